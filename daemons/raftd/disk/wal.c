@@ -1,0 +1,524 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * wal.c - segments as files: <sequence>.log, and "spare" while the next one is being zeroed.
+ *
+ * A segment gets its name only when its header is durable, so a file with a bad header is a half-made
+ * one and can only be the newest.  Each header says which entry came before it; a gap between that
+ * and what the previous file yields is damage, not a torn write, because a segment is only begun
+ * after the one before it was flushed. */
+#include "daemons/raftd/disk/wal.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "libjaco/base/assert.h"
+#include "libjaco/base/fault.h"
+#include "libjaco/base/mem.h"
+#include "libjaco/base/random.h"
+#include "libjaco/base/str.h"
+
+#define NAME_BYTES    32
+#define SPARE         "spare"
+#define ZERO_BYTES    (256u * 1024)
+#define HEADROOM      (64u * 1024) /* for raft's own entries when clients are refused */
+#define SEGMENTS_SANE 1000000
+
+static const uint8_t zeros[ZERO_BYTES];
+
+static void segment_name(char out[static NAME_BYTES], uint64_t sequence)
+{
+	(void)jaco_str_format(out, NAME_BYTES, "%020llu.log", (unsigned long long)sequence);
+}
+
+static struct wal_segment *active(struct wal *wal)
+{
+	return wal->n_segments ? &wal->segments[wal->n_segments - 1] : NULL;
+}
+
+static int write_all(int fd, const void *data, size_t n, size_t offset)
+{
+	const uint8_t *at = data;
+
+	while (n > 0) {
+		ssize_t done = pwrite(fd, at, n, (off_t)offset);
+
+		if (done < 0 && errno == EINTR)
+			continue;
+		if (done < 0)
+			return -1;
+		at += done;
+		n -= (size_t)done;
+		offset += (size_t)done;
+	}
+	return 0;
+}
+
+/* --- places --- */
+
+static void place(struct wal *wal, uint64_t index, const struct wal_place *at)
+{
+	size_t slot = (size_t)(index - wal->base_index - 1);
+
+	wal->places = jaco_grow(wal->places, &wal->places_cap, slot + 1, sizeof(*wal->places));
+	wal->places[slot] = *at;
+	wal->last_index = index;
+}
+
+static const struct wal_place *find_place(const struct wal *wal, uint64_t index)
+{
+	if (index <= wal->base_index || index > wal->last_index)
+		return NULL;
+	return &wal->places[index - wal->base_index - 1];
+}
+
+uint64_t wal_term(const struct wal *wal, uint64_t index)
+{
+	const struct wal_place *at = find_place(wal, index);
+
+	if (index == wal->base_index)
+		return wal->base_term;
+	return at ? at->term : 0;
+}
+
+/* --- opening --- */
+
+struct scan {
+	struct wal *wal;
+	struct wal_segment *segment;
+};
+
+static void on_record(void *ctx, const struct segment_record *record)
+{
+	struct scan *scan = ctx;
+	struct wal_place at = {.term = record->term,
+			       .sequence = scan->segment->sequence,
+			       .offset = record->offset,
+			       .n = record->n,
+			       .type = record->type};
+
+	if (record->index <= scan->wal->base_index) {
+		/* a later leader replaced entries from before the present base on */
+		scan->wal->last_index = scan->wal->base_index;
+		if (record->index == scan->wal->base_index)
+			scan->wal->base_term = record->term;
+		return;
+	}
+	place(scan->wal, record->index, &at);
+	scan->segment->max_index = JACO_MAX(scan->segment->max_index, record->index);
+}
+
+static void begin_at(struct wal *wal, uint64_t index, uint64_t term)
+{
+	wal->base_index = wal->last_index = index;
+	wal->base_term = term;
+}
+
+static int cut_torn(struct wal *wal, struct wal_segment *segment, size_t end, size_t n,
+		    struct jaco_err *err)
+{
+	for (size_t at = end; at < n; at += ZERO_BYTES)
+		if (write_all(segment->fd, zeros, JACO_MIN(n - at, (size_t)ZERO_BYTES), at) < 0)
+			return jaco_err_errno(err, "clearing the torn end of the log");
+	if (fdatasync(segment->fd) < 0)
+		return jaco_err_errno(err, "clearing the torn end of the log");
+	wal->n_torn_bytes_cut += n - end;
+	return 0;
+}
+
+static int scan_file(struct wal *wal, struct wal_segment *segment, const uint8_t *data, size_t n,
+		     bool is_newest, struct jaco_err *err)
+{
+	struct scan scan = {.wal = wal, .segment = segment};
+	size_t end = 0;
+	bool is_torn = false;
+
+	if (wal->n_segments == 1 || (segment->header.flags & SEGMENT_RESET))
+		begin_at(wal, segment->header.base_index, segment->header.base_term);
+	else if (segment->header.base_index > wal->last_index)
+		return jaco_err_set(err, JACO_INTERNAL,
+				    "begins after entry %llu but the file before it ends at %llu: "
+				    "entries are missing or damaged",
+				    (unsigned long long)segment->header.base_index,
+				    (unsigned long long)wal->last_index);
+	segment->max_index = segment->header.base_index;
+	if (segment_scan(data, n, &segment->header, on_record, &scan, &end, &is_torn, err) < 0)
+		return -(int)err->code;
+	if (is_torn && !is_newest)
+		return jaco_err_set(err, JACO_INTERNAL, "damaged at byte %zu and not the newest file",
+				    end);
+	wal->end = end;
+	return is_torn ? cut_torn(wal, segment, end, n, err) : 0;
+}
+
+/* Map, check and scan one file; a half-made newest one is removed. */
+static int open_segment(struct wal *wal, uint64_t sequence, bool is_newest, struct jaco_err *err)
+{
+	char name[NAME_BYTES];
+	struct wal_segment segment = {.sequence = sequence};
+	struct stat st;
+	uint8_t *data;
+	int rc;
+
+	segment_name(name, sequence);
+	segment.fd = openat(wal->dir_fd, name, O_RDWR | O_CLOEXEC);
+	if (segment.fd < 0)
+		return jaco_err_errno(err, "%s", name);
+	if (fstat(segment.fd, &st) < 0 || st.st_size > SEGMENT_BYTES) {
+		close(segment.fd);
+		return jaco_err_set(err, JACO_INTERNAL, "%s is not one of the log's files", name);
+	}
+	data = st.st_size ? mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, segment.fd, 0)
+			  : MAP_FAILED;
+	if (data == MAP_FAILED ||
+	    !segment_header_unpack(data, (size_t)st.st_size, &segment.header)) {
+		rc = jaco_err_set(err, JACO_INTERNAL, "%s: its header is damaged", name);
+		close(segment.fd);
+	} else {
+		wal->segments = jaco_grow(wal->segments, &wal->segments_cap, wal->n_segments + 1,
+					  sizeof(*wal->segments));
+		wal->segments[wal->n_segments++] = segment;
+		rc = scan_file(wal, active(wal), data, (size_t)st.st_size, is_newest, err);
+		if (rc < 0)
+			jaco_err_wrap(err, "%s", name);
+	}
+	if (data != MAP_FAILED)
+		munmap(data, (size_t)st.st_size);
+	return rc;
+}
+
+static int compare_u64(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* Sequences of all segments, ascending.  Release with jaco_free(). */
+static int list_segments(struct wal *wal, uint64_t **out_list, size_t *out_n, struct jaco_err *err)
+{
+	int fd = openat(wal->dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *entry;
+	uint64_t *list = NULL;
+	size_t n = 0, cap = 0;
+
+	if (!dir) {
+		if (fd >= 0)
+			close(fd);
+		return jaco_err_errno(err, "reading the log's directory");
+	}
+	while ((entry = readdir(dir)) && n < SEGMENTS_SANE) {
+		char digits[24];
+		uint64_t sequence;
+
+		if (strlen(entry->d_name) != 24 || !jaco_str_ends(entry->d_name, ".log"))
+			continue;
+		(void)jaco_str_copy(digits, 21, entry->d_name);
+		if (!jaco_str_to_u64(digits, UINT64_MAX, &sequence))
+			continue;
+		list = jaco_grow(list, &cap, n + 1, sizeof(*list));
+		list[n++] = sequence;
+	}
+	closedir(dir);
+	if (n > 1)
+		qsort(list, n, sizeof(*list), compare_u64);
+	*out_list = list;
+	*out_n = n;
+	return 0;
+}
+
+static void drop_oldest(struct wal *wal)
+{
+	char name[NAME_BYTES];
+
+	segment_name(name, wal->segments[0].sequence);
+	close(wal->segments[0].fd);
+	(void)unlinkat(wal->dir_fd, name, 0); /* a left-over is removed at the next chance */
+	wal->n_segments--;
+	memmove(wal->segments, wal->segments + 1, wal->n_segments * sizeof(*wal->segments));
+}
+
+/* --- new segments --- */
+
+static int zero_spare(struct wal *wal, size_t until, struct jaco_err *err)
+{
+	if (wal->spare_fd < 0) {
+		wal->spare_fd = openat(wal->dir_fd, SPARE, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC,
+				       0600);
+		wal->spare_n = 0;
+		if (wal->spare_fd < 0)
+			return jaco_err_errno(err, "making the next log file");
+	}
+	while (wal->spare_n < until) {
+		if (CHAOS_FAIL(log_append)) {
+			errno = ENOSPC;
+			return jaco_err_errno(err, "making the next log file");
+		}
+		if (write_all(wal->spare_fd, zeros, ZERO_BYTES, wal->spare_n) < 0)
+			return jaco_err_errno(err, "making the next log file");
+		wal->spare_n += ZERO_BYTES;
+	}
+	if (fdatasync(wal->spare_fd) < 0) {
+		/* what was written may be gone: begin again */
+		close(wal->spare_fd);
+		wal->spare_fd = -1;
+		return jaco_err_errno(err, "making the next log file");
+	}
+	return 0;
+}
+
+/* Turn the spare into the active segment. */
+static int add_segment(struct wal *wal, uint32_t flags, uint64_t index, uint64_t term,
+		       struct jaco_err *err)
+{
+	struct wal_segment segment = {
+		.sequence = wal->n_segments ? active(wal)->sequence + 1 : 1,
+		.header = {.flags = flags, .base_index = index, .base_term = term},
+		.max_index = index};
+	uint8_t header[SEGMENT_HEADER_BYTES];
+	char name[NAME_BYTES];
+
+	if (zero_spare(wal, SEGMENT_BYTES, err) < 0)
+		return -(int)err->code;
+	jaco_random_bytes(&segment.header.salt, sizeof(segment.header.salt));
+	segment_header_pack(&segment.header, header);
+	segment_name(name, segment.sequence);
+	if (write_all(wal->spare_fd, header, sizeof(header), 0) < 0 || fsync(wal->spare_fd) < 0)
+		return jaco_err_errno(err, "beginning a log file");
+	CHAOS(rename);
+	if (renameat(wal->dir_fd, SPARE, wal->dir_fd, name) < 0 || fsync(wal->dir_fd) < 0)
+		return jaco_err_errno(err, "beginning a log file");
+	CHAOS(rename);
+	segment.fd = wal->spare_fd;
+	wal->spare_fd = -1;
+	wal->segments = jaco_grow(wal->segments, &wal->segments_cap, wal->n_segments + 1,
+				  sizeof(*wal->segments));
+	wal->segments[wal->n_segments++] = segment;
+	wal->end = SEGMENT_HEADER_BYTES;
+	return 0;
+}
+
+void wal_prepare(struct wal *wal)
+{
+	struct jaco_err err = JACO_ERR_INIT;
+
+	bool is_ready = wal->spare_fd >= 0 && wal->spare_n >= SEGMENT_BYTES;
+
+	if (wal->is_failed || is_ready || wal->end < SEGMENT_BYTES / 4)
+		return;
+	/* a full disk shows again, with its text, in has_room() */
+	(void)zero_spare(wal, wal->spare_fd < 0 ? ZERO_BYTES : wal->spare_n + ZERO_BYTES, &err);
+}
+
+int wal_has_room(struct wal *wal, size_t bytes, struct jaco_err *err)
+{
+	size_t need = segment_record_size(bytes) + HEADROOM;
+	struct jaco_err why = JACO_ERR_INIT;
+
+	if (wal->is_failed)
+		return jaco_err_set(err, JACO_UNAVAILABLE, "the log has failed and must be reopened");
+	if (wal->end + wal->batch.n + need <= SEGMENT_BYTES ||
+	    (wal->spare_fd >= 0 && wal->spare_n >= SEGMENT_BYTES))
+		return 0;
+	if (zero_spare(wal, SEGMENT_BYTES, &why) < 0)
+		return jaco_err_set(err, JACO_UNAVAILABLE, "no room to write: %s", why.text);
+	return 0;
+}
+
+int wal_open(struct wal *wal, const char *path, struct jaco_err *err)
+{
+	jaco_auto(jaco_ptr) uint64_t *list = NULL;
+	size_t n = 0;
+	int rc;
+
+	*wal = (struct wal){.spare_fd = -1};
+	wal->dir_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (wal->dir_fd < 0)
+		return jaco_err_errno(err, "%s", path);
+	(void)unlinkat(wal->dir_fd, SPARE, 0); /* half made; there may be none */
+	rc = list_segments(wal, &list, &n, err);
+	for (size_t i = 0; rc >= 0 && i < n; i++)
+		rc = open_segment(wal, list[i], i + 1 == n, err);
+	if (rc >= 0 && n == 0)
+		rc = add_segment(wal, 0, 0, 0, err);
+	/* a crash during wal_reset() left what the snapshot replaced */
+	while (rc >= 0 && wal->n_segments > 1 && (active(wal)->header.flags & SEGMENT_RESET) != 0)
+		drop_oldest(wal);
+	if (rc < 0) {
+		jaco_err_wrap(err, "log %s", path);
+		wal_close(wal);
+		return -(int)err->code;
+	}
+	wal->flushed = wal->last_index;
+	return 0;
+}
+
+void wal_close(struct wal *wal)
+{
+	for (size_t i = 0; i < wal->n_segments; i++)
+		close(wal->segments[i].fd);
+	if (wal->spare_fd >= 0)
+		close(wal->spare_fd);
+	if (wal->dir_fd > 0)
+		close(wal->dir_fd);
+	jaco_free(wal->segments);
+	jaco_free(wal->places);
+	jaco_buf_fini(&wal->batch);
+	*wal = (struct wal){.spare_fd = -1, .dir_fd = -1};
+}
+
+/* --- writing --- */
+
+static int fail(struct wal *wal, struct jaco_err *err, const char *what)
+{
+	wal->is_failed = true;
+	return jaco_err_errno(err, "%s", what);
+}
+
+int wal_append(struct wal *wal, const struct wal_entry *entry, struct jaco_err *err)
+{
+	struct segment_record record = {.index = entry->index,
+					.term = entry->term,
+					.type = entry->type,
+					.n = (uint32_t)entry->n};
+	struct wal_place at = {.term = entry->term, .type = entry->type, .n = record.n};
+
+	JACO_ASSERT(entry->index > wal->base_index && entry->index <= wal->last_index + 1);
+	JACO_ASSERT(entry->n <= SEGMENT_DATA_MAX);
+	if (wal->end + wal->batch.n + segment_record_size(entry->n) > SEGMENT_BYTES) {
+		if (wal_flush(wal, err) < 0)
+			return -(int)err->code;
+		if (add_segment(wal, 0, entry->index - 1, wal_term(wal, entry->index - 1), err) < 0) {
+			wal->is_failed = true;
+			return -(int)err->code;
+		}
+		wal->last_index = entry->index - 1;
+	}
+	record.batch = (uint32_t)wal->end;
+	at.sequence = active(wal)->sequence;
+	at.offset = (uint32_t)(wal->end + wal->batch.n + SEGMENT_RECORD_BYTES);
+	segment_record_pack(&wal->batch, &active(wal)->header, &record, entry->data);
+	place(wal, entry->index, &at);
+	active(wal)->max_index = JACO_MAX(active(wal)->max_index, entry->index);
+	wal->flushed = JACO_MIN(wal->flushed, entry->index - 1);
+	return 0;
+}
+
+int wal_flush(struct wal *wal, struct jaco_err *err)
+{
+	struct wal_segment *segment = active(wal);
+
+	if (wal->is_failed)
+		return jaco_err_set(err, JACO_INTERNAL, "the log failed before");
+	if (wal->batch.n == 0)
+		return 0;
+	CHAOS(log_append);
+	if (write_all(segment->fd, wal->batch.data, wal->batch.n, wal->end) < 0)
+		return fail(wal, err, "writing the log");
+	CHAOS(log_append);
+	CHAOS(log_flush);
+	if (CHAOS_FAIL(log_flush))
+		errno = EIO;
+	else if (fdatasync(segment->fd) == 0)
+		errno = 0;
+	if (errno != 0)
+		return fail(wal, err, "flushing the log");
+	CHAOS(log_flush);
+	wal->end += wal->batch.n;
+	jaco_buf_reset(&wal->batch);
+	wal->flushed = wal->last_index;
+	wal->n_flushes++;
+	return 0;
+}
+
+/* --- reading --- */
+
+static struct wal_segment *find_segment(struct wal *wal, uint64_t sequence)
+{
+	for (size_t i = wal->n_segments; i-- > 0;)
+		if (wal->segments[i].sequence == sequence)
+			return &wal->segments[i];
+	return NULL;
+}
+
+int wal_read(struct wal *wal, uint64_t index, struct wal_entry *out_entry, struct jaco_buf *out,
+	     struct jaco_err *err)
+{
+	const struct wal_place *at = find_place(wal, index);
+	struct wal_segment *segment = at ? find_segment(wal, at->sequence) : NULL;
+	size_t start = out->n;
+	char *room;
+
+	if (!segment)
+		return jaco_err_set(err, JACO_INTERNAL, "entry %llu is not in the log",
+				    (unsigned long long)index);
+	room = jaco_buf_reserve(out, (size_t)at->n + 1);
+	if (!room)
+		return jaco_err_set(err, JACO_LIMIT_EXCEEDED, "entry %llu does not fit",
+				    (unsigned long long)index);
+	if (segment == active(wal) && at->offset >= wal->end) {
+		memcpy(room, wal->batch.data + (at->offset - wal->end), at->n);
+	} else if (at->n > 0 && pread(segment->fd, room, at->n, at->offset) != (ssize_t)at->n) {
+		return jaco_err_errno(err, "reading entry %llu", (unsigned long long)index);
+	}
+	out->n += at->n;
+	*out_entry = (struct wal_entry){.index = index,
+					.term = at->term,
+					.type = at->type,
+					.data = out->data + start,
+					.n = at->n};
+	return 0;
+}
+
+/* --- compaction --- */
+
+int wal_compact(struct wal *wal, uint64_t index, struct jaco_err *err)
+{
+	uint64_t base = wal->base_index, term = wal->base_term;
+	size_t n_drop = 0;
+
+	JACO_ASSERT(index <= wal->last_index);
+	for (; n_drop + 1 < wal->n_segments && wal->segments[n_drop].max_index <= index; n_drop++) {
+		base = wal->segments[n_drop + 1].header.base_index;
+		term = wal_term(wal, base);
+	}
+	if (n_drop == 0 || base > index || base < wal->base_index)
+		return 0;
+	CHAOS(compaction);
+	memmove(wal->places, wal->places + (base - wal->base_index),
+		(size_t)(wal->last_index - base) * sizeof(*wal->places));
+	wal->base_index = base;
+	wal->base_term = term;
+	while (n_drop-- > 0)
+		drop_oldest(wal);
+	if (fsync(wal->dir_fd) < 0)
+		return jaco_err_errno(err, "compacting the log");
+	CHAOS(compaction);
+	return 0;
+}
+
+int wal_reset(struct wal *wal, uint64_t index, uint64_t term, struct jaco_err *err)
+{
+	jaco_buf_reset(&wal->batch);
+	if (add_segment(wal, SEGMENT_RESET, index, term, err) < 0) {
+		wal->is_failed = true;
+		return -(int)err->code;
+	}
+	while (wal->n_segments > 1)
+		drop_oldest(wal);
+	begin_at(wal, index, term);
+	wal->flushed = index;
+	return 0;
+}
+
+uint64_t wal_bytes(const struct wal *wal)
+{
+	return (uint64_t)wal->n_segments * SEGMENT_BYTES + (wal->spare_fd >= 0 ? wal->spare_n : 0);
+}

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * wal.h - the raft log on disk: a directory of segments and one flush per batch.
+ *
+ * append() gathers, flush() makes everything gathered durable by one write and one fdatasync; only
+ * then may it be acknowledged.  Segments are preallocated and zeroed, so a flush changes no file
+ * metadata.  A failed flush is final: the kernel may have dropped the dirty pages, so the process
+ * must stop and read the disk again.
+ *
+ * Full disks are met before raft is involved: has_room() says whether entries of that size will fit
+ * and makes the next segment when the present one runs out. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "daemons/raftd/disk/segment.h"
+#include "libjaco/base/buf.h"
+#include "libjaco/base/err.h"
+
+struct wal_entry {
+	uint64_t index;
+	uint64_t term;
+	uint8_t type;     /* raftd's own; kept, never looked at */
+	const void *data; /* borrowed */
+	size_t n;
+};
+
+struct wal_segment {
+	uint64_t sequence; /* the file's name */
+	struct segment_header header;
+	int fd;
+	uint64_t max_index; /* highest index ever written in it */
+};
+
+struct wal_place {
+	uint64_t term;
+	uint64_t sequence; /* segment */
+	uint32_t offset;   /* of the data */
+	uint32_t n;
+	uint8_t type;
+};
+
+struct wal {
+	int dir_fd;
+	uint64_t base_index; /* entries up to here are gone (in the state, or a snapshot) */
+	uint64_t base_term;
+	uint64_t last_index;  /* of what was appended */
+	uint64_t flushed;     /* last index known durable */
+	struct wal_place *places; /* of base_index + 1 .. last_index */
+	size_t places_cap;
+	struct wal_segment *segments; /* oldest first; the last one is written */
+	size_t n_segments;
+	size_t segments_cap;
+	size_t end;           /* flushed bytes of the active segment */
+	struct jaco_buf batch; /* gathered records, which go to `end` */
+	int spare_fd;         /* the next segment while it is zeroed, -1 */
+	size_t spare_n;       /* bytes of it that are ready */
+	bool is_failed;
+	uint64_t n_flushes;
+	uint64_t n_torn_bytes_cut; /* found at open */
+};
+
+/*
+ * Open or create the log in directory @path.  A torn end is cut.
+ * Errors: INTERNAL - flushed data is damaged or a file is missing; the text names file and place.
+ */
+int wal_open(struct wal *wal, const char *path, struct jaco_err *err);
+void wal_close(struct wal *wal);
+#define wal_cleanup wal_close
+
+/* Gather one entry.  Its index is at most last_index + 1; a lower one replaces all from there on. */
+int wal_append(struct wal *wal, const struct wal_entry *entry, struct jaco_err *err);
+
+/* One write, one fdatasync.  After a failure every later call fails. */
+int wal_flush(struct wal *wal, struct jaco_err *err);
+
+/* Copy the data of entry @index to the end of @out.  Errors: NOT one of ours: INTERNAL. */
+int wal_read(struct wal *wal, uint64_t index, struct wal_entry *out_entry, struct jaco_buf *out,
+	     struct jaco_err *err);
+
+/* The term of an entry; base_term for base_index; 0 when it is not there. */
+uint64_t wal_term(const struct wal *wal, uint64_t index);
+
+/* Errors: UNAVAILABLE - the disk is full; nothing changed and a later call may succeed. */
+int wal_has_room(struct wal *wal, size_t bytes, struct jaco_err *err);
+
+/* Idle work: zero a further piece of the next segment. */
+void wal_prepare(struct wal *wal);
+
+/* Forget entries up to @index as far as whole segments allow. */
+int wal_compact(struct wal *wal, uint64_t index, struct jaco_err *err);
+
+/* Everything is replaced by a snapshot that ends at @index: an empty log behind it. */
+int wal_reset(struct wal *wal, uint64_t index, uint64_t term, struct jaco_err *err);
+
+/* Bytes on disk, spare included. */
+uint64_t wal_bytes(const struct wal *wal);
