@@ -192,7 +192,7 @@ double jaco_cursor_float(struct jaco_cursor *cursor)
 const char *jaco_cursor_str(struct jaco_cursor *cursor, size_t *out_n)
 {
 	uint8_t tag = take_tag(cursor, JACO_CURSOR_STR);
-	uint64_t n = tag < 0xc0 ? tag & 31u : big_endian(cursor, (size_t)1 << (tag - 0xd9u & 3));
+	uint64_t n = tag < 0xc0 ? tag & 31u : big_endian(cursor, (size_t)1 << ((tag - 0xd9u) & 3));
 
 	*out_n = (size_t)n;
 	return (const char *)slice(cursor, n);
@@ -201,7 +201,7 @@ const char *jaco_cursor_str(struct jaco_cursor *cursor, size_t *out_n)
 const void *jaco_cursor_bin(struct jaco_cursor *cursor, size_t *out_n)
 {
 	uint8_t tag = take_tag(cursor, JACO_CURSOR_BIN);
-	uint64_t n = big_endian(cursor, (size_t)1 << (tag - 0xc4u & 3));
+	uint64_t n = big_endian(cursor, (size_t)1 << ((tag - 0xc4u) & 3));
 
 	*out_n = (size_t)n;
 	return slice(cursor, n);
@@ -241,7 +241,7 @@ static void skip_ext(struct jaco_cursor *cursor)
 	if (tag >= 0xd4)
 		n = (uint64_t)1 << (tag - 0xd4);
 	else
-		n = big_endian(cursor, (size_t)1 << (tag - 0xc7u & 3));
+		n = big_endian(cursor, (size_t)1 << ((tag - 0xc7u) & 3));
 	(void)slice(cursor, n + 1);
 }
 

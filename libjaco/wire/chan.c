@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * chan.c - reads into a bounded buffer, writes from a queue. */
+#include "libjaco/wire/chan.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "libjaco/io/sock.h"
+
+#define READ_CHUNK   65536
+#define COMPACT_FROM 65536 /* sent bytes kept at the front of the queue before it is moved */
+
+static void end(struct jaco_chan *chan, const struct jaco_err *err)
+{
+	const struct jaco_chan_ops *ops = chan->ops;
+	void *ctx = chan->ctx;
+
+	if (chan->fd < 0)
+		return;
+	jaco_io_stop(&chan->io);
+	jaco_fd_close(&chan->fd);
+	ops->on_end(chan, err, ctx);
+}
+
+static void update(struct jaco_chan *chan)
+{
+	unsigned events = chan->io.events & JACO_IO_READ;
+
+	if (chan->is_connecting || chan->is_ending || jaco_chan_queued(chan) > 0)
+		events |= JACO_IO_WRITE;
+	jaco_io_set(&chan->io, events);
+}
+
+/* A failed write is reported from the loop, never from inside a send: callers keep their footing. */
+static void flush(struct jaco_chan *chan)
+{
+	while (jaco_chan_queued(chan) > 0 && !chan->is_connecting) {
+		ssize_t n = send(chan->fd, chan->out.data + chan->out_sent, jaco_chan_queued(chan),
+				 MSG_NOSIGNAL);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0) {
+			chan->is_ending = errno != EAGAIN;
+			break;
+		}
+		chan->out_sent += (size_t)n;
+	}
+	if (jaco_chan_queued(chan) == 0) {
+		jaco_buf_reset(&chan->out);
+		chan->out_sent = 0;
+	} else if (chan->out_sent > COMPACT_FROM) {
+		jaco_buf_consume(&chan->out, chan->out_sent);
+		chan->out_sent = 0;
+	}
+	update(chan);
+}
+
+static void on_readable(struct jaco_chan *chan)
+{
+	struct jaco_err err = JACO_ERR_INIT;
+	char *at = jaco_buf_reserve(&chan->in, READ_CHUNK);
+	ssize_t n;
+
+	if (!at) {
+		jaco_err_set(&err, JACO_MESSAGE_TOO_LARGE, "a message exceeds %zu bytes", chan->in.max);
+		end(chan, &err);
+		return;
+	}
+	n = read(chan->fd, at, READ_CHUNK);
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n <= 0) {
+		if (n < 0)
+			jaco_err_errno(&err, "read");
+		else
+			jaco_err_set(&err, JACO_UNAVAILABLE, "connection closed");
+		end(chan, &err);
+		return;
+	}
+	chan->in.n += (size_t)n;
+	chan->in.data[chan->in.n] = '\0';
+	(void)chan->ops->on_data(chan, chan->ctx);
+}
+
+static void on_event(struct jaco_io *io, unsigned events, void *ctx)
+{
+	struct jaco_chan *chan = ctx;
+	struct jaco_err err = JACO_ERR_INIT;
+
+	(void)io;
+	if (events & JACO_IO_WRITE) {
+		if (chan->is_connecting) {
+			chan->is_connecting = false;
+			if (jaco_sock_error(chan->fd, &err) < 0) {
+				end(chan, &err);
+				return;
+			}
+		}
+		if (!chan->is_ending)
+			flush(chan);
+		if (chan->is_ending) {
+			jaco_err_set(&err, JACO_UNAVAILABLE, "connection lost");
+			end(chan, &err);
+			return;
+		}
+	}
+	if (events & JACO_IO_READ)
+		on_readable(chan);
+}
+
+void jaco_chan_open(struct jaco_chan *chan, struct jaco_loop *loop, int take_fd, bool pending,
+		    size_t in_max, const struct jaco_chan_ops *ops, void *ctx)
+{
+	*chan = (struct jaco_chan){
+		.loop = loop,
+		.fd = take_fd,
+		.in = JACO_BUF_BOUND(in_max + READ_CHUNK),
+		.is_connecting = pending,
+		.ops = ops,
+		.ctx = ctx,
+	};
+	jaco_io_start(loop, &chan->io, take_fd, JACO_IO_READ | (pending ? JACO_IO_WRITE : 0), on_event,
+		      chan);
+}
+
+void jaco_chan_send(struct jaco_chan *chan, const void *data, size_t n)
+{
+	if (chan->fd < 0 || chan->is_ending)
+		return;
+	jaco_buf_add(&chan->out, data, n);
+	flush(chan);
+}
+
+size_t jaco_chan_queued(const struct jaco_chan *chan)
+{
+	return chan->out.n - chan->out_sent;
+}
+
+void jaco_chan_pause(struct jaco_chan *chan, bool pause)
+{
+	unsigned events = chan->io.events & ~(unsigned)JACO_IO_READ;
+
+	if (chan->fd >= 0)
+		jaco_io_set(&chan->io, pause ? events : events | JACO_IO_READ);
+}
+
+void jaco_chan_close(struct jaco_chan *chan)
+{
+	jaco_io_stop(&chan->io);
+	jaco_fd_close(&chan->fd);
+	jaco_buf_fini(&chan->in);
+	jaco_buf_fini(&chan->out);
+	chan->out_sent = 0;
+}

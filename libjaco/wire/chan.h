@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * chan.h - a connected byte stream on the loop: bounded input, queued output, one way to end.
+ *
+ * The callbacks may close the channel; nothing touches it afterwards in that pass. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "libjaco/base/buf.h"
+#include "libjaco/base/err.h"
+#include "libjaco/io/loop.h"
+
+struct jaco_chan;
+
+struct jaco_chan_ops {
+	/* Bytes arrived in chan->in; consume what is complete.  Negative: the channel is ended. */
+	int (*on_data)(struct jaco_chan *chan, void *ctx);
+	/* The stream ended (@err: why, never NULL).  Called once; the owner releases the channel. */
+	void (*on_end)(struct jaco_chan *chan, const struct jaco_err *err, void *ctx);
+};
+
+struct jaco_chan {
+	struct jaco_loop *loop;
+	int fd; /* owned; -1 when closed */
+	struct jaco_io io;
+	struct jaco_buf in;
+	struct jaco_buf out;
+	size_t out_sent; /* bytes of @out already written */
+	bool is_connecting;
+	bool is_ending; /* on_end is due */
+	const struct jaco_chan_ops *ops;
+	void *ctx;
+};
+
+/* Take over @take_fd (non-blocking).  @pending: a connect(2) is under way. */
+void jaco_chan_open(struct jaco_chan *chan, struct jaco_loop *loop, int take_fd, bool pending,
+		    size_t in_max, const struct jaco_chan_ops *ops, void *ctx);
+
+/* Queue bytes; written at once when possible. */
+void jaco_chan_send(struct jaco_chan *chan, const void *data, size_t n);
+
+/* Bytes queued and not yet taken by the kernel. */
+size_t jaco_chan_queued(const struct jaco_chan *chan);
+
+/* Stop and resume reading: back-pressure. */
+void jaco_chan_pause(struct jaco_chan *chan, bool pause);
+
+/* Close without on_end. */
+void jaco_chan_close(struct jaco_chan *chan);

@@ -1,0 +1,418 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * server.c - accepts connections, checks rights, runs handlers, sends answers.
+ *
+ * Bounds: connections per socket, requests in flight and bytes queued per connection, bytes of one
+ * message while it arrives.  A caller that breaks the framing gets one error and is disconnected; a
+ * caller that breaks a message's schema gets a typed error and stays. */
+#include "libjaco/wire/rpc.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "libjaco/base/assert.h"
+#include "libjaco/base/mem.h"
+#include "libjaco/base/str.h"
+#include "libjaco/io/sock.h"
+#include "libjaco/wire/chan.h"
+#include "libjaco/wire/frame.h"
+
+struct jaco_conn {
+	struct jaco_chan chan;
+	struct jaco_server *server;
+	uint32_t role;
+	char identity[JACO_IDENTITY_MAX];
+	uint32_t uid;
+	struct jaco_call *calls;
+	size_t n_calls;
+	bool is_dispatching;
+	bool is_dead; /* ended while dispatching: released when the dispatch returns */
+	struct jaco_conn *next;
+	struct jaco_conn *prev;
+};
+
+static void free_call(struct jaco_call *call)
+{
+	struct jaco_arena *arena = call->arena;
+
+	jaco_arena_fini(arena);
+	jaco_free(arena);
+}
+
+static void unlink_call(struct jaco_call *call)
+{
+	struct jaco_conn *conn = call->conn;
+
+	if (call->prev)
+		call->prev->next = call->next;
+	else
+		conn->calls = call->next;
+	if (call->next)
+		call->next->prev = call->prev;
+	conn->n_calls--;
+}
+
+static void free_conn(struct jaco_conn *conn)
+{
+	struct jaco_server *server = conn->server;
+
+	while (conn->calls) {
+		struct jaco_call *call = conn->calls;
+
+		unlink_call(call);
+		if (call->on_cancel)
+			call->on_cancel(call, call->cancel_ctx);
+		free_call(call);
+	}
+	if (conn->prev)
+		conn->prev->next = conn->next;
+	else
+		server->conns = conn->next;
+	if (conn->next)
+		conn->next->prev = conn->prev;
+	server->n_conns--;
+	jaco_chan_close(&conn->chan);
+	jaco_free(conn);
+}
+
+static void retire_conn(struct jaco_conn *conn)
+{
+	if (conn->is_dispatching)
+		conn->is_dead = true;
+	else
+		free_conn(conn);
+}
+
+static void send_error(struct jaco_conn *conn, uint32_t id, const struct jaco_err *err)
+{
+	jaco_auto(jaco_buf) struct jaco_buf out = JACO_BUF_INIT;
+
+	conn->server->n_errors++;
+	jaco_frame_error(&out, id, err);
+	jaco_chan_send(&conn->chan, out.data, out.n);
+}
+
+/* --- answers --- */
+
+void jaco_call_on_cancel(struct jaco_call *call, void (*fn)(struct jaco_call *call, void *ctx),
+			 void *ctx)
+{
+	call->on_cancel = fn;
+	call->cancel_ctx = ctx;
+}
+
+static void finish(struct jaco_call *call)
+{
+	unlink_call(call);
+	free_call(call);
+}
+
+void jaco_call_reply_raw(struct jaco_call *call, const void *data, size_t n)
+{
+	jaco_auto(jaco_buf) struct jaco_buf out = JACO_BUF_INIT;
+
+	jaco_frame_result(&out, call->id);
+	if (n)
+		jaco_buf_add(&out, data, n);
+	else
+		jaco_pack_nil(&out);
+	jaco_chan_send(&call->conn->chan, out.data, out.n);
+	finish(call);
+}
+
+void jaco_call_reply(struct jaco_call *call, const void *msg)
+{
+	jaco_auto(jaco_buf) struct jaco_buf body = JACO_BUF_BOUND(JACO_MESSAGE_MAX - 64);
+	struct jaco_err err = JACO_ERR_INIT;
+
+	if (msg && jaco_pack(&body, call->method->out, msg, &err) < 0) {
+		jaco_call_fail(call, &err);
+		return;
+	}
+	jaco_call_reply_raw(call, body.data, body.n);
+}
+
+void jaco_call_fail(struct jaco_call *call, const struct jaco_err *err)
+{
+	send_error(call->conn, call->id, err);
+	finish(call);
+}
+
+int jaco_call_event_raw(struct jaco_call *call, const void *data, size_t n, struct jaco_err *err)
+{
+	jaco_auto(jaco_buf) struct jaco_buf out = JACO_BUF_INIT;
+
+	if (jaco_call_queued(call) > JACO_OUTPUT_HIGH_WATER)
+		return jaco_err_set(err, JACO_UNAVAILABLE, "the reader lags by %zu bytes",
+				    jaco_call_queued(call));
+	jaco_frame_event(&out, call->id, call->method_name);
+	jaco_buf_add(&out, data, n);
+	jaco_chan_send(&call->conn->chan, out.data, out.n);
+	return 0;
+}
+
+int jaco_call_event(struct jaco_call *call, const void *msg, struct jaco_err *err)
+{
+	jaco_auto(jaco_buf) struct jaco_buf body = JACO_BUF_BOUND(JACO_MESSAGE_MAX - 128);
+
+	if (jaco_pack(&body, call->method->out, msg, err) < 0)
+		return -(int)err->code;
+	return jaco_call_event_raw(call, body.data, body.n, err);
+}
+
+size_t jaco_call_queued(const struct jaco_call *call)
+{
+	return jaco_chan_queued(&call->conn->chan);
+}
+
+/* --- requests --- */
+
+static const struct jaco_service_row *find_row(struct jaco_server *server, const char *name,
+					       void **out_self)
+{
+	for (size_t t = 0; t < server->n_tables; t++) {
+		for (const struct jaco_service_row *row = server->tables[t].rows; row->method; row++) {
+			if (strcmp(row->method->name, name) == 0) {
+				*out_self = server->tables[t].self;
+				return row;
+			}
+		}
+	}
+	return NULL;
+}
+
+static struct jaco_call *new_call(struct jaco_conn *conn, const struct jaco_frame *frame)
+{
+	struct jaco_arena *arena = jaco_alloc(sizeof(*arena));
+	struct jaco_call *call = jaco_arena_alloc(arena, sizeof(*call));
+
+	call->arena = arena;
+	call->server = conn->server;
+	call->conn = conn;
+	call->id = frame->id;
+	call->role = conn->role;
+	call->method_name = jaco_arena_strdup(arena, frame->method);
+	call->raw_params = jaco_arena_memdup(arena, frame->body, frame->body_bytes);
+	call->raw_params_bytes = frame->body_bytes;
+	(void)jaco_str_copy(call->identity, sizeof(call->identity), conn->identity);
+	call->uid = conn->uid;
+	call->allow_privileged = true;
+	call->next = conn->calls;
+	if (conn->calls)
+		conn->calls->prev = call;
+	conn->calls = call;
+	conn->n_calls++;
+	conn->server->n_calls++;
+	return call;
+}
+
+static int run_handler(struct jaco_server *server, struct jaco_call *call, struct jaco_err *err)
+{
+	static const uint8_t empty_map = 0x80;
+	void *self = NULL;
+	const struct jaco_service_row *row = find_row(server, call->method_name, &self);
+	const void *params = call->raw_params_bytes ? call->raw_params : &empty_map;
+	size_t n = call->raw_params_bytes ? call->raw_params_bytes : 1;
+	void *req;
+
+	if (!row && !server->fallback)
+		return jaco_err_set(err, JACO_UNKNOWN_METHOD, "no method %s here", call->method_name);
+	if (row) {
+		call->method = row->method;
+		if (!(row->method->roles & call->role))
+			return jaco_err_set(err, JACO_PERMISSION_DENIED, "%s may not call %s",
+					    call->identity, call->method_name);
+	}
+	if (server->authorize && server->authorize(server->hook_ctx, call, err) < 0)
+		return -(int)err->code;
+	if (!row)
+		return server->fallback(server->hook_ctx, call, NULL, err);
+	req = jaco_arena_alloc(call->arena, row->method->in->size);
+	if (jaco_unpack(row->method->in, params, n, call->arena, req, err) < 0)
+		return -(int)err->code;
+	return row->handler(self, call, req, err);
+}
+
+static void dispatch(struct jaco_conn *conn, const struct jaco_frame *frame)
+{
+	struct jaco_err err = JACO_ERR_INIT;
+	struct jaco_call *call;
+
+	if (frame->kind != JACO_FRAME_REQUEST)
+		return; /* callers have nothing to notify us of */
+	if (conn->n_calls >= JACO_CALLS_PER_CONN) {
+		jaco_err_set(&err, JACO_TOO_MANY_REQUESTS, "%d requests are in flight on this connection",
+			     JACO_CALLS_PER_CONN);
+		send_error(conn, frame->id, &err);
+		return;
+	}
+	call = new_call(conn, frame);
+	if (run_handler(conn->server, call, &err) < 0)
+		jaco_call_fail(call, &err);
+}
+
+static void refuse_and_close(struct jaco_conn *conn, uint32_t id, const struct jaco_err *err)
+{
+	send_error(conn, id, err);
+	retire_conn(conn);
+}
+
+static int on_data(struct jaco_chan *chan, void *ctx)
+{
+	struct jaco_conn *conn = ctx;
+	struct jaco_frame frame;
+	struct jaco_err err = JACO_ERR_INIT;
+	size_t used = 0;
+	int rc = 0;
+
+	conn->is_dispatching = true;
+	while (!conn->is_dead) {
+		rc = jaco_frame_read(chan->in.data + used, chan->in.n - used, &frame, &err);
+		if (rc <= 0)
+			break;
+		if (frame.bytes > JACO_MESSAGE_MAX)
+			rc = jaco_err_set(&err, JACO_MESSAGE_TOO_LARGE, "a message of %zu bytes exceeds %d",
+					  frame.bytes, JACO_MESSAGE_MAX);
+		if (rc < 0)
+			break;
+		dispatch(conn, &frame);
+		used += frame.bytes;
+	}
+	conn->is_dispatching = false;
+	if (conn->is_dead) {
+		free_conn(conn);
+		return -1;
+	}
+	if (rc == 0 && chan->in.n - used > JACO_MESSAGE_MAX)
+		rc = jaco_err_set(&err, JACO_MESSAGE_TOO_LARGE, "a message exceeds %d bytes",
+				  JACO_MESSAGE_MAX);
+	if (rc < 0) {
+		refuse_and_close(conn, frame.id, &err);
+		return -1;
+	}
+	jaco_buf_consume(&chan->in, used);
+	return 0;
+}
+
+static void on_end(struct jaco_chan *chan, const struct jaco_err *err, void *ctx)
+{
+	(void)chan;
+	(void)err;
+	retire_conn(ctx);
+}
+
+static const struct jaco_chan_ops conn_ops = {.on_data = on_data, .on_end = on_end};
+
+/* --- connections --- */
+
+static const char *role_name(uint32_t role)
+{
+	static const struct {
+		uint32_t role;
+		const char *name;
+	} names[] = {
+		{ROLE_SCHEDD, "schedd"}, {ROLE_IPAMD, "ipamd"},	  {ROLE_MESHD, "meshd"},
+		{ROLE_FWD, "fwd-nft"},	 {ROLE_DNSD, "dnsd"},	  {ROLE_PROXYD, "proxyd"},
+		{ROLE_RUNTIMED, "runtimed"}, {ROLE_RAFTD, "raftd"},
+	};
+
+	for (size_t i = 0; i < JACO_ARRAY_SIZE(names); i++)
+		if (names[i].role == role)
+			return names[i].name;
+	return NULL;
+}
+
+static void identify(struct jaco_conn *conn)
+{
+	struct jaco_peercred cred = {.user = "unknown"};
+	const char *daemon = role_name(conn->role);
+
+	(void)jaco_sock_peercred(conn->chan.fd, &cred, NULL); /* "unknown" says enough */
+	conn->uid = cred.uid;
+	if (daemon)
+		(void)jaco_str_format(conn->identity, sizeof(conn->identity), "system:%s", daemon);
+	else
+		(void)jaco_str_format(conn->identity, sizeof(conn->identity), "local:%s", cred.user);
+}
+
+static void accept_one(struct jaco_listener *listener, int fd)
+{
+	struct jaco_server *server = listener->server;
+	struct jaco_conn *conn;
+
+	if (server->n_conns >= JACO_CONNS_PER_SOCKET) {
+		(void)close(fd); /* the bound is the answer; a caller sees a closed connection */
+		return;
+	}
+	conn = jaco_alloc(sizeof(*conn));
+	conn->server = server;
+	conn->role = listener->role;
+	conn->next = server->conns;
+	if (server->conns)
+		server->conns->prev = conn;
+	server->conns = conn;
+	server->n_conns++;
+	jaco_chan_open(&conn->chan, server->loop, fd, false, JACO_MESSAGE_MAX + 64, &conn_ops, conn);
+	identify(conn);
+}
+
+static void on_listener(struct jaco_io *io, unsigned events, void *ctx)
+{
+	struct jaco_listener *listener = ctx;
+	struct jaco_addr peer;
+	int fd;
+
+	(void)events;
+	while ((fd = jaco_sock_accept(io->fd, &peer)) >= 0)
+		accept_one(listener, fd);
+}
+
+void jaco_server_init(struct jaco_server *server, struct jaco_loop *loop)
+{
+	*server = (struct jaco_server){.loop = loop};
+}
+
+void jaco_server_add(struct jaco_server *server, const struct jaco_service_row *rows, void *self)
+{
+	JACO_ASSERT(server->n_tables < JACO_SERVER_TABLES_MAX);
+	server->tables[server->n_tables].rows = rows;
+	server->tables[server->n_tables++].self = self;
+}
+
+void jaco_server_listen_fd(struct jaco_server *server, int take_fd, uint32_t role)
+{
+	struct jaco_listener *listener = &server->listeners[server->n_listeners++];
+
+	JACO_ASSERT(server->n_listeners <= JACO_SERVER_LISTEN_MAX);
+	*listener = (struct jaco_listener){.server = server, .fd = take_fd, .role = role};
+	jaco_io_start(server->loop, &listener->io, take_fd, JACO_IO_READ, on_listener, listener);
+}
+
+int jaco_server_listen(struct jaco_server *server, const char *path, mode_t mode,
+		       const char *group, uint32_t role, struct jaco_err *err)
+{
+	int fd = jaco_sock_listen_unix(path, mode, group, err);
+
+	if (fd < 0)
+		return fd;
+	jaco_server_listen_fd(server, fd, role);
+	(void)jaco_str_copy(server->listeners[server->n_listeners - 1].path,
+			    sizeof(server->listeners[0].path), path);
+	return 0;
+}
+
+void jaco_server_close(struct jaco_server *server)
+{
+	while (server->conns)
+		free_conn(server->conns);
+	for (size_t i = 0; i < server->n_listeners; i++) {
+		struct jaco_listener *listener = &server->listeners[i];
+
+		jaco_io_stop(&listener->io);
+		jaco_fd_close(&listener->fd);
+		if (listener->path[0])
+			(void)unlink(listener->path); /* the next start replaces it anyway */
+	}
+	server->n_listeners = 0;
+}
