@@ -34,7 +34,7 @@ int jaco_enum_find(const struct jaco_enum *set, const char *word);
 	X(tls_mode, TLS)                                                                           \
 	X(depend_condition, DEPEND)                                                                \
 	X(watch_kind, WATCH)                                                                       \
-	X(change_kind, CHANGE)                                                                     \
+	X(difference, DIFF)                                                                        \
 	X(severity, SEVERITY)                                                                      \
 	X(audit_type, AUDIT)
 
@@ -81,8 +81,8 @@ int jaco_enum_find(const struct jaco_enum *set, const char *word);
 #define JACO_WORDS_watch_kind(W)                                                                   \
 	W(WATCH, SNAPSHOT, "snapshot") W(WATCH, SYNCED, "synced") W(WATCH, CHANGE, "change")       \
 	W(WATCH, RESYNC, "resync")
-#define JACO_WORDS_change_kind(W)                                                                  \
-	W(CHANGE, ADDED, "added") W(CHANGE, CHANGED, "changed") W(CHANGE, REMOVED, "removed")
+#define JACO_WORDS_difference(W)                                                                   \
+	W(DIFF, ADDED, "added") W(DIFF, CHANGED, "changed")     W(DIFF, REMOVED, "removed")
 #define JACO_WORDS_severity(W) W(SEVERITY, ERROR, "error") W(SEVERITY, WARNING, "warning")
 #define JACO_WORDS_audit_type(W)                                                                   \
 	W(AUDIT, CLUSTER_INIT, "cluster_init") W(AUDIT, APPLY, "apply")                            \

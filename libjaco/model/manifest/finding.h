@@ -12,11 +12,10 @@
 
 #include "libjaco/base/arena.h"
 #include "libjaco/base/err.h"
+#include "libjaco/model/enums.h"
 
 /* Enough to repair any real file; the rest is counted in n_dropped. */
 #define JACO_FINDINGS_MAX 500
-
-enum jaco_severity { JACO_SEVERITY_ERROR, JACO_SEVERITY_WARNING };
 
 /* A place in a source file.  line 0: the file as a whole. */
 struct jaco_pos {
