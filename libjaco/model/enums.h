@@ -25,8 +25,8 @@ int jaco_enum_find(const struct jaco_enum *set, const char *word);
 	X(deployment_status, DEPLOYMENT)                                                           \
 	X(rollout_state, ROLLOUT)                                                                  \
 	X(rollout_order, ORDER)                                                                    \
-	X(failure_action, ON_FAILURE)                                                              \
-	X(placement, PLACEMENT)                                                                    \
+	X(on_failure, ON_FAILURE)                                                                  \
+	X(placement, PLACE)                                                                        \
 	X(node_state, NODE)                                                                        \
 	X(node_intent, NODE_INTENT)                                                                \
 	X(liveness, LIVENESS)                                                                      \
@@ -55,12 +55,12 @@ int jaco_enum_find(const struct jaco_enum *set, const char *word);
 	W(ROLLOUT, ROLLED_BACK, "rolled_back")
 #define JACO_WORDS_rollout_order(W)                                                                \
 	W(ORDER, START_FIRST, "start-first") W(ORDER, STOP_FIRST, "stop-first")
-#define JACO_WORDS_failure_action(W)                                                               \
+#define JACO_WORDS_on_failure(W)                                                                   \
 	W(ON_FAILURE, ROLLBACK, "rollback") W(ON_FAILURE, PAUSE, "pause")                          \
 	W(ON_FAILURE, CONTINUE, "continue")
 #define JACO_WORDS_placement(W)                                                                    \
-	W(PLACEMENT, SPREAD, "spread") W(PLACEMENT, PACK, "pack")                                  \
-	W(PLACEMENT, HOSTS, "hosts") W(PLACEMENT, GLOBAL, "global")
+	W(PLACE, SPREAD, "spread") W(PLACE, PACK, "pack")                                  \
+	W(PLACE, HOSTS, "hosts") W(PLACE, GLOBAL, "global")
 #define JACO_WORDS_node_state(W)                                                                   \
 	W(NODE, JOINING, "joining") W(NODE, READY, "ready")                                        \
 	W(NODE, ISOLATION_UNAVAILABLE, "isolation_unavailable")                                    \

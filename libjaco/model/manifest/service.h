@@ -15,6 +15,7 @@
 
 #include "libjaco/base/limits.h"
 #include "libjaco/model/manifest/finding.h"
+#include "libjaco/model/enums.h"
 
 struct jaco_strings {
 	const char **items;
@@ -239,7 +240,6 @@ struct jaco_build {
 	struct jaco_pairs args;
 };
 
-enum jaco_placement { JACO_PLACE_SPREAD, JACO_PLACE_PACK, JACO_PLACE_HOSTS, JACO_PLACE_GLOBAL };
 const char *jaco_placement_name(enum jaco_placement placement); /* "spread" */
 
 /* node.hostname == n1; node.labels.disk != ssd; node.platform.arch == arm64 */
@@ -256,8 +256,6 @@ struct jaco_constraint {
 	const char *value; /* arch in the engine's spelling: amd64, arm64 */
 };
 
-enum jaco_rollout_order { JACO_ORDER_START_FIRST, JACO_ORDER_STOP_FIRST };
-enum jaco_on_failure { JACO_ON_FAILURE_ROLLBACK, JACO_ON_FAILURE_PAUSE, JACO_ON_FAILURE_CONTINUE };
 struct jaco_rollout {
 	enum jaco_rollout_order order; /* resolved: stop-first when stateful unless written */
 	bool order_is_set;
