@@ -1,0 +1,465 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * ruleset.c - from the cluster's subnets to the contents of `table inet jaco`.
+ *
+ * Why `pool` is the whole ipam_pool and not the subnets known here: a subnet claimed a moment ago on
+ * another node is unknown here, and its packets must be dropped rather than pass as foreign. */
+#include "daemons/fwd-nft/ruleset.h"
+
+#include <arpa/inet.h>
+#include <net/if.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemons/fwd-nft/rules.h"
+#include "libjaco/base/assert.h"
+#include "libjaco/base/mem.h"
+#include "libjaco/base/str.h"
+
+/* Datatype numbers of nft(8); the kernel only stores them for `nft list`. */
+#define TYPE_IPV4  7
+#define TYPE_IFACE 41
+#define TYPE_PAIR(a, b) ((a) << 6 | (b))
+
+struct ruleset_set *ruleset_find_set(const struct ruleset *ruleset, const char *name)
+{
+	for (size_t i = 0; i < ruleset->n_sets; i++)
+		if (jaco_str_eq(ruleset->sets[i].name, name))
+			return &ruleset->sets[i];
+	return NULL;
+}
+
+struct ruleset_chain *ruleset_find_chain(const struct ruleset *ruleset, const char *name)
+{
+	for (size_t i = 0; i < ruleset->n_chains; i++)
+		if (jaco_str_eq(ruleset->chains[i].name, name))
+			return &ruleset->chains[i];
+	return NULL;
+}
+
+struct ruleset_set *ruleset_add_set(struct ruleset *ruleset, const char *name)
+{
+	struct ruleset_set *set;
+
+	ruleset->sets = jaco_grow(ruleset->sets, &ruleset->sets_cap, ruleset->n_sets + 1,
+				  sizeof(*set));
+	set = &ruleset->sets[ruleset->n_sets++];
+	*set = (struct ruleset_set){.elems = NULL};
+	(void)jaco_str_copy(set->name, sizeof(set->name), name); /* cut names differ from ours too */
+	return set;
+}
+
+struct ruleset_chain *ruleset_add_chain(struct ruleset *ruleset, const char *name)
+{
+	struct ruleset_chain *chain;
+
+	ruleset->chains = jaco_grow(ruleset->chains, &ruleset->chains_cap, ruleset->n_chains + 1,
+				    sizeof(*chain));
+	chain = &ruleset->chains[ruleset->n_chains++];
+	*chain = (struct ruleset_chain){.rules = NULL};
+	(void)jaco_str_copy(chain->name, sizeof(chain->name), name);
+	return chain;
+}
+
+struct ruleset_rule *ruleset_add_rule(struct ruleset_chain *chain)
+{
+	chain->rules = jaco_grow(chain->rules, &chain->cap, chain->n_rules + 1,
+				 sizeof(chain->rules[0]));
+	chain->rules[chain->n_rules] = (struct ruleset_rule){.n_exprs = 0};
+	return &chain->rules[chain->n_rules++];
+}
+
+struct ruleset_elem *ruleset_add_elem(struct ruleset_set *set)
+{
+	set->elems = jaco_grow(set->elems, &set->cap, set->n_elems + 1, sizeof(set->elems[0]));
+	set->elems[set->n_elems] = (struct ruleset_elem){.is_end = false};
+	return &set->elems[set->n_elems++];
+}
+
+int ruleset_elem_cmp(const struct ruleset_elem *a, const struct ruleset_elem *b)
+{
+	int order = memcmp(a->key, b->key, sizeof(a->key));
+
+	return order ? order : (int)b->is_end - (int)a->is_end;
+}
+
+static int elem_cmp_void(const void *a, const void *b)
+{
+	return ruleset_elem_cmp(a, b);
+}
+
+void ruleset_sort_elems(struct ruleset_set *set)
+{
+	for (size_t i = 1; i < set->n_elems; i++) {
+		if (ruleset_elem_cmp(&set->elems[i - 1], &set->elems[i]) <= 0)
+			continue;
+		qsort(set->elems, set->n_elems, sizeof(set->elems[0]), elem_cmp_void);
+		return;
+	}
+}
+
+const struct ruleset_elem *ruleset_find_elem(const struct ruleset_set *set, const uint8_t *key,
+					     size_t key_bytes)
+{
+	struct ruleset_elem want = {.is_end = false};
+
+	JACO_ASSERT(key_bytes <= sizeof(want.key));
+	memcpy(want.key, key, key_bytes);
+	if (set->n_elems == 0)
+		return NULL;
+	return bsearch(&want, set->elems, set->n_elems, sizeof(want), elem_cmp_void);
+}
+
+void ruleset_fini(struct ruleset *ruleset)
+{
+	if (!ruleset)
+		return;
+	for (size_t i = 0; i < ruleset->n_sets; i++)
+		jaco_free(ruleset->sets[i].elems);
+	for (size_t i = 0; i < ruleset->n_chains; i++)
+		jaco_free(ruleset->chains[i].rules);
+	jaco_free(ruleset->sets);
+	jaco_free(ruleset->chains);
+	jaco_arena_fini(&ruleset->arena);
+	*ruleset = RULESET_INIT;
+}
+
+/* ---- sets ---- */
+
+struct shape {
+	uint32_t key_type;
+	uint8_t fields[2];
+};
+
+static struct ruleset_set *add_hash(struct ruleset *ruleset, const char *name,
+				    const struct shape *shape)
+{
+	struct ruleset_set *set = ruleset_add_set(ruleset, name);
+
+	set->key_type = shape->key_type;
+	set->key_bytes = (uint8_t)(shape->fields[0] + shape->fields[1]);
+	if (shape->fields[1])
+		memcpy(set->field_bytes, shape->fields, sizeof(set->field_bytes));
+	return set;
+}
+
+static const struct shape shape_pair = {TYPE_PAIR(TYPE_IPV4, TYPE_IPV4), {4, 4}};
+static const struct shape shape_port = {TYPE_PAIR(TYPE_IFACE, TYPE_IPV4), {16, 4}};
+static const struct shape shape_internal = {TYPE_IPV4, {4, 0}};
+static const struct shape shape_bridges = {TYPE_IFACE, {16, 0}};
+static const struct shape shape_nodes = {TYPE_IPV4, {4, 0}};
+
+static void put_u32(uint8_t *out, uint32_t value)
+{
+	memcpy(out, &value, sizeof(value));
+}
+
+static size_t length_index(const struct rules_lengths *lengths, uint8_t bits)
+{
+	size_t i = 0;
+
+	while (i < lengths->n && lengths->bits[i] != bits)
+		i++;
+	JACO_ASSERT(i < lengths->n); /* find_lengths() saw every subnet */
+	return i;
+}
+
+/* The sets of all pairs of lengths come first, in the order of add_same_scope(). */
+static void add_pair(struct ruleset *ruleset, const struct rules_lengths *lengths,
+		     const struct ruleset_subnet *from, const struct ruleset_subnet *to)
+{
+	size_t s = length_index(lengths, from->cidr.bits), d = length_index(lengths, to->cidr.bits);
+	struct ruleset_elem *elem = ruleset_add_elem(&ruleset->sets[s * lengths->n + d]);
+
+	put_u32(elem->key, htonl(from->cidr.addr));
+	put_u32(elem->key + 4, htonl(to->cidr.addr));
+	elem->comment = from == to ?
+		jaco_arena_printf(&ruleset->arena, "%s/%s@%s", from->deployment, from->network,
+				  from->host) :
+		jaco_arena_printf(&ruleset->arena, "%s/%s@%s > %s", from->deployment,
+				  from->network, from->host, to->host);
+}
+
+static void add_scope(struct ruleset *ruleset, const struct rules_lengths *lengths,
+		      const struct ruleset_subnet *const *members, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		for (size_t k = 0; k < n; k++)
+			if (members[i]->bridge || members[k]->bridge)
+				add_pair(ruleset, lengths, members[i], members[k]);
+}
+
+static int scope_cmp(const struct ruleset_subnet *a, const struct ruleset_subnet *b)
+{
+	int order = strcmp(a->deployment, b->deployment);
+
+	return order ? order : strcmp(a->network, b->network);
+}
+
+static int by_scope(const void *a, const void *b)
+{
+	const struct ruleset_subnet *const *x = a, *const *y = b;
+	int order = scope_cmp(*x, *y);
+
+	return order ? order : jaco_cidr_cmp((*x)->cidr, (*y)->cidr);
+}
+
+static void build_scopes(struct ruleset *ruleset, const struct rules_lengths *lengths,
+			 const struct ruleset_input *input)
+{
+	const struct ruleset_subnet **subnets;
+	char name[RULESET_NAME_BYTES];
+	size_t n = input->n_subnets, first = 0;
+
+	subnets = jaco_arena_alloc_n(&ruleset->arena, n + 1, sizeof(*subnets));
+	for (size_t i = 0; i < n; i++)
+		subnets[i] = &input->subnets[i];
+
+	for (size_t s = 0; s < lengths->n; s++) {
+		for (size_t d = 0; d < lengths->n; d++) {
+			rules_pair_name(name, lengths, s, d);
+			add_hash(ruleset, name, &shape_pair);
+		}
+	}
+	for (size_t i = 1; i < n; i++) {
+		/* a view is in key order already: by deployment, network, host */
+		if (scope_cmp(subnets[i - 1], subnets[i]) <= 0)
+			continue;
+		qsort(subnets, n, sizeof(*subnets), by_scope);
+		break;
+	}
+	for (size_t i = 1; i <= n; i++) {
+		if (i < n && scope_cmp(subnets[first], subnets[i]) == 0)
+			continue;
+		add_scope(ruleset, lengths, subnets + first, i - first);
+		first = i;
+	}
+	for (size_t i = 0; i < lengths->n * lengths->n; i++)
+		ruleset_sort_elems(&ruleset->sets[i]);
+}
+
+/* What concerns subnets of one length singly: this host's bridges, internal networks. */
+static void build_length(struct ruleset *ruleset, const struct rules_lengths *lengths, size_t i,
+			 const struct ruleset_input *input)
+{
+	struct ruleset_set *port, *internal;
+	char name[RULESET_NAME_BYTES];
+
+	rules_set_name(name, "port", lengths, i);
+	add_hash(ruleset, name, &shape_port);
+	rules_set_name(name, "internal", lengths, i);
+	internal = add_hash(ruleset, name, &shape_internal);
+	port = internal - 1;
+	for (size_t k = 0; k < input->n_subnets; k++) {
+		const struct ruleset_subnet *subnet = &input->subnets[k];
+		uint32_t address = htonl(subnet->cidr.addr);
+		struct ruleset_elem *elem;
+
+		/* packets of other hosts' containers are judged where they enter */
+		if (subnet->cidr.bits != lengths->bits[i] || !subnet->bridge)
+			continue;
+		elem = ruleset_add_elem(port);
+		memcpy(elem->key, subnet->bridge, strlen(subnet->bridge));
+		put_u32(elem->key + IFNAMSIZ, address);
+		if (subnet->is_internal)
+			put_u32(ruleset_add_elem(internal)->key, address);
+	}
+	ruleset_sort_elems(port);
+	ruleset_sort_elems(internal);
+}
+
+static void add_interval(struct ruleset_set *set, struct jaco_cidr cidr)
+{
+	uint32_t first = jaco_cidr_first(cidr), after = jaco_cidr_last(cidr) + 1;
+	struct ruleset_elem *elem;
+
+	if (set->n_elems > 0 && set->elems[set->n_elems - 1].is_end &&
+	    memcmp(set->elems[set->n_elems - 1].key, &(uint32_t){htonl(first)}, 4) == 0)
+		set->n_elems--; /* adjacent: one longer interval */
+	else
+		put_u32(ruleset_add_elem(set)->key, htonl(first));
+	if (after == 0)
+		return; /* up to the last address there is: no end element */
+	elem = ruleset_add_elem(set);
+	put_u32(elem->key, htonl(after));
+	elem->is_end = true;
+}
+
+/* ipam_pool and what an earlier ipam_pool left behind. */
+static void build_pool(struct ruleset *ruleset, struct jaco_cidr pool,
+		       const struct ruleset_subnet *const *sorted, size_t n)
+{
+	struct ruleset_set *set = ruleset_add_set(ruleset, "pool");
+	bool is_placed = false;
+
+	set->key_type = TYPE_IPV4;
+	set->key_bytes = 4;
+	set->is_interval = true;
+	for (size_t i = 0; i < n; i++) {
+		if (jaco_cidr_covers(pool, sorted[i]->cidr))
+			continue;
+		if (!is_placed && sorted[i]->cidr.addr > pool.addr) {
+			add_interval(set, pool);
+			is_placed = true;
+		}
+		add_interval(set, sorted[i]->cidr);
+	}
+	if (!is_placed)
+		add_interval(set, pool);
+}
+
+/* Sorted and without doubles, as the kernel keeps it. */
+static void tidy_elems(struct ruleset_set *set)
+{
+	size_t kept = 0;
+
+	ruleset_sort_elems(set);
+	for (size_t i = 0; i < set->n_elems; i++)
+		if (kept == 0 || ruleset_elem_cmp(&set->elems[kept - 1], &set->elems[i]) != 0)
+			set->elems[kept++] = set->elems[i];
+	set->n_elems = kept;
+}
+
+static void build_hosts(struct ruleset *ruleset, const struct ruleset_input *input)
+{
+	struct ruleset_set *set = add_hash(ruleset, "bridges", &shape_bridges);
+
+	for (size_t i = 0; i < input->n_subnets; i++) {
+		const char *bridge = input->subnets[i].bridge;
+
+		if (bridge)
+			memcpy(ruleset_add_elem(set)->key, bridge, strlen(bridge));
+	}
+	tidy_elems(set);
+	set = add_hash(ruleset, "nodes", &shape_nodes);
+	for (size_t i = 0; i < input->n_nodes; i++)
+		put_u32(ruleset_add_elem(set)->key, htonl(input->nodes[i]));
+	tidy_elems(set);
+}
+
+/* Room to double before the table has to be replaced to grow a set; a declared size lets the kernel
+ * choose its fixed hash, which is also the cheaper one per packet. */
+static void declare_sizes(struct ruleset *ruleset, const struct ruleset *at_least)
+{
+	for (size_t i = 0; i < ruleset->n_sets; i++) {
+		struct ruleset_set *set = &ruleset->sets[i];
+		const struct ruleset_set *old = at_least ? ruleset_find_set(at_least, set->name) :
+							   NULL;
+		uint32_t size = RULESET_SIZE_MIN;
+
+		if (set->is_interval)
+			continue;
+		while (size < 2 * set->n_elems)
+			size *= 2;
+		set->size = old && old->size >= set->n_elems && old->size >= RULESET_SIZE_MIN ?
+			    old->size : size;
+	}
+}
+
+/* ---- input ---- */
+
+static int by_address(const void *a, const void *b)
+{
+	const struct ruleset_subnet *const *x = a, *const *y = b;
+
+	return jaco_cidr_cmp((*x)->cidr, (*y)->cidr);
+}
+
+static int check_subnet(const struct ruleset_subnet *subnet, struct jaco_err *err)
+{
+	char text[JACO_CIDR_TEXT_BYTES];
+
+	jaco_cidr_render(text, subnet->cidr);
+	if (!jaco_cidr_eq(subnet->cidr, jaco_cidr_network(subnet->cidr)) ||
+	    jaco_cidr_network(subnet->cidr).addr != subnet->cidr.addr)
+		return jaco_err_set(err, JACO_VALIDATION_FAILED, "subnet %s has host bits set",
+				    text);
+	if (subnet->bridge && (subnet->bridge[0] == '\0' || strlen(subnet->bridge) >= IFNAMSIZ))
+		return jaco_err_set(err, JACO_VALIDATION_FAILED,
+				    "subnet %s: \"%s\" cannot name an interface", text,
+				    subnet->bridge);
+	return 0;
+}
+
+static int add_length(struct rules_lengths *lengths, uint8_t bits, struct jaco_err *err)
+{
+	for (size_t i = 0; i < lengths->n; i++)
+		if (lengths->bits[i] == bits)
+			return 0;
+	if (lengths->n == RULESET_LENGTHS_MAX)
+		return jaco_err_set(err, JACO_LIMIT_EXCEEDED,
+				    "more than %d prefix lengths are in use", RULESET_LENGTHS_MAX);
+	lengths->bits[lengths->n++] = bits;
+	return 0;
+}
+
+/* The configured length first, then longest to shortest, so that equal input gives equal rules. */
+static int find_lengths(const struct ruleset_input *input, struct rules_lengths *out_lengths,
+			struct jaco_err *err)
+{
+	struct rules_lengths lengths = {.bits = {input->prefix}, .n = 1};
+
+	for (size_t i = 0; i < input->n_subnets; i++)
+		if (add_length(&lengths, input->subnets[i].cidr.bits, err) < 0)
+			return -(int)err->code;
+	for (size_t i = 2; i < lengths.n; i++) {
+		for (size_t k = i; k > 1 && lengths.bits[k] > lengths.bits[k - 1]; k--) {
+			uint8_t swap = lengths.bits[k];
+
+			lengths.bits[k] = lengths.bits[k - 1];
+			lengths.bits[k - 1] = swap;
+		}
+	}
+	*out_lengths = lengths;
+	return 0;
+}
+
+/* Address order; refuses what would make a masked address ambiguous. */
+static int sort_subnets(const struct ruleset_input *input, struct jaco_arena *arena,
+			const struct ruleset_subnet ***out_sorted, struct jaco_err *err)
+{
+	const struct ruleset_subnet **sorted;
+
+	if (input->n_subnets > RULESET_SUBNETS_MAX)
+		return jaco_err_set(err, JACO_LIMIT_EXCEEDED, "more than %d subnets",
+				    RULESET_SUBNETS_MAX);
+	sorted = jaco_arena_alloc_n(arena, input->n_subnets + 1, sizeof(*sorted));
+	for (size_t i = 0; i < input->n_subnets; i++) {
+		if (check_subnet(&input->subnets[i], err) < 0)
+			return -(int)err->code;
+		sorted[i] = &input->subnets[i];
+	}
+	if (input->n_subnets > 0)
+		qsort(sorted, input->n_subnets, sizeof(*sorted), by_address);
+	for (size_t i = 1; i < input->n_subnets; i++) {
+		if (!jaco_cidr_overlaps(sorted[i - 1]->cidr, sorted[i]->cidr))
+			continue;
+		return jaco_err_set(err, JACO_VALIDATION_FAILED,
+				    "subnets of %s/%s@%s and %s/%s@%s overlap",
+				    sorted[i - 1]->deployment, sorted[i - 1]->network,
+				    sorted[i - 1]->host, sorted[i]->deployment,
+				    sorted[i]->network, sorted[i]->host);
+	}
+	*out_sorted = sorted;
+	return 0;
+}
+
+int ruleset_build(struct ruleset *ruleset, const struct ruleset_input *input,
+		  const struct ruleset *at_least, struct jaco_err *err)
+{
+	const struct ruleset_subnet **sorted = NULL;
+	struct rules_lengths lengths = {.n = 0};
+
+	JACO_ASSERT(ruleset->n_sets == 0 && ruleset->n_chains == 0);
+	if (find_lengths(input, &lengths, err) < 0 ||
+	    sort_subnets(input, &ruleset->arena, &sorted, err) < 0)
+		return -(int)err->code;
+	build_scopes(ruleset, &lengths, input);
+	for (size_t i = 0; i < lengths.n; i++)
+		build_length(ruleset, &lengths, i, input);
+	build_pool(ruleset, jaco_cidr_network(input->pool), sorted, input->n_subnets);
+	build_hosts(ruleset, input);
+	declare_sizes(ruleset, at_least);
+	rules_add_chains(ruleset, &lengths);
+	return 0;
+}
