@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * dnsd.h - what both ways of running share: the table in force, its listeners and the forwarder. */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "daemons/dnsd/forward.h"
+#include "daemons/dnsd/listen.h"
+#include "daemons/dnsd/stats.h"
+#include "daemons/dnsd/zone.h"
+#include "libjaco/base/err.h"
+#include "libjaco/io/loop.h"
+
+#define DNSD_RETRY_MS 500 /* listeners whose address is taken */
+
+struct dnsd {
+	struct jaco_loop *loop;
+	struct stats stats;
+	struct zone_table *table;
+	struct forward *forward;
+	struct listen_set *listen;
+	struct jaco_timer retry;
+	size_t n_closed; /* wanted listeners that are not open */
+};
+
+void dnsd_open(struct dnsd *dnsd, struct jaco_loop *loop);
+void dnsd_close(struct dnsd *dnsd); /* also zeroed */
+
+/* Put @take_table and its listeners in force; the old table is freed.  Listeners that cannot be opened
+ * are logged once and tried again. */
+void dnsd_apply(struct dnsd *dnsd, struct zone_table *take_table, const struct listen_want *wants,
+		size_t n);
+
+/* Upstreams from texts ("10.0.0.1", "10.0.0.1:5300", "[::1]"), loops and nonsense left out with a
+ * warning; none left is warned of too: external names will fail. */
+void dnsd_set_upstreams(struct dnsd *dnsd, const char *const *texts, size_t n_texts,
+			const struct jaco_cidr *pool, size_t n_pool, const struct listen_want *own,
+			size_t n_own, int64_t timeout_ms, size_t cache_bytes);

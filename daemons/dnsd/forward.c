@@ -1,0 +1,682 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * forward.c - see forward.h.
+ *
+ * One `flight` is one question being asked; its clients wait on it.  EDNS is hop by hop (RFC 6891
+ * section 6.1.1), so the OPT record that goes upstream is our own: the client's flags, its size up to
+ * our limit, its options except those that concern this hop only (cookie, keepalive, padding).  The
+ * reply is relayed byte for byte but for the id and the letters' case of the question. */
+#include "daemons/dnsd/forward.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "daemons/dnsd/cache.h"
+#include "libjaco/base/arena.h"
+#include "libjaco/base/assert.h"
+#include "libjaco/base/mem.h"
+#include "libjaco/base/random.h"
+#include "libjaco/base/str.h"
+
+#define BUCKETS       256
+#define DNS_PORT      53
+#define READS_AT_ONCE 16 /* datagrams taken per wake-up: a flood of forgeries must not hold the loop */
+#define LOOP_RESOLVER 0x7f00000b /* 127.0.0.11 */
+
+/* Options that concern one hop: RFC 7873 cookie, RFC 7828 keepalive, RFC 7830 padding. */
+enum { OPTION_COOKIE = 10, OPTION_KEEPALIVE = 11, OPTION_PADDING = 12 };
+
+/* Flights outlive a reconfiguration, so the list is counted. */
+struct upstreams {
+	unsigned refs;
+	size_t n;
+	struct jaco_addr addrs[FORWARD_UPSTREAMS_MAX];
+};
+
+enum flight_state {
+	FLIGHT_IDLE,     /* between attempts */
+	FLIGHT_UDP,      /* asked by datagram */
+	FLIGHT_TCP_OPEN, /* connecting, or the query is not sent whole */
+	FLIGHT_TCP_READ, /* waiting for the framed reply */
+};
+
+struct forward_flight {
+	LIST_ENTRY(forward_flight) in_bucket;
+	LIST_ENTRY(forward_flight) in_all;
+	LIST_HEAD(, forward_client) clients;
+	struct forward *forward;
+	struct upstreams *upstreams;
+	size_t at; /* the upstream being asked */
+	enum flight_state state;
+	int fd;
+	struct jaco_io io;
+	struct jaco_timer timer;
+	bool is_tcp;       /* the clients are: a truncated reply does not help them */
+	uint64_t hash;
+	uint8_t *query;    /* as sent, behind two bytes of TCP length */
+	size_t query_n;
+	uint8_t *folded;   /* the same in lower case, what identical means */
+	size_t sent;
+	struct jaco_buf in; /* TCP */
+	uint8_t key[CACHE_KEY_MAX];
+	size_t key_n; /* 0: not to be cached */
+};
+
+struct forward {
+	struct jaco_loop *loop;
+	struct stats *stats;
+	struct upstreams *upstreams;
+	int64_t timeout_ms;
+	struct cache *cache;
+	size_t cache_max;
+	size_t n_flights, n_clients;
+	LIST_HEAD(, forward_flight) flights;
+	LIST_HEAD(, forward_flight) buckets[BUCKETS];
+	uint8_t in[PACKET_MAX];  /* what came from upstream */
+	uint8_t out[PACKET_MAX]; /* what goes to one client */
+	uint8_t asked[PACKET_MAX];
+	uint8_t folded[PACKET_MAX + PACKET_SLACK];
+};
+
+static struct upstreams *upstreams_ref(struct upstreams *upstreams)
+{
+	upstreams->refs++;
+	return upstreams;
+}
+
+static void upstreams_unref(struct upstreams *upstreams)
+{
+	if (upstreams && --upstreams->refs == 0)
+		jaco_free(upstreams);
+}
+
+struct forward *forward_new(struct jaco_loop *loop, struct stats *stats)
+{
+	struct forward *forward = jaco_alloc(sizeof(*forward));
+
+	forward->loop = loop;
+	forward->stats = stats;
+	forward->cache = cache_new(0);
+	forward->upstreams = jaco_alloc(sizeof(*forward->upstreams));
+	forward->upstreams->refs = 1;
+	forward->timeout_ms = 1000;
+	return forward;
+}
+
+void forward_configure(struct forward *forward, const struct jaco_addr *upstreams, size_t n,
+		       int64_t timeout_ms, size_t cache_bytes)
+{
+	JACO_ASSERT(n <= FORWARD_UPSTREAMS_MAX);
+	upstreams_unref(forward->upstreams);
+	forward->upstreams = jaco_alloc(sizeof(*forward->upstreams));
+	forward->upstreams->refs = 1;
+	forward->upstreams->n = n;
+	if (n > 0)
+		memcpy(forward->upstreams->addrs, upstreams, n * sizeof(*upstreams));
+	forward->timeout_ms = timeout_ms;
+	if (cache_bytes == forward->cache_max)
+		return;
+	cache_free(forward->cache);
+	forward->cache = cache_new(cache_bytes);
+	forward->cache_max = cache_bytes;
+}
+
+bool forward_is_loop(const struct jaco_addr *addr, const struct jaco_cidr *pool, size_t n_pool,
+		     const struct jaco_addr *own, size_t n_own)
+{
+	const struct sockaddr_in *in4 = (const struct sockaddr_in *)&addr->storage;
+	uint32_t host;
+	char a[JACO_ADDR_TEXT_BYTES], b[JACO_ADDR_TEXT_BYTES];
+
+	jaco_addr_render(a, addr);
+	for (size_t i = 0; i < n_own; i++) {
+		jaco_addr_render(b, &own[i]);
+		if (jaco_str_eq(a, b))
+			return true;
+	}
+	if (addr->sa.sa_family != AF_INET)
+		return false;
+	host = ntohl(in4->sin_addr.s_addr);
+	for (size_t i = 0; i < n_pool; i++)
+		if (jaco_cidr_contains(pool[i], host))
+			return true;
+	return host == LOOP_RESOLVER;
+}
+
+size_t forward_parse_resolv(const char *text, struct jaco_addr *out, size_t cap)
+{
+	size_t n = 0;
+
+	for (const char *line = text; *line && n < cap; line += strcspn(line, "\n"), line += *line == '\n') {
+		size_t skip = strspn(line, " \t");
+		char host[JACO_ADDR_TEXT_BYTES], addr[JACO_ADDR_TEXT_BYTES + 4];
+		size_t len;
+
+		if (strncmp(line + skip, "nameserver", 10) != 0 || !strchr(" \t", line[skip + 10]))
+			continue;
+		skip += 10 + strspn(line + skip + 10, " \t");
+		len = strcspn(line + skip, " \t\r\n#;");
+		if (len == 0 || len >= sizeof(host))
+			continue;
+		memcpy(host, line + skip, len);
+		host[len] = '\0';
+		(void)jaco_str_format(addr, sizeof(addr), strchr(host, ':') ? "[%s]" : "%s", host);
+		if (jaco_addr_parse(&out[n], addr, DNS_PORT, NULL) == 0)
+			n++;
+	}
+	return n;
+}
+
+/* --- the query that goes upstream --- */
+
+static bool is_hop_option(unsigned code)
+{
+	return code == OPTION_COOKIE || code == OPTION_KEEPALIVE || code == OPTION_PADDING;
+}
+
+/* Copy the options that travel; returns their bytes.  packet_parse() has checked their frame. */
+static size_t copy_options(uint8_t *out, const uint8_t *options, size_t n)
+{
+	size_t kept = 0;
+
+	for (size_t at = 0; at < n;) {
+		size_t len = 4u + packet_get16(options + at + 2);
+
+		if (!is_hop_option(packet_get16(options + at))) {
+			memcpy(out + kept, options + at, len);
+			kept += len;
+		}
+		at += len;
+	}
+	return kept;
+}
+
+/* Write the upstream query for @msg to @out (room for 64 KiB); the id stays 0.  *@out_n_options tells
+ * whether options travel. */
+static size_t make_query(uint8_t *out, const uint8_t *msg, const struct packet_query *query,
+			 size_t *out_n_options)
+{
+	size_t n = query->question_end;
+
+	memset(out, 0, PACKET_HEADER_BYTES);
+	out[2] = msg[2] & PACKET_RD;
+	out[3] = msg[3] & (PACKET_CD | PACKET_AD);
+	out[5] = 1;
+	memcpy(out + PACKET_HEADER_BYTES, msg + PACKET_HEADER_BYTES, n - PACKET_HEADER_BYTES);
+	*out_n_options = 0;
+	if (!query->has_edns)
+		return n;
+	n = packet_put_opt(out, n, query->dnssec_ok, PACKET_NOERROR);
+	packet_put16(out + n - 8, JACO_MIN(query->udp_bytes, PACKET_UDP_LIMIT));
+	*out_n_options = copy_options(out + n, msg + query->options_at, query->options_n);
+	packet_put16(out + n - 2, (unsigned)*out_n_options);
+	return n + *out_n_options;
+}
+
+/* What makes two questions have one answer. */
+static size_t make_key(uint8_t out[static CACHE_KEY_MAX], const uint8_t *msg,
+		       const struct packet_query *query)
+{
+	size_t n = query->name_n;
+
+	packet_name_lower(out, msg + PACKET_HEADER_BYTES, n);
+	packet_put16(out + n, query->type);
+	packet_put16(out + n + 2, query->class);
+	out[n + 4] = (uint8_t)((msg[2] & PACKET_RD) | (msg[3] & (PACKET_CD | PACKET_AD)) |
+			       (query->has_edns ? 2 : 0) | (query->dnssec_ok ? 4 : 0));
+	return n + 5;
+}
+
+static bool has_travelling_options(const uint8_t *msg, const struct packet_query *query)
+{
+	for (size_t at = 0; at < query->options_n;) {
+		const uint8_t *option = msg + query->options_at + at;
+
+		if (!is_hop_option(packet_get16(option)))
+			return true;
+		at += 4u + packet_get16(option + 2);
+	}
+	return false;
+}
+
+/* --- replies to clients --- */
+
+/* Fit a reply to one client: id, the question's case, and its UDP limit.  Returns the length. */
+static size_t adapt_reply(uint8_t *msg, size_t n, const struct packet_query *query, const uint8_t *name,
+			  bool is_tcp)
+{
+	packet_put16(msg, query->id);
+	if (packet_get16(msg + 4) == 1)
+		memcpy(msg + PACKET_HEADER_BYTES, name, query->name_n);
+	if (is_tcp || n <= query->udp_bytes)
+		return n;
+	msg[2] |= PACKET_TC;
+	memset(msg + 6, 0, 6);
+	return query->has_edns ? packet_put_opt(msg, query->question_end, query->dnssec_ok,
+						(enum packet_rcode)(msg[3] & PACKET_RCODE))
+			       : query->question_end;
+}
+
+static void client_leave(struct forward_client *client)
+{
+	LIST_REMOVE(client, link);
+	client->flight->forward->n_clients--;
+	client->flight = NULL;
+}
+
+static void tell_client(struct forward *forward, struct forward_client *client, const uint8_t *reply,
+			size_t n)
+{
+	memcpy(forward->out, reply, n);
+	n = adapt_reply(forward->out, n, &client->query, client->name, client->is_tcp);
+	client->on_reply(client, forward->out, n, (enum packet_rcode)(forward->out[3] & PACKET_RCODE));
+}
+
+static void tell_failure(struct forward *forward, struct forward_client *client, const uint8_t *asked)
+{
+	uint8_t *out = forward->out;
+
+	memcpy(out, asked, PACKET_HEADER_BYTES);
+	packet_put16(out, client->query.id);
+	memcpy(out + PACKET_HEADER_BYTES, client->name, client->query.name_n);
+	packet_put16(out + client->query.question_end - 4, client->query.type);
+	packet_put16(out + client->query.question_end - 2, client->query.class);
+	client->on_reply(client, out, packet_error(out, &client->query, PACKET_SERVFAIL),
+			 PACKET_SERVFAIL);
+}
+
+/* --- a flight --- */
+
+static void flight_close_socket(struct forward_flight *flight)
+{
+	jaco_io_stop(&flight->io);
+	jaco_timer_disarm(&flight->timer);
+	jaco_fd_close(&flight->fd);
+	jaco_buf_reset(&flight->in);
+	flight->state = FLIGHT_IDLE;
+}
+
+/* Out of the tables: nobody joins it any more. */
+static void flight_retire(struct forward_flight *flight)
+{
+	flight_close_socket(flight);
+	LIST_REMOVE(flight, in_bucket);
+	LIST_REMOVE(flight, in_all);
+	flight->forward->n_flights--;
+}
+
+static void flight_free(struct forward_flight *flight)
+{
+	jaco_timer_fini(&flight->timer);
+	jaco_buf_fini(&flight->in);
+	upstreams_unref(flight->upstreams);
+	jaco_free(flight->query);
+	jaco_free(flight->folded);
+	jaco_free(flight);
+}
+
+static void flight_finish(struct forward_flight *flight, const uint8_t *reply, size_t n)
+{
+	struct forward *forward = flight->forward;
+
+	flight_retire(flight);
+	while (!LIST_EMPTY(&flight->clients)) {
+		struct forward_client *client = LIST_FIRST(&flight->clients);
+
+		client_leave(client);
+		if (n > 0)
+			tell_client(forward, client, reply, n);
+		else
+			tell_failure(forward, client, flight->query + 2);
+	}
+	flight_free(flight);
+}
+
+static void flight_fail(struct forward_flight *flight)
+{
+	struct forward *forward = flight->forward;
+	size_t n = 0;
+
+	if (flight->key_n > 0)
+		n = cache_get(forward->cache, flight->key, flight->key_n, true, forward->in,
+			      sizeof(forward->in), jaco_loop_now(forward->loop));
+	if (n > 0)
+		forward->stats->stale_hits++;
+	flight_finish(flight, forward->in, n);
+}
+
+static void flight_next(struct forward_flight *flight);
+
+static void on_timeout(struct jaco_timer *timer, void *ctx)
+{
+	struct forward_flight *flight = ctx;
+
+	flight->forward->stats->upstream_timeouts++;
+	flight_close_socket(flight);
+	flight->at++;
+	flight_next(flight);
+}
+
+static void flight_reject(struct forward_flight *flight)
+{
+	flight->forward->stats->upstream_failures++;
+	flight_close_socket(flight);
+	flight->at++;
+	flight_next(flight);
+}
+
+/* The reply to what we asked (RFC 5452 section 9.1)?  An error may come without its question. */
+static bool is_our_reply(const struct forward_flight *flight, const uint8_t *msg, size_t n)
+{
+	const uint8_t *asked = flight->query + 2;
+	unsigned labels = 0;
+	size_t name_n;
+	uint8_t padded[PACKET_NAME_MAX + PACKET_SLACK] = {0};
+
+	if (n < PACKET_HEADER_BYTES || !(msg[2] & PACKET_QR) || (msg[2] & PACKET_OPCODE) ||
+	    memcmp(msg, asked, 2) != 0)
+		return false;
+	if (packet_get16(msg + 4) == 0)
+		return (msg[3] & PACKET_RCODE) != PACKET_NOERROR &&
+		       (msg[3] & PACKET_RCODE) != PACKET_NXDOMAIN;
+	name_n = packet_name_length(msg, n, PACKET_HEADER_BYTES, &labels);
+	if (packet_get16(msg + 4) != 1 || name_n == 0 || n - PACKET_HEADER_BYTES < name_n + 4 ||
+	    PACKET_HEADER_BYTES + name_n + 4 > flight->query_n)
+		return false;
+	memcpy(padded, msg + PACKET_HEADER_BYTES, name_n);
+	return packet_name_equals(flight->folded + PACKET_HEADER_BYTES, padded, name_n) &&
+	       !memcmp(msg + PACKET_HEADER_BYTES + name_n, asked + PACKET_HEADER_BYTES + name_n, 4);
+}
+
+static bool is_well_formed(const uint8_t *msg, size_t n)
+{
+	struct packet_walk walk;
+	struct packet_record record;
+
+	packet_walk_begin(&walk, msg, n);
+	while (packet_walk_next(&walk, &record))
+		;
+	return !walk.bad;
+}
+
+static void flight_start_tcp(struct forward_flight *flight);
+
+/* A reply to us has come.  Truncated ones may end within a record. */
+static void flight_take(struct forward_flight *flight, const uint8_t *msg, size_t n)
+{
+	struct forward *forward = flight->forward;
+	unsigned rcode = msg[3] & PACKET_RCODE;
+	bool is_cut = msg[2] & PACKET_TC;
+
+	if ((rcode != PACKET_NOERROR && rcode != PACKET_NXDOMAIN) ||
+	    (!is_cut && !is_well_formed(msg, n))) {
+		flight_reject(flight);
+		return;
+	}
+	if (is_cut && flight->is_tcp && flight->state == FLIGHT_UDP) {
+		flight_start_tcp(flight);
+		return;
+	}
+	if (flight->key_n > 0 && !is_cut)
+		cache_put(forward->cache, flight->key, flight->key_n, msg, n,
+			  jaco_loop_now(forward->loop));
+	flight_finish(flight, msg, n);
+}
+
+static void on_udp(struct jaco_io *io, unsigned events, void *ctx)
+{
+	struct forward_flight *flight = ctx;
+	struct forward *forward = flight->forward;
+
+	for (int i = 0; i < READS_AT_ONCE; i++) {
+		ssize_t n = recv(flight->fd, forward->in, sizeof(forward->in), 0);
+
+		if (n < 0 && (errno == EAGAIN || errno == EINTR))
+			return;
+		if (n < 0) {
+			flight_reject(flight);
+			return;
+		}
+		if (is_our_reply(flight, forward->in, (size_t)n)) {
+			flight_take(flight, forward->in, (size_t)n);
+			return;
+		}
+	}
+}
+
+/* Send what is left of the query; false when the connection is lost. */
+static bool tcp_send(struct forward_flight *flight)
+{
+	ssize_t n = send(flight->fd, flight->query + flight->sent, flight->query_n + 2 - flight->sent,
+			 MSG_NOSIGNAL);
+
+	if (n < 0)
+		return errno == EAGAIN || errno == EINTR;
+	flight->sent += (size_t)n;
+	if (flight->sent == flight->query_n + 2) {
+		flight->state = FLIGHT_TCP_READ;
+		jaco_io_set(&flight->io, JACO_IO_READ);
+	}
+	return true;
+}
+
+/* True when the flight has ended or moved on: it must not be touched again. */
+static bool tcp_receive(struct forward_flight *flight)
+{
+	char *room = jaco_buf_reserve(&flight->in, 4096);
+	ssize_t n = room ? recv(flight->fd, room, 4096, 0) : 0;
+	size_t want;
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return false;
+	if (n <= 0) {
+		flight_reject(flight);
+		return true;
+	}
+	flight->in.n += (size_t)n;
+	if (flight->in.n < 2)
+		return false;
+	want = packet_get16((const uint8_t *)flight->in.data);
+	if (flight->in.n - 2 < want)
+		return false;
+	memcpy(flight->forward->in, flight->in.data + 2, want);
+	if (is_our_reply(flight, flight->forward->in, want))
+		flight_take(flight, flight->forward->in, want);
+	else
+		flight_reject(flight);
+	return true;
+}
+
+static void on_tcp(struct jaco_io *io, unsigned events, void *ctx)
+{
+	struct forward_flight *flight = ctx;
+
+	if (flight->state == FLIGHT_TCP_OPEN) {
+		if (jaco_sock_error(flight->fd, NULL) < 0 || !tcp_send(flight))
+			flight_reject(flight);
+		return;
+	}
+	(void)tcp_receive(flight);
+}
+
+/* A fresh id per attempt: an answer to an earlier one is not taken for this. */
+static void flight_new_id(struct forward_flight *flight)
+{
+	jaco_random_bytes(flight->query + 2, 2);
+	memcpy(flight->folded, flight->query + 2, 2);
+}
+
+static void flight_start_tcp(struct forward_flight *flight)
+{
+	struct forward *forward = flight->forward;
+	bool pending;
+
+	flight_close_socket(flight);
+	flight_new_id(flight);
+	flight->fd = jaco_sock_connect(&flight->upstreams->addrs[flight->at], &pending, NULL);
+	if (flight->fd < 0) {
+		flight->fd = -1;
+		flight_reject(flight);
+		return;
+	}
+	flight->state = FLIGHT_TCP_OPEN;
+	flight->sent = 0;
+	flight->in.max = PACKET_MAX + 2 + 4096;
+	jaco_io_start(forward->loop, &flight->io, flight->fd, JACO_IO_WRITE, on_tcp, flight);
+	jaco_timer_arm(&flight->timer, forward->timeout_ms);
+}
+
+static bool flight_start_udp(struct forward_flight *flight)
+{
+	struct forward *forward = flight->forward;
+	const struct jaco_addr *addr = &flight->upstreams->addrs[flight->at];
+
+	flight->fd = socket(addr->sa.sa_family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	flight_new_id(flight);
+	if (flight->fd < 0 || connect(flight->fd, &addr->sa, addr->n) < 0 ||
+	    send(flight->fd, flight->query + 2, flight->query_n, MSG_NOSIGNAL) < 0) {
+		jaco_fd_close(&flight->fd);
+		return false;
+	}
+	flight->state = FLIGHT_UDP;
+	jaco_io_start(forward->loop, &flight->io, flight->fd, JACO_IO_READ, on_udp, flight);
+	jaco_timer_arm(&flight->timer, forward->timeout_ms);
+	return true;
+}
+
+/* Ask the upstream at flight->at, or one behind it. */
+static void flight_next(struct forward_flight *flight)
+{
+	for (; flight->at < flight->upstreams->n; flight->at++) {
+		if (flight_start_udp(flight))
+			return;
+		flight->forward->stats->upstream_failures++;
+	}
+	flight_fail(flight);
+}
+
+/* --- clients --- */
+
+static struct forward_flight *flight_find(struct forward *forward, uint64_t hash, const uint8_t *folded,
+					  size_t n, bool is_tcp)
+{
+	struct forward_flight *flight;
+
+	LIST_FOREACH(flight, &forward->buckets[hash % BUCKETS], in_bucket)
+		if (flight->hash == hash && flight->query_n == n && flight->is_tcp == is_tcp &&
+		    !memcmp(flight->folded + 2, folded + 2, n - 2))
+			return flight;
+	return NULL;
+}
+
+static struct forward_flight *flight_new(struct forward *forward, uint64_t hash, const uint8_t *query,
+					 const uint8_t *folded, size_t n, bool is_tcp)
+{
+	struct forward_flight *flight = jaco_alloc(sizeof(*flight));
+
+	flight->forward = forward;
+	flight->upstreams = upstreams_ref(forward->upstreams);
+	flight->fd = -1;
+	flight->hash = hash;
+	flight->is_tcp = is_tcp;
+	flight->query = jaco_alloc(n + 2);
+	packet_put16(flight->query, (unsigned)n);
+	memcpy(flight->query + 2, query, n);
+	flight->query_n = n;
+	flight->folded = jaco_alloc(n + PACKET_SLACK);
+	memcpy(flight->folded, folded, n);
+	jaco_timer_init(forward->loop, &flight->timer, on_timeout, flight);
+	LIST_INIT(&flight->clients);
+	LIST_INSERT_HEAD(&forward->buckets[hash % BUCKETS], flight, in_bucket);
+	LIST_INSERT_HEAD(&forward->flights, flight, in_all);
+	forward->n_flights++;
+	return flight;
+}
+
+static void client_join(struct forward_flight *flight, struct forward_client *client)
+{
+	client->flight = flight;
+	flight->forward->n_clients++;
+	LIST_INSERT_HEAD(&flight->clients, client, link);
+}
+
+size_t forward_cached(struct forward *forward, const struct packet_query *query, bool is_tcp,
+		      uint8_t *msg, size_t cap, enum packet_rcode *out_rcode)
+{
+	uint8_t key[CACHE_KEY_MAX], name[PACKET_NAME_MAX];
+	size_t n;
+
+	if (cache_count(forward->cache) == 0 || has_travelling_options(msg, query))
+		return 0;
+	n = cache_get(forward->cache, key, make_key(key, msg, query), false, forward->out,
+		      sizeof(forward->out), jaco_loop_now(forward->loop));
+	if (n == 0)
+		return 0;
+	memcpy(name, msg + PACKET_HEADER_BYTES, query->name_n);
+	n = adapt_reply(forward->out, n, query, name, is_tcp);
+	if (n > cap)
+		return 0;
+	memcpy(msg, forward->out, n);
+	*out_rcode = (enum packet_rcode)(msg[3] & PACKET_RCODE);
+	forward->stats->cache_hits++;
+	return n;
+}
+
+void forward_submit(struct forward *forward, struct forward_client *client, const uint8_t *msg)
+{
+	const struct packet_query *query = &client->query;
+	uint8_t *folded = forward->folded, *asked = forward->asked;
+	struct forward_flight *flight;
+	size_t n, n_options;
+	uint64_t hash;
+
+	client->flight = NULL;
+	client->since = jaco_loop_now(forward->loop);
+	memcpy(client->name, msg + PACKET_HEADER_BYTES, query->name_n);
+	n = make_query(asked, msg, query, &n_options);
+	memcpy(folded, asked, n);
+	packet_name_lower(folded + PACKET_HEADER_BYTES, asked + PACKET_HEADER_BYTES, query->name_n);
+	hash = packet_name_hash(folded, n);
+	flight = flight_find(forward, hash, folded, n, client->is_tcp);
+	if ((!flight && forward->n_flights >= FORWARD_FLIGHTS_MAX) ||
+	    forward->n_clients >= FORWARD_CLIENTS_MAX) {
+		tell_failure(forward, client, asked);
+		return;
+	}
+	if (flight) {
+		forward->stats->coalesced++;
+		client_join(flight, client);
+		return;
+	}
+	forward->stats->forwarded++;
+	flight = flight_new(forward, hash, asked, folded, n, client->is_tcp);
+	if (n_options == 0)
+		flight->key_n = make_key(flight->key, msg, query);
+	client_join(flight, client);
+	flight_next(flight);
+}
+
+void forward_cancel(struct forward_client *client)
+{
+	if (client->flight)
+		client_leave(client);
+}
+
+void forward_free(struct forward *forward)
+{
+	if (!forward)
+		return;
+	while (!LIST_EMPTY(&forward->flights)) {
+		struct forward_flight *flight = LIST_FIRST(&forward->flights);
+
+		while (!LIST_EMPTY(&flight->clients))
+			client_leave(LIST_FIRST(&flight->clients));
+		flight_retire(flight);
+		flight_free(flight);
+	}
+	upstreams_unref(forward->upstreams);
+	cache_free(forward->cache);
+	jaco_free(forward);
+}
