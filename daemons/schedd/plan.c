@@ -48,6 +48,7 @@ void plan_place(struct plan_pass *pass, size_t i, size_t node)
 		.image = service->image,
 		.generation = replica->last_generation,
 		.revision = service->revision,
+		.placed_ms = pass->world->now_ms,
 	};
 	replica->nonce = service->nonce;
 }

@@ -25,6 +25,9 @@
 
 #define DRAIN_DEFAULT_MS 10000 /* of a service that is no longer known */
 
+/* After its drain, until a container that does not report its end is no longer waited for. */
+#define STOP_MAX_MS 60000
+
 enum gate { GATE_WAITING, GATE_PASSED, GATE_FAILED };
 
 static bool is_in_flight(enum world_phase phase)
@@ -119,6 +122,21 @@ static bool is_drained(const struct plan_pass *pass, const struct world_replica 
 		return true;
 	plan_wake(pass->plan, due);
 	return false;
+}
+
+/* Has the only generation stopped?  The next may use its volume and its ports only then. */
+static bool is_stopped_for_good(const struct plan_pass *pass, const struct world_replica *replica)
+{
+	const struct world_observed *observed =
+		world_observed(pass->world, replica->id, replica->now.generation);
+	int64_t due = replica->since_ms + pass->service->drain_ms + STOP_MAX_MS;
+
+	if (!observed || observed->state == WORLD_S_STOPPED ||
+	    observed->state == WORLD_S_COMPLETED || observed->state == WORLD_S_FAILED)
+		return true;
+	if (pass->world->now_ms < due)
+		plan_wake(pass->plan, due);
+	return pass->world->now_ms >= due;
 }
 
 static const char *reason_text(const struct plan_pass *pass, const struct world_replica *replica)
@@ -313,7 +331,7 @@ static void advance(struct plan_pass *pass, size_t i)
 			watch_or_settle(pass, i, "old one drained");
 		return;
 	case WORLD_STOPPING:
-		if (is_drained(pass, replica))
+		if (is_stopped_for_good(pass, replica))
 			replace_alone(pass, i);
 		return;
 	case WORLD_GATING:

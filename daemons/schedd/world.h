@@ -108,6 +108,7 @@ struct world_service {
 struct world_shape {
 	const char *host, *spec_hash, *image;
 	uint64_t generation, revision;
+	int64_t placed_ms;
 };
 
 struct world_replica {
