@@ -201,6 +201,7 @@ static bool is_transport_label(const uint8_t *label)
 /* What a name without entry of its own is: below a service it may ask for its ports. */
 struct service_name {
 	const struct zone_entry *entry; /* the service, NULL when it is no such name */
+	size_t at;                      /* where the service's name begins; 0: no such form */
 	uint16_t port;                  /* 0: not a port we could know */
 	bool is_parent;                 /* "_tcp.<service>" itself */
 };
@@ -209,18 +210,19 @@ static struct service_name find_service_name(const struct zone *zone, const uint
 					     size_t name_n)
 {
 	struct service_name found = {.entry = NULL};
-	size_t first = name[0] + 1u, second;
+	size_t first = name[0] + 1u;
 
 	if (name[0] == 0 || name[1] != '_' || first >= name_n)
 		return found;
 	if (is_transport_label(name)) {
-		found.entry = zone_find(zone, name + first, name_n - first);
+		found.at = first;
 		found.is_parent = true;
 	} else if (is_transport_label(name + first)) {
-		second = first + name[first] + 1u;
+		found.at = first + name[first] + 1u;
 		found.port = port_of_label(name);
-		found.entry = zone_find(zone, name + second, name_n - second);
 	}
+	if (found.at > 0)
+		found.entry = zone_find(zone, name + found.at, name_n - found.at);
 	if (found.entry && found.entry->kind != ZONE_ADDRESSES)
 		found.entry = NULL;
 	return found;
@@ -296,9 +298,11 @@ static enum answer_verdict answer_other(const struct request *request, struct re
 	struct service_name service = find_service_name(request->zone, name, query->name_n);
 	struct request at_service = *request;
 	bool exists = service.entry && (service.port != 0 || service.is_parent);
+	unsigned n_above = service.at == 0 ? 0 : service.is_parent ? 1 : 2;
 
-	if (!service.entry &&
-	    zone_classify(request->zone, name, query->name_n, query->n_labels) == ZONE_NOTHING)
+	/* A port of a name shares that name's fate. */
+	if (!service.entry && zone_classify(request->zone, name + service.at, query->name_n - service.at,
+					    query->n_labels - n_above) == ZONE_NOTHING)
 		return ANSWER_FORWARD;
 	answer->rcode = exists ? PACKET_NOERROR : PACKET_NXDOMAIN;
 	packet_reply_header(reply->msg, answer->rcode, true, 1);
