@@ -393,6 +393,8 @@ int host_compact(struct host *host, uint64_t index, struct jaco_err *err)
 	write->base_term = status.base_term;
 	write->conf = conf;
 	host_state_copy(&write->state, &host->base_state);
+	if (host->auto_flush)
+		host_flush_one(host);
 	return 0;
 }
 
