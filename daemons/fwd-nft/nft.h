@@ -15,6 +15,9 @@
 /* Up to so many changed elements are read back singly; more, and the whole table is. */
 #define NFT_SINGLE_CHECKS_MAX 256
 
+/* A build for 4,000 scopes touches some 2 MiB; freed memory up to this is kept for the next. */
+#define NFT_KEEP_BYTES (16 * 1024 * 1024)
+
 struct nft {
 	struct jaco_netlink nl;   /* acts and asks */
 	struct ruleset present;   /* as last read back, brought forward by our own changes */

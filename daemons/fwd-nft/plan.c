@@ -14,31 +14,32 @@ static void add_change(struct plan *plan, const struct ruleset_set *set,
 	plan->changes[plan->n_changes++] = (struct plan_change){set, elem, is_removal};
 }
 
-struct one_way {
+struct gather {
 	struct plan *plan;
 	const struct ruleset_set *set;
-	bool removals;
+	struct plan added; /* appended after the removals */
 };
 
 static void on_difference(const struct ruleset_elem *meant, const struct ruleset_elem *seen,
 			  void *ctx)
 {
-	struct one_way *way = ctx;
+	struct gather *gather = ctx;
 
-	if (way->removals && seen)
-		add_change(way->plan, way->set, seen, true);
-	if (!way->removals && meant)
-		add_change(way->plan, way->set, meant, false);
+	if (seen)
+		add_change(gather->plan, gather->set, seen, true);
+	if (meant)
+		add_change(&gather->added, gather->set, meant, false);
 }
 
 static void plan_set(struct plan *plan, const struct ruleset_set *desired,
 		     const struct ruleset_set *present)
 {
-	struct one_way way = {.plan = plan, .set = desired, .removals = true};
+	struct gather gather = {.plan = plan, .set = desired};
 
-	drift_walk_elems(desired, present, on_difference, &way);
-	way.removals = false;
-	drift_walk_elems(desired, present, on_difference, &way);
+	drift_walk_elems(desired, present, on_difference, &gather);
+	for (size_t i = 0; i < gather.added.n_changes; i++)
+		add_change(plan, desired, gather.added.changes[i].elem, false);
+	plan_fini(&gather.added);
 }
 
 void plan_make(struct plan *plan, const struct ruleset *desired, const struct ruleset *present)

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * readback.c - messages are taken apart by libnftnl; what it yields is bounded and copied here. */
+ * readback.c - messages are taken apart by libnftnl, elements by libmnl; what they yield is bounded
+ * and copied. */
 #include "daemons/fwd-nft/readback.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <libmnl/libmnl.h>
 #include <libnftnl/chain.h>
@@ -319,55 +321,65 @@ static int take_set(struct ruleset *out, const struct nlmsghdr *msg, struct jaco
 	return rc;
 }
 
-struct elem_target {
-	struct ruleset *ruleset;
-	struct ruleset_set *set;
-	bool overflow;
-};
-
-static int take_elem(struct nftnl_set_elem *nelem, void *ctx)
+static void take_elem_key(struct ruleset_elem *elem, const struct nlattr *key)
 {
-	struct elem_target *target = ctx;
-	struct ruleset_elem *elem;
-	uint32_t n = 0;
-	size_t comment_n = 0;
-	const void *data;
-	const char *comment;
+	const struct nlattr *attr;
 
-	if (target->set->n_elems >= ELEMS_MAX) {
-		target->overflow = true;
-		return -1;
-	}
-	elem = ruleset_add_elem(target->set);
-	data = nftnl_set_elem_get(nelem, NFTNL_SET_ELEM_KEY, &n);
-	if (data)
-		memcpy(elem->key, data, JACO_MIN(n, (uint32_t)RULESET_KEY_MAX));
-	elem->is_end = nftnl_set_elem_is_set(nelem, NFTNL_SET_ELEM_FLAGS) &&
-		       (nftnl_set_elem_get_u32(nelem, NFTNL_SET_ELEM_FLAGS) &
-			NFT_SET_ELEM_INTERVAL_END);
-	data = nftnl_set_elem_get(nelem, NFTNL_SET_ELEM_USERDATA, &n);
-	comment = data ? find_comment(data, n, NFTNL_UDATA_SET_ELEM_COMMENT, &comment_n) : NULL;
-	if (comment)
-		elem->comment = jaco_arena_strndup(&target->ruleset->arena, comment, comment_n);
-	return 0;
+	mnl_attr_for_each_nested(attr, key)
+		if (mnl_attr_get_type(attr) == NFTA_DATA_VALUE)
+			memcpy(elem->key, mnl_attr_get_payload(attr),
+			       JACO_MIN(mnl_attr_get_payload_len(attr), RULESET_KEY_MAX));
 }
 
+static void take_elem(struct ruleset *out, struct ruleset_set *set, const struct nlattr *nest)
+{
+	struct ruleset_elem *elem = ruleset_add_elem(set);
+	const struct nlattr *attr;
+	const char *comment;
+	size_t n = 0;
+
+	mnl_attr_for_each_nested(attr, nest) {
+		uint16_t type = mnl_attr_get_type(attr);
+
+		if (type == NFTA_SET_ELEM_KEY)
+			take_elem_key(elem, attr);
+		if (type == NFTA_SET_ELEM_FLAGS && mnl_attr_get_payload_len(attr) == 4)
+			elem->is_end = ntohl(mnl_attr_get_u32(attr)) & NFT_SET_ELEM_INTERVAL_END;
+		if (type != NFTA_SET_ELEM_USERDATA)
+			continue;
+		comment = find_comment(mnl_attr_get_payload(attr), mnl_attr_get_payload_len(attr),
+				       NFTNL_UDATA_SET_ELEM_COMMENT, &n);
+		if (comment)
+			elem->comment = jaco_arena_strndup(&out->arena, comment, n);
+	}
+}
+
+/* Straight through libmnl, like the writing of them in batch.c. */
 static int take_elems(struct ruleset *out, const struct nlmsghdr *msg, struct jaco_err *err)
 {
-	struct nftnl_set *nset = nftnl_set_alloc();
-	struct elem_target target = {.ruleset = out};
-	const char *name;
-	int rc = 0;
+	const struct nlattr *attr, *list = NULL, *elem;
+	struct ruleset_set *set = NULL;
+	bool is_our_table = false;
 
-	JACO_ASSERT(nset);
-	if (nftnl_set_elems_nlmsg_parse(msg, nset) < 0)
-		rc = jaco_err_errno(err, "set elements");
-	name = nftnl_set_get_str(nset, NFTNL_SET_NAME);
-	target.set = rc == 0 && name ? ruleset_find_set(out, name) : NULL;
-	if (target.set)
-		nftnl_set_elem_foreach(nset, take_elem, &target);
-	nftnl_set_free(nset);
-	return target.overflow ? too_many(err, "elements") : rc;
+	mnl_attr_for_each(attr, msg, sizeof(struct nfgenmsg)) {
+		uint16_t type = mnl_attr_get_type(attr);
+		bool is_text = mnl_attr_validate(attr, MNL_TYPE_NUL_STRING) == 0;
+
+		if (type == NFTA_SET_ELEM_LIST_TABLE && is_text)
+			is_our_table = jaco_str_eq(mnl_attr_get_str(attr), RULESET_TABLE);
+		if (type == NFTA_SET_ELEM_LIST_SET && is_text)
+			set = ruleset_find_set(out, mnl_attr_get_str(attr));
+		if (type == NFTA_SET_ELEM_LIST_ELEMENTS)
+			list = attr;
+	}
+	if (!is_our_table || !set || !list)
+		return 0;
+	mnl_attr_for_each_nested(elem, list) {
+		if (set->n_elems >= ELEMS_MAX)
+			return too_many(err, "elements");
+		take_elem(out, set, elem);
+	}
+	return 0;
 }
 
 int readback_take(struct ruleset *out, const struct nlmsghdr *msg, struct jaco_err *err)

@@ -15,7 +15,7 @@ void render_ruleset(struct jaco_buf *out, const struct ruleset *ruleset);
 void render_rule(struct jaco_buf *out, const struct ruleset *ruleset,
 		 const struct ruleset_rule *rule);
 
-/* One element: "10.210.0.0 . 10.210.1.0 comment \"shop/web@n1 > n2\"". */
+/* One element: "10.210.0.0 . 10.210.1.0 comment \"shop/web@n1\"". */
 void render_elem(struct jaco_buf *out, const struct ruleset_set *set,
 		 const struct ruleset_elem *elem);
 

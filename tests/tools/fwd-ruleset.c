@@ -8,17 +8,23 @@
  *   check FILE     print how the kernel's table differs; exit 1 when it does
  *   replace N      load N scopes of three /24 each from scratch, the shape of bench/lib/gen_nft.py
  *   add N          add scope number N to a table of N
+ *   engine POOL IF keep the rules for mesh interface IF in the engine's chains ("-": take them away)
+ *   flush ADDRESS  forget connections and neighbours of one address
  *
  * FILE has one thing a line: "pool CIDR", "prefix BITS", "node ADDRESS", and
  * "subnet CIDR DEPLOYMENT NETWORK HOST [bridge=NAME] [internal]". */
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemons/fwd-nft/engine.h"
+#include "daemons/fwd-nft/flush.h"
 #include "daemons/fwd-nft/nft.h"
 #include "daemons/fwd-nft/plan.h"
 #include "daemons/fwd-nft/render.h"
 #include "daemons/fwd-nft/ruleset.h"
+#include "libjaco/base/assert.h"
 #include "libjaco/base/mem.h"
 #include "libjaco/base/str.h"
 #include "libjaco/base/time.h"
@@ -116,7 +122,7 @@ static void make_scopes(struct model *model, uint32_t total, bool with_next)
 			uint32_t net = i < total ? k * total + i : 3 * total + k;
 
 			subnet->cidr = (struct jaco_cidr){.addr = 10u << 24 | net << 8, .bits = 24};
-			subnet->deployment = jaco_arena_printf(&model->arena, "d%u", i);
+			subnet->deployment = jaco_arena_printf(&model->arena, "d%05u", i);
 			subnet->network = "default";
 			subnet->host = k == 0 ? "n1" : k == 1 ? "n2" : "n3";
 			subnet->bridge = k == 0 ? jaco_arena_printf(&model->arena, "b%u", i) : NULL;
@@ -151,8 +157,13 @@ static int apply_next(uint32_t count, struct jaco_err *err)
 	struct jaco_time start;
 	int rc = 0;
 
+	/* as main.c does: memory of one pass serves the next without new page faults */
+	(void)mallopt(M_MMAP_THRESHOLD, NFT_KEEP_BYTES);
+	(void)mallopt(M_TRIM_THRESHOLD, NFT_KEEP_BYTES);
 	make_scopes(&before, count, false);
 	make_scopes(&after, count, true);
+	JACO_ASSERT(ruleset_build(&ruleset, &after.input, NULL, err) == 0);
+	ruleset_fini(&ruleset);
 	if (nft_open(&nft, err) < 0 ||
 	    ruleset_build(&nft.present, &before.input, NULL, err) < 0)
 		return -(int)err->code;
@@ -211,6 +222,33 @@ static int check(const struct model *model, int *out_status, struct jaco_err *er
 	return 0;
 }
 
+static int keep_engine(const char *pool, const char *mesh, struct jaco_err *err)
+{
+	jaco_auto(jaco_netlink) struct jaco_netlink nl = JACO_NETLINK_INIT;
+	struct engine_want want = {.mesh = jaco_str_eq(mesh, "-") ? NULL : mesh};
+	unsigned changed = 0;
+
+	if (jaco_cidr_parse(pool, &want.pool, err) < 0 ||
+	    jaco_netlink_open(&nl, NETLINK_NETFILTER, err) < 0 ||
+	    engine_assert(&nl, &want, &changed, err) < 0)
+		return -(int)err->code;
+	printf("%u rules changed\n", changed);
+	return 0;
+}
+
+static int forget(const char *text, struct jaco_err *err)
+{
+	struct flush_count count = {0};
+	uint32_t address = 0;
+
+	if (!jaco_ipv4_parse(text, &address))
+		return jaco_err_set(err, JACO_VALIDATION_FAILED, "bad address");
+	if (flush_addresses(&address, 1, &count, err) < 0)
+		return -(int)err->code;
+	printf("%zu connections, %zu neighbours\n", count.connections, count.neighbours);
+	return 0;
+}
+
 static int run(int argc, char **argv, struct model *model, int *out_status, struct jaco_err *err)
 {
 	const char *verb = argc > 1 ? argv[1] : "";
@@ -223,6 +261,10 @@ static int run(int argc, char **argv, struct model *model, int *out_status, stru
 			return -(int)err->code;
 		return show(model, err);
 	}
+	if (argc == 4 && jaco_str_eq(verb, "engine"))
+		return keep_engine(argv[2], argv[3], err);
+	if (argc == 3 && jaco_str_eq(verb, "flush"))
+		return forget(argv[2], err);
 	if (argc != 3)
 		return jaco_err_set(err, JACO_VALIDATION_FAILED,
 				    "usage: fwd-ruleset FILE | load|check FILE | read | "

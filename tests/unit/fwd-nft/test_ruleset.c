@@ -122,7 +122,7 @@ JT_CASE(refuses_host_bits_and_bad_bridges)
 	subnet = (struct ruleset_subnet){NET(10, 210, 0, 0, 24), "a", "x", "n1",
 					 "longer-than-an-interface-name"};
 	JT_FAILS_WITH(ruleset_build(&ruleset, &input, NULL, &err), VALIDATION_FAILED,
-		      "cannot name an interface", &err);
+		      "bridge cannot name an interface", &err);
 }
 
 JT_CASE(refuses_more_prefix_lengths_than_are_bounded)
