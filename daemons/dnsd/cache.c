@@ -149,20 +149,29 @@ static uint32_t message_ttl(const ldns_pkt *pkt)
 	return least_ttl(ldns_pkt_additional(pkt), ttl); /* ldns keeps OPT apart */
 }
 
+/* Well-formed, and signed for no other hop (RFC 8945).  ldns 1.8.3 loses the first of two TSIG records,
+ * so that a hostile upstream could make us grow. */
+static bool is_plain(const uint8_t *msg, size_t n)
+{
+	struct packet_walk walk;
+	struct packet_record record;
+
+	packet_walk_begin(&walk, msg, n);
+	while (packet_walk_next(&walk, &record))
+		if (record.type == PACKET_TYPE_TSIG)
+			return false;
+	return !walk.bad;
+}
+
 bool cache_put(struct cache *cache, const uint8_t *key, size_t key_n, const uint8_t *msg, size_t n,
 	       struct jaco_time now)
 {
 	uint64_t hash = key_hash(key, key_n);
 	struct item *item = item_find(cache, hash, key, key_n);
-	struct packet_walk walk;
-	struct packet_record record;
 	ldns_pkt *pkt = NULL;
 	uint32_t ttl;
 
-	packet_walk_begin(&walk, msg, n);
-	while (packet_walk_next(&walk, &record))
-		;
-	if (walk.bad || n > PACKET_MAX || ldns_wire2pkt(&pkt, msg, n) != LDNS_STATUS_OK)
+	if (n > PACKET_MAX || !is_plain(msg, n) || ldns_wire2pkt(&pkt, msg, n) != LDNS_STATUS_OK)
 		return false;
 	ttl = message_ttl(pkt);
 	ldns_pkt_free(pkt);
