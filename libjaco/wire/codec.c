@@ -39,6 +39,7 @@ bool jaco_field_is_set(const struct jaco_desc *desc, size_t i, const void *msg)
 	case JACO_KIND_U32:
 		return *(const uint32_t *)at != 0;
 	case JACO_KIND_U64:
+	case JACO_KIND_TIME:
 		return *(const uint64_t *)at != 0;
 	case JACO_KIND_I64:
 		return *(const int64_t *)at != 0;
@@ -189,6 +190,7 @@ static int pack_field(struct jaco_buf *out, const struct jaco_desc *desc,
 		msgpack_pack_uint32(&packer, *(const uint32_t *)at);
 		return 0;
 	case JACO_KIND_U64:
+	case JACO_KIND_TIME:
 		msgpack_pack_uint64(&packer, *(const uint64_t *)at);
 		return 0;
 	case JACO_KIND_I64:
@@ -385,6 +387,7 @@ static int unpack_field(const struct jaco_desc *desc, const struct jaco_field *f
 		*(uint32_t *)at = (uint32_t)jaco_cursor_u64(cursor, field->max);
 		break;
 	case JACO_KIND_U64:
+	case JACO_KIND_TIME:
 		*(uint64_t *)at = jaco_cursor_u64(cursor, field->max);
 		break;
 	case JACO_KIND_I64:

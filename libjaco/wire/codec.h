@@ -22,6 +22,7 @@ enum jaco_kind {
 	JACO_KIND_BIN,
 	JACO_KIND_U32,
 	JACO_KIND_U64,
+	JACO_KIND_TIME, /* U64, milliseconds since the epoch; RFC 3339 in JSON */
 	JACO_KIND_I64,
 	JACO_KIND_BOOL,
 	JACO_KIND_ENUM,

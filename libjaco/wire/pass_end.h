@@ -6,6 +6,7 @@
 #undef BIN
 #undef U32
 #undef U64
+#undef TIME
 #undef I64
 #undef BOOL
 #undef ENUM

@@ -13,6 +13,7 @@
 #define BIN(m, f, req, max, doc)
 #define U32(m, f, req, doc)
 #define U64(m, f, req, doc)
+#define TIME(m, f, req, doc)
 #define I64(m, f, req, doc)
 #define BOOL(m, f, req, doc)
 #define ENUM(m, f, req, set, doc)

@@ -22,6 +22,7 @@
 #define BIN(m, f, req, max, doc)        FIELD(m, f, JACO_KIND_BIN, req, max, NULL, NULL, doc)
 #define U32(m, f, req, doc)             FIELD(m, f, JACO_KIND_U32, req, UINT32_MAX, NULL, NULL, doc)
 #define U64(m, f, req, doc)             FIELD(m, f, JACO_KIND_U64, req, UINT64_MAX, NULL, NULL, doc)
+#define TIME(m, f, req, doc)             FIELD(m, f, JACO_KIND_TIME, req, UINT64_MAX, NULL, NULL, doc)
 #define I64(m, f, req, doc)             FIELD(m, f, JACO_KIND_I64, req, INT64_MAX, NULL, NULL, doc)
 #define BOOL(m, f, req, doc)            FIELD(m, f, JACO_KIND_BOOL, req, 1, NULL, NULL, doc)
 #define ENUM(m, f, req, set, doc)       FIELD(m, f, JACO_KIND_ENUM, req, 64, NULL, &jaco_##set##_enum, doc)

@@ -105,6 +105,7 @@ const struct jaco_method *jaco_method_find(const char *name);
 #define BIN(m, f, req, max, doc)          struct wire_bin f;
 #define U32(m, f, req, doc)               uint32_t f;
 #define U64(m, f, req, doc)               uint64_t f;
+#define TIME(m, f, req, doc)               uint64_t f;
 #define I64(m, f, req, doc)               int64_t f;
 #define BOOL(m, f, req, doc)              bool f;
 #define ENUM(m, f, req, set, doc)         enum jaco_##set f;
@@ -125,6 +126,7 @@ const struct jaco_method *jaco_method_find(const char *name);
 #define BIN(m, f, req, max, doc)          wire_##m##_##f##_,
 #define U32(m, f, req, doc)               wire_##m##_##f##_,
 #define U64(m, f, req, doc)               wire_##m##_##f##_,
+#define TIME(m, f, req, doc)               wire_##m##_##f##_,
 #define I64(m, f, req, doc)               wire_##m##_##f##_,
 #define BOOL(m, f, req, doc)              wire_##m##_##f##_,
 #define ENUM(m, f, req, set, doc)         wire_##m##_##f##_,
@@ -145,6 +147,7 @@ const struct jaco_method *jaco_method_find(const char *name);
 #define BIN(m, f, req, max, doc)
 #define U32(m, f, req, doc)
 #define U64(m, f, req, doc)
+#define TIME(m, f, req, doc)
 #define I64(m, f, req, doc)
 #define BOOL(m, f, req, doc)
 #define ENUM(m, f, req, set, doc)
