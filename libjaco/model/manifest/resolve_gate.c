@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * resolve_gate.c - which keys of a service need the right to run privileged workloads
+ * (spec/manifests.md section 3.8). */
+#include <string.h>
+
+#include "libjaco/base/str.h"
+#include "libjaco/model/manifest/resolve.h"
+
+#define GATES_MAX 32
+
+static void add(struct resolve *resolve, struct jaco_service *service, struct jaco_pos pos,
+		const char *key, const char *why)
+{
+	if (!service->gates)
+		service->gates =
+			jaco_arena_alloc_n(resolve->read->arena, GATES_MAX, sizeof(*service->gates));
+	if (service->n_gates < GATES_MAX)
+		service->gates[service->n_gates++] =
+			(struct jaco_gate){.key = key, .why = why, .pos = pos};
+}
+
+static const char *strip_cap(const char *name)
+{
+	return jaco_str_starts(name, "CAP_") || jaco_str_starts(name, "cap_") ? name + 4 : name;
+}
+
+static void check_caps(struct resolve *resolve, struct jaco_service *service)
+{
+	static const char *const gated[] = {"SYS_ADMIN", "SYS_MODULE", "SYS_RAWIO", "ALL"};
+
+	for (size_t i = 0; i < service->cap_add.n; i++)
+		for (size_t j = 0; j < JACO_ARRAY_SIZE(gated); j++)
+			if (jaco_str_eq_nocase(strip_cap(service->cap_add.items[i]), gated[j]))
+				add(resolve, service, service->pos, "cap_add",
+				    jaco_arena_printf(resolve->read->arena, "capability %s",
+						      gated[j]));
+}
+
+/* Directories through which a container could take over the engine or JACO itself. */
+static bool is_gated_path(const char *path)
+{
+	static const char *const exact[] = {
+		"/", "/etc", "/run", "/var/run", "/var", "/run/podman", "/run/containerd",
+		"/run/docker.sock", "/var/run/docker.sock", "/run/podman/podman.sock",
+		"/var/run/podman/podman.sock", "/var/run/podman", "/run/containerd/containerd.sock",
+		"/var/run/containerd", "/var/run/containerd/containerd.sock", "/run/crio/crio.sock",
+		"/var/lib/docker", "/var/lib/containers", "/var/lib"};
+	static const char *const trees[] = {"/run/jaco", "/var/run/jaco", "/etc/jaco", "/var/lib/jaco"};
+
+	for (size_t i = 0; i < JACO_ARRAY_SIZE(exact); i++)
+		if (strcmp(path, exact[i]) == 0)
+			return true;
+	for (size_t i = 0; i < JACO_ARRAY_SIZE(trees); i++) {
+		size_t n = strlen(trees[i]);
+
+		if (strncmp(path, trees[i], n) == 0 && (path[n] == '\0' || path[n] == '/'))
+			return !jaco_str_starts(path, "/var/lib/jaco/files/");
+	}
+	return false;
+}
+
+static void check_mounts(struct resolve *resolve, struct jaco_service *service)
+{
+	for (size_t i = 0; i < service->n_mounts; i++) {
+		const struct jaco_mount *mount = &service->mounts[i];
+
+		if (mount->type == JACO_MOUNT_BIND && is_gated_path(mount->source))
+			add(resolve, service, mount->pos, "volumes",
+			    jaco_arena_printf(resolve->read->arena, "bind mount of %s",
+					      mount->source));
+	}
+}
+
+void jaco_resolve_gates(struct resolve *resolve, struct jaco_service *service)
+{
+	const char *label = jaco_pairs_get(&service->labels, JACO_PRIVILEGED_LABEL);
+
+	service->has_privileged_label = jaco_str_eq(label, "true");
+	if (service->privileged)
+		add(resolve, service, service->pos, "privileged", "privileged: true");
+	if (service->security_opt.n)
+		add(resolve, service, service->pos, "security_opt", "security_opt");
+	if (service->network_mode == JACO_NETMODE_HOST)
+		add(resolve, service, service->pos, "network_mode", "network_mode: host");
+	if (jaco_str_eq(service->pid, "host"))
+		add(resolve, service, service->pos, "pid", "pid: host");
+	if (jaco_str_eq(service->ipc, "host"))
+		add(resolve, service, service->pos, "ipc", "ipc: host");
+	if (jaco_str_eq(service->uts, "host"))
+		add(resolve, service, service->pos, "uts", "uts: host");
+	if (jaco_str_eq(service->userns_mode, "host"))
+		add(resolve, service, service->pos, "userns_mode", "userns_mode: host");
+	check_caps(resolve, service);
+	check_mounts(resolve, service);
+	if (service->n_devices || service->device_cgroup_rules.n)
+		add(resolve, service, service->pos, "devices", "devices");
+}
