@@ -14,15 +14,7 @@ const char *jaco_proto_name(enum jaco_proto proto)
 
 const char *jaco_tls_mode_name(enum jaco_tls_mode mode)
 {
-	switch (mode) {
-	case JACO_TLS_AUTO:
-		return "auto";
-	case JACO_TLS_OFF:
-		return "off";
-	case JACO_TLS_CERT:
-		return "cert";
-	}
-	return "";
+	return jaco_enum_word(&jaco_tls_mode_enum, (int)mode);
 }
 
 const char *jaco_balance_name(enum jaco_balance balance)

@@ -12,17 +12,7 @@
 
 const char *jaco_placement_name(enum jaco_placement placement)
 {
-	switch (placement) {
-	case JACO_PLACE_SPREAD:
-		return "spread";
-	case JACO_PLACE_PACK:
-		return "pack";
-	case JACO_PLACE_HOSTS:
-		return "hosts";
-	case JACO_PLACE_GLOBAL:
-		return "global";
-	}
-	return "";
+	return jaco_enum_word(&jaco_placement_enum, (int)placement);
 }
 
 static void resolve_image(struct resolve *resolve, struct compose_service *service)
