@@ -197,7 +197,7 @@ static int claim_one(struct ipamd *ipamd, struct builder *b, const char *deploym
 	put(b, key, &wire_subnet_desc, &record);
 	b->n_claims++;
 	jaco_log_info("subnet claimed", KV_STR(deployment, deployment),
-		      KV_STR(network, network->name), KV_STR(subnet, cidr));
+		      KV_STR(network, network->name), KV_STR(subnet, &cidr[0]));
 	return 0;
 }
 

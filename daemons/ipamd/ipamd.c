@@ -121,6 +121,7 @@ static int enqueue(struct ipamd *ipamd, struct jaco_call *call,
 		end = &(*end)->next;
 	*end = waiter;
 	ipamd->n_waiters++;
+	jaco_timer_arm_if_idle(&ipamd->patience, IPAMD_WAIT_MS);
 	jaco_call_on_cancel(call, forget_call, ipamd);
 	return 0;
 }
@@ -341,6 +342,15 @@ static void on_retry(JACO_UNUSED struct jaco_timer *timer, void *ctx)
 	ipamd_on_view(&ipamd->daemon->view, ipamd);
 }
 
+static void on_patience(struct jaco_timer *timer, void *ctx)
+{
+	struct ipamd *ipamd = ctx;
+
+	serve_waiters(ipamd);
+	if (ipamd->waiters)
+		jaco_timer_arm(timer, IPAMD_WAIT_MS);
+}
+
 static void on_tick(struct jaco_timer *timer, void *ctx)
 {
 	struct ipamd *ipamd = ctx;
@@ -350,7 +360,6 @@ static void on_tick(struct jaco_timer *timer, void *ctx)
 	if (lease_expire(&ipamd->leases, jaco_time_wall_ms(), book_change, &ipamd->book, &err) < 0)
 		JACO_LOG_FAILURE(JACO_LOG_ERR, "lease book cannot be written", &err);
 	check_host(ipamd);
-	serve_waiters(ipamd);
 	say_status(ipamd);
 }
 
@@ -382,6 +391,7 @@ int ipamd_open(struct ipamd *ipamd, struct jaco_daemon *daemon, struct jaco_err 
 	check_host(ipamd);
 	jaco_timer_init(&daemon->loop, &ipamd->tick, on_tick, ipamd);
 	jaco_timer_init(&daemon->loop, &ipamd->retry, on_retry, ipamd);
+	jaco_timer_init(&daemon->loop, &ipamd->patience, on_patience, ipamd);
 	jaco_timer_arm(&ipamd->tick, IPAMD_TICK_MS);
 	say_status(ipamd);
 	return 0;
@@ -397,6 +407,7 @@ void ipamd_cleanup(struct ipamd *ipamd)
 		unlink_waiter(ipamd, ipamd->waiters);
 	jaco_timer_fini(&ipamd->tick);
 	jaco_timer_fini(&ipamd->retry);
+	jaco_timer_fini(&ipamd->patience);
 	jaco_free(ipamd->idle);
 	book_close(&ipamd->book);
 	lease_fini(&ipamd->leases);

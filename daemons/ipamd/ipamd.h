@@ -10,7 +10,7 @@
 #include "daemons/ipamd/pool.h"
 #include "libjaco/daemon/daemon.h"
 
-#define IPAMD_WAIT_MS     10000
+#define IPAMD_WAIT_MS     3000
 #define IPAMD_WAITERS_MAX 4096
 #define IPAMD_IDLE_MS     (10 * 60 * 1000) /* before an unused subnet is freed; network.md 1 */
 #define IPAMD_TICK_MS     5000
@@ -45,6 +45,7 @@ struct ipamd {
 	size_t n_idle, cap_idle;
 	struct jaco_timer tick;
 	struct jaco_timer retry;
+	struct jaco_timer patience; /* of the waiting calls */
 	char overlap[512];        /* "" or why ipam_pool collides with this host's routes */
 	uint64_t n_claimed, n_freed, n_conflicts, n_leased, n_released;
 };
