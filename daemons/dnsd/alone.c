@@ -6,9 +6,20 @@
 #include <signal.h>
 #include <stdio.h>
 
+#include "daemons/dnsd/dnsd.h"
+#include "daemons/dnsd/standalone.h"
 #include "libjaco/base/log.h"
 #include "libjaco/base/mem.h"
 #include "libjaco/io/fs.h"
+#include "libjaco/io/notify.h"
+
+struct alone {
+	const char *path;
+	struct jaco_loop loop;
+	struct dnsd dnsd;
+	struct standalone file; /* its table belongs to dnsd once applied */
+	uint32_t serial;
+};
 
 static int read_file(const char *path, uint32_t serial, struct standalone *out, struct jaco_err *err)
 {
@@ -77,6 +88,13 @@ static void on_metrics(struct jaco_signal *sig, int signo, void *ctx)
 	fflush(stdout);
 }
 
+static void on_stop(struct jaco_signal *sig, int signo, void *ctx)
+{
+	struct alone *alone = ctx;
+
+	jaco_loop_stop(&alone->loop);
+}
+
 int alone_check(const char *path, struct jaco_err *err)
 {
 	struct standalone file = STANDALONE_INIT;
@@ -86,28 +104,40 @@ int alone_check(const char *path, struct jaco_err *err)
 	return rc;
 }
 
-int alone_open(struct alone *alone, struct jaco_loop *loop, const char *path, struct jaco_err *err)
+static int serve(struct alone *alone, struct jaco_err *err)
 {
-	alone->path = path;
-	alone->loop = loop;
-	dnsd_open(&alone->dnsd, loop);
+	struct jaco_signal hup = {0}, usr1 = {0}, term = {0}, intr = {0};
+	int rc;
+
 	if (load(alone, err) < 0)
 		return -(int)err->code;
-	jaco_signal_start(loop, &alone->hup, SIGHUP, on_reload, alone);
-	jaco_signal_start(loop, &alone->usr1, SIGUSR1, on_metrics, alone);
-	jaco_log_info("serving", KV_STR(path, path),
+	jaco_signal_start(&alone->loop, &hup, SIGHUP, on_reload, alone);
+	jaco_signal_start(&alone->loop, &usr1, SIGUSR1, on_metrics, alone);
+	jaco_signal_start(&alone->loop, &term, SIGTERM, on_stop, alone);
+	jaco_signal_start(&alone->loop, &intr, SIGINT, on_stop, alone);
+	jaco_notify("READY=1");
+	jaco_log_info("serving", KV_STR(path, alone->path),
 		      KV_INT(count, listen_open_count(alone->dnsd.listen)));
-	return 0;
+	rc = jaco_loop_run(&alone->loop, err);
+	jaco_signal_stop(&hup);
+	jaco_signal_stop(&usr1);
+	jaco_signal_stop(&term);
+	jaco_signal_stop(&intr);
+	return rc;
 }
 
-void alone_close(struct alone *alone)
+int alone_run(const char *path, struct jaco_err *err)
 {
-	if (!alone->loop)
-		return;
-	jaco_signal_stop(&alone->hup);
-	jaco_signal_stop(&alone->usr1);
-	dnsd_drain(&alone->dnsd);
-	dnsd_close(&alone->dnsd);
-	standalone_fini(&alone->file);
-	*alone = ALONE_INIT;
+	struct alone alone = {.path = path};
+	int rc;
+
+	jaco_notify_take_fds();
+	if (jaco_loop_open(&alone.loop, NULL, err) < 0)
+		return -(int)err->code;
+	dnsd_open(&alone.dnsd, &alone.loop);
+	rc = serve(&alone, err);
+	dnsd_close(&alone.dnsd);
+	standalone_fini(&alone.file);
+	jaco_loop_close(&alone.loop);
+	return rc;
 }

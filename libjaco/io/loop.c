@@ -14,7 +14,8 @@ static struct jaco_time monotonic(void *ctx)
 	return jaco_time_now();
 }
 
-int jaco_loop_open(struct jaco_loop *loop, const struct jaco_clock *clock, struct jaco_err *err)
+static int open_base(struct jaco_loop *loop, const struct jaco_clock *clock, int timer_flag,
+		     struct jaco_err *err)
 {
 	struct event_config *config = event_config_new();
 
@@ -26,13 +27,23 @@ int jaco_loop_open(struct jaco_loop *loop, const struct jaco_clock *clock, struc
 		 * no descriptor is dup'ed into a watch, which nobody does. */
 		(void)event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK |
 							    EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST |
-							    EVENT_BASE_FLAG_PRECISE_TIMER);
+							    timer_flag);
 		loop->base = event_base_new_with_config(config);
 		event_config_free(config);
 	}
 	if (!loop->base)
 		return jaco_err_errno(err, "event loop");
 	return 0;
+}
+
+int jaco_loop_open(struct jaco_loop *loop, const struct jaco_clock *clock, struct jaco_err *err)
+{
+	return open_base(loop, clock, EVENT_BASE_FLAG_PRECISE_TIMER, err);
+}
+
+int jaco_loop_open_fast(struct jaco_loop *loop, struct jaco_err *err)
+{
+	return open_base(loop, NULL, 0, err);
 }
 
 void jaco_loop_close(struct jaco_loop *loop)
@@ -105,6 +116,8 @@ static void on_io(evutil_socket_t fd, short what, void *ctx)
 		events |= JACO_IO_READ;
 	if (what & EV_WRITE)
 		events |= JACO_IO_WRITE;
+	if (what & EV_CLOSED)
+		events |= JACO_IO_HANGUP;
 	io->fn(io, events, io->ctx);
 }
 
@@ -116,6 +129,8 @@ static short to_libevent(unsigned events)
 		what |= EV_READ;
 	if (events & JACO_IO_WRITE)
 		what |= EV_WRITE;
+	if (events & JACO_IO_HANGUP)
+		what |= EV_CLOSED;
 	if (events & JACO_IO_EDGE)
 		what |= EV_ET;
 	return what;

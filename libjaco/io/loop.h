@@ -33,6 +33,10 @@ struct jaco_loop {
 
 /* @clock may be NULL: CLOCK_MONOTONIC. */
 int jaco_loop_open(struct jaco_loop *loop, const struct jaco_clock *clock, struct jaco_err *err);
+
+/* The same for a thread that moves data: no timerfd, which would cost a system call per pass, so
+ * timers are good to 4 ms only. */
+int jaco_loop_open_fast(struct jaco_loop *loop, struct jaco_err *err);
 void jaco_loop_close(struct jaco_loop *loop);
 
 struct jaco_time jaco_loop_now(const struct jaco_loop *loop);
@@ -51,6 +55,8 @@ enum {
 	JACO_IO_READ = 1,
 	JACO_IO_WRITE = 2,
 	JACO_IO_EDGE = 4, /* edge-triggered (epoll(7)): the callback must drain until EAGAIN or short */
+	JACO_IO_HANGUP = 8, /* report that the peer will send no more, so that a short read may end a
+			     * drain unless this was set (EPOLLRDHUP) */
 };
 
 struct jaco_io;
