@@ -6,20 +6,9 @@
 #include <signal.h>
 #include <stdio.h>
 
-#include "daemons/dnsd/dnsd.h"
-#include "daemons/dnsd/standalone.h"
 #include "libjaco/base/log.h"
 #include "libjaco/base/mem.h"
 #include "libjaco/io/fs.h"
-#include "libjaco/io/notify.h"
-
-struct alone {
-	const char *path;
-	struct jaco_loop loop;
-	struct dnsd dnsd;
-	struct standalone file; /* its table belongs to dnsd once applied */
-	uint32_t serial;
-};
 
 static int read_file(const char *path, uint32_t serial, struct standalone *out, struct jaco_err *err)
 {
@@ -88,13 +77,6 @@ static void on_metrics(struct jaco_signal *sig, int signo, void *ctx)
 	fflush(stdout);
 }
 
-static void on_stop(struct jaco_signal *sig, int signo, void *ctx)
-{
-	struct alone *alone = ctx;
-
-	jaco_loop_stop(&alone->loop);
-}
-
 int alone_check(const char *path, struct jaco_err *err)
 {
 	struct standalone file = STANDALONE_INIT;
@@ -104,40 +86,28 @@ int alone_check(const char *path, struct jaco_err *err)
 	return rc;
 }
 
-static int serve(struct alone *alone, struct jaco_err *err)
+int alone_open(struct alone *alone, struct jaco_loop *loop, const char *path, struct jaco_err *err)
 {
-	struct jaco_signal hup = {0}, usr1 = {0}, term = {0}, intr = {0};
-	int rc;
-
+	alone->path = path;
+	alone->loop = loop;
+	dnsd_open(&alone->dnsd, loop);
 	if (load(alone, err) < 0)
 		return -(int)err->code;
-	jaco_signal_start(&alone->loop, &hup, SIGHUP, on_reload, alone);
-	jaco_signal_start(&alone->loop, &usr1, SIGUSR1, on_metrics, alone);
-	jaco_signal_start(&alone->loop, &term, SIGTERM, on_stop, alone);
-	jaco_signal_start(&alone->loop, &intr, SIGINT, on_stop, alone);
-	jaco_notify("READY=1");
-	jaco_log_info("serving", KV_STR(path, alone->path),
+	jaco_signal_start(loop, &alone->hup, SIGHUP, on_reload, alone);
+	jaco_signal_start(loop, &alone->usr1, SIGUSR1, on_metrics, alone);
+	jaco_log_info("serving", KV_STR(path, path),
 		      KV_INT(count, listen_open_count(alone->dnsd.listen)));
-	rc = jaco_loop_run(&alone->loop, err);
-	jaco_signal_stop(&hup);
-	jaco_signal_stop(&usr1);
-	jaco_signal_stop(&term);
-	jaco_signal_stop(&intr);
-	return rc;
+	return 0;
 }
 
-int alone_run(const char *path, struct jaco_err *err)
+void alone_close(struct alone *alone)
 {
-	struct alone alone = {.path = path};
-	int rc;
-
-	jaco_notify_take_fds();
-	if (jaco_loop_open(&alone.loop, NULL, err) < 0)
-		return -(int)err->code;
-	dnsd_open(&alone.dnsd, &alone.loop);
-	rc = serve(&alone, err);
-	dnsd_close(&alone.dnsd);
-	standalone_fini(&alone.file);
-	jaco_loop_close(&alone.loop);
-	return rc;
+	if (!alone->loop)
+		return;
+	jaco_signal_stop(&alone->hup);
+	jaco_signal_stop(&alone->usr1);
+	dnsd_drain(&alone->dnsd);
+	dnsd_close(&alone->dnsd);
+	standalone_fini(&alone->file);
+	*alone = ALONE_INIT;
 }

@@ -303,7 +303,8 @@ static enum answer_verdict answer_other(const struct request *request, struct re
 	/* A port of a name shares that name's fate. */
 	if (!service.entry && zone_classify(request->zone, name + service.at, query->name_n - service.at,
 					    query->n_labels - n_above) == ZONE_NOTHING)
-		return ANSWER_FORWARD;
+		return zone_is_internal(request->zone) ? refuse(reply->msg, answer, PACKET_REFUSED)
+						       : ANSWER_FORWARD;
 	answer->rcode = exists ? PACKET_NOERROR : PACKET_NXDOMAIN;
 	packet_reply_header(reply->msg, answer->rcode, true, 1);
 	at_service.entry = service.entry;

@@ -28,8 +28,19 @@ void dnsd_open(struct dnsd *dnsd, struct jaco_loop *loop)
 	jaco_timer_init(loop, &dnsd->retry, on_retry, dnsd);
 }
 
+void dnsd_drain(struct dnsd *dnsd)
+{
+	struct jaco_time end = jaco_time_add_ms(jaco_loop_now(dnsd->loop), DNSD_DRAIN_MS);
+
+	listen_pause(dnsd->listen);
+	while (forward_waiting(dnsd->forward) > 0 && jaco_time_before(jaco_loop_now(dnsd->loop), end))
+		jaco_loop_once(dnsd->loop, 50);
+}
+
 void dnsd_close(struct dnsd *dnsd)
 {
+	if (!dnsd->loop)
+		return;
 	jaco_timer_fini(&dnsd->retry);
 	listen_free(dnsd->listen);
 	forward_free(dnsd->forward);

@@ -13,7 +13,8 @@
 #include "libjaco/base/err.h"
 #include "libjaco/io/loop.h"
 
-#define DNSD_RETRY_MS 500 /* listeners whose address is taken */
+#define DNSD_RETRY_MS 500  /* listeners whose address is taken */
+#define DNSD_DRAIN_MS 3000
 
 struct dnsd {
 	struct jaco_loop *loop;
@@ -27,6 +28,10 @@ struct dnsd {
 
 void dnsd_open(struct dnsd *dnsd, struct jaco_loop *loop);
 void dnsd_close(struct dnsd *dnsd); /* also zeroed */
+
+/* Before the end: take no more queries and answer those that are at the upstreams, for at most
+ * DNSD_DRAIN_MS. */
+void dnsd_drain(struct dnsd *dnsd);
 
 /* Put @take_table and its listeners in force; the old table is freed.  Listeners that cannot be opened
  * are logged once and tried again. */

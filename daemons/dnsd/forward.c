@@ -664,6 +664,11 @@ void forward_cancel(struct forward_client *client)
 		client_leave(client);
 }
 
+size_t forward_waiting(const struct forward *forward)
+{
+	return forward->n_clients;
+}
+
 void forward_free(struct forward *forward)
 {
 	if (!forward)

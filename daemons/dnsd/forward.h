@@ -64,3 +64,6 @@ size_t forward_cached(struct forward *forward, const struct packet_query *query,
  * called before this returns. */
 void forward_submit(struct forward *forward, struct forward_client *client, const uint8_t *msg);
 void forward_cancel(struct forward_client *client);
+
+/* Clients that wait. */
+size_t forward_waiting(const struct forward *forward);

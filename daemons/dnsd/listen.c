@@ -14,11 +14,11 @@
 #include <unistd.h>
 
 #include "daemons/dnsd/answer.h"
+#include "daemons/dnsd/keep.h"
 #include "daemons/dnsd/tcp.h"
 #include "libjaco/base/mem.h"
 #include "libjaco/base/random.h"
 #include "libjaco/base/str.h"
-#include "libjaco/io/notify.h"
 
 #define BATCH          64
 #define BATCHES        8    /* per wake-up, so that other descriptors get their turn */
@@ -63,6 +63,8 @@ struct listen_set {
 	struct tcp_pool *tcp;
 	TAILQ_HEAD(, listener) listeners;
 	uint64_t prng;
+	char (*taken)[KEEP_NAME_BYTES]; /* kept sockets that were taken: once each */
+	size_t n_taken, taken_cap;
 	struct batch batch;
 };
 
@@ -230,19 +232,31 @@ static bool is_open(const struct listener *listener)
 	return listener->udp >= 0 && listener->tcp >= 0;
 }
 
-/* A socket the service manager kept for us, or a new one. */
+static int take_kept(struct listen_set *set, const char *name)
+{
+	for (size_t i = 0; i < set->n_taken; i++)
+		if (jaco_str_eq(set->taken[i], name))
+			return -1;
+	set->taken = jaco_grow(set->taken, &set->taken_cap, set->n_taken + 1, sizeof(*set->taken));
+	(void)jaco_str_copy(set->taken[set->n_taken++], KEEP_NAME_BYTES, name);
+	return keep_take(name);
+}
+
+/* A socket the service manager kept for us, or a new one that it is asked to keep. */
 static int open_socket(const struct listener *listener, bool is_udp, struct jaco_err *err)
 {
-	unsigned flags = JACO_SOCK_REUSEPORT | JACO_SOCK_FREEBIND;
-	char name[JACO_ADDR_TEXT_BYTES + 8];
+	char name[KEEP_NAME_BYTES];
 	int fd;
 
-	(void)jaco_str_format(name, sizeof(name), "%s-%s", is_udp ? "udp" : "tcp", listener->name);
-	fd = jaco_notify_fd(name, 0);
+	keep_name(name, is_udp ? "udp" : "tcp", &listener->addr);
+	fd = take_kept(listener->set, name);
 	if (fd >= 0)
 		return fd;
-	return is_udp ? jaco_sock_bind_udp(&listener->addr, flags, err)
-		      : jaco_sock_listen_tcp(&listener->addr, flags, err);
+	fd = is_udp ? jaco_sock_bind_udp(&listener->addr, JACO_SOCK_FREEBIND, err)
+		    : jaco_sock_listen_tcp(&listener->addr, JACO_SOCK_FREEBIND, err);
+	if (fd >= 0)
+		keep_store(fd, name);
+	return fd;
 }
 
 static int listener_open(struct listener *listener, struct jaco_err *err)
@@ -274,8 +288,15 @@ static int listener_open(struct listener *listener, struct jaco_err *err)
 	return 0;
 }
 
-static void listener_close(struct listener *listener)
+/* @is_unwanted: for good, so the service manager shall not keep its sockets either. */
+static void listener_close(struct listener *listener, bool is_unwanted)
 {
+	char name[KEEP_NAME_BYTES];
+
+	for (int i = 0; is_unwanted && i < 2; i++) {
+		keep_name(name, i == 0 ? "udp" : "tcp", &listener->addr);
+		keep_forget(name);
+	}
 	while (!LIST_EMPTY(&listener->pendings)) {
 		struct pending *pending = LIST_FIRST(&listener->pendings);
 
@@ -350,7 +371,7 @@ size_t listen_apply(struct listen_set *set, const struct listen_want *wants, siz
 	for (listener = TAILQ_FIRST(&set->listeners); listener; listener = next) {
 		next = TAILQ_NEXT(listener, link);
 		if (!listener->is_wanted)
-			listener_close(listener);
+			listener_close(listener, true);
 	}
 	return listen_retry(set, err);
 }
@@ -365,20 +386,14 @@ size_t listen_open_count(const struct listen_set *set)
 	return n;
 }
 
-void listen_each_fd(const struct listen_set *set, void (*fn)(void *ctx, int fd, const char *name),
-		    void *ctx)
+void listen_pause(struct listen_set *set)
 {
-	const struct listener *listener;
-	char name[JACO_ADDR_TEXT_BYTES + 8];
+	struct listener *listener;
 
 	TAILQ_FOREACH(listener, &set->listeners, link)
 	{
-		if (!is_open(listener))
-			continue;
-		(void)jaco_str_format(name, sizeof(name), "udp-%s", listener->name);
-		fn(ctx, listener->udp, name);
-		(void)jaco_str_format(name, sizeof(name), "tcp-%s", listener->name);
-		fn(ctx, listener->tcp, name);
+		jaco_io_stop(&listener->udp_io);
+		jaco_io_stop(&listener->tcp_io);
 	}
 }
 
@@ -387,7 +402,8 @@ void listen_free(struct listen_set *set)
 	if (!set)
 		return;
 	while (!TAILQ_EMPTY(&set->listeners))
-		listener_close(TAILQ_FIRST(&set->listeners));
+		listener_close(TAILQ_FIRST(&set->listeners), false);
 	tcp_pool_free(set->tcp);
+	jaco_free(set->taken);
 	jaco_free(set);
 }

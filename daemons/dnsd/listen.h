@@ -42,6 +42,5 @@ size_t listen_retry(struct listen_set *set, struct jaco_err *err);
 
 size_t listen_open_count(const struct listen_set *set);
 
-/* Call @fn for each open socket with a stable name, for handing over to the service manager. */
-void listen_each_fd(const struct listen_set *set, void (*fn)(void *ctx, int fd, const char *name),
-		    void *ctx);
+/* Take no more queries: what the kernel has queued waits for the next process. */
+void listen_pause(struct listen_set *set);

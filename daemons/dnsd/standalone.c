@@ -223,7 +223,7 @@ static void read_service(struct reader *r, json_t *object, const char *where, co
 
 static void read_scope(struct reader *r, json_t *object, const char *where, struct zone_spec *out)
 {
-	static const char *const keys[] = {"deployment", "network", "subnets", "services", NULL};
+	static const char *const keys[] = {"deployment", "network", "subnets", "internal", "services", NULL};
 	struct zone_service_spec *services;
 	json_t *array;
 
@@ -244,6 +244,7 @@ static void read_scope(struct reader *r, json_t *object, const char *where, stru
 	out->services = services;
 	out->n_services = json_array_size(array);
 	out->is_served = true;
+	out->is_internal = read_bool(r, object, "internal", where, false);
 }
 
 static void read_scopes(struct reader *r, json_t *root, struct zone_table_spec *out)

@@ -30,6 +30,7 @@ struct zone {
 	struct zone_table *table;
 	const char *deployment;
 	const char *network;
+	bool is_internal;
 };
 
 struct zone_table {
@@ -375,6 +376,7 @@ static void build_zone(struct zone_table *table, struct zone *zone, const struct
 	zone->table = table;
 	zone->deployment = jaco_arena_strdup(&table->arena, spec->deployment);
 	zone->network = jaco_arena_strdup(&table->arena, spec->network);
+	zone->is_internal = spec->is_internal;
 	names_init(&zone->names, &table->arena, n_expected);
 	for (size_t i = 0; i < spec->n_services; i++)
 		build_service(&b, &spec->services[i], alias_zone);
@@ -520,6 +522,11 @@ size_t zone_table_scopes(const struct zone_table *table)
 uint32_t zone_serial(const struct zone *zone)
 {
 	return zone->table->serial;
+}
+
+bool zone_is_internal(const struct zone *zone)
+{
+	return zone->is_internal;
 }
 
 static const struct zone_entry *names_find(const struct names *names, const uint8_t *name,

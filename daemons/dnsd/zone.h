@@ -51,7 +51,8 @@ struct zone_spec {
 	size_t n_services;
 	const struct jaco_cidr *subnets; /* of this scope, on all hosts */
 	size_t n_subnets;
-	bool is_served; /* false: no bridge here; its names are only refused to others */
+	bool is_served;   /* false: no bridge here; its names are only refused to others */
+	bool is_internal; /* no way out, and names are one: others' names are refused */
 };
 
 struct zone_table_spec {
@@ -119,3 +120,4 @@ enum zone_kind zone_classify(const struct zone *zone, const uint8_t *name, size_
 size_t zone_owner_offset(const struct zone *zone, const uint8_t *name, size_t name_n);
 
 uint32_t zone_serial(const struct zone *zone);
+bool zone_is_internal(const struct zone *zone);

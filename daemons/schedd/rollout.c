@@ -194,7 +194,6 @@ static void stop_rollout(struct plan_pass *pass, const char *reason)
 		return;
 	}
 	rollout->state = WORLD_R_ROLLED_BACK;
-	plan_op(pass->plan, PLAN_ROLLBACK, "health gate failed")->rollout = *rollout;
 }
 
 static void fail(struct plan_pass *pass, size_t i)
@@ -494,7 +493,7 @@ static void begin_rollout(struct plan_pass *pass)
 		.deployment = pass->deployment,
 		.service = pass->name,
 		.revision = service->revision,
-		.from_revision = service->previous_revision,
+		.from_revision = is_undo ? 0 : service->previous_revision, /* no ping-pong */
 		.state = WORLD_R_IN_PROGRESS,
 		.started_ms = pass->world->now_ms,
 		.code = is_undo ? pass->rollout.code : "",
@@ -570,6 +569,17 @@ static void supersede(struct plan_pass *pass)
 	rollout->code = rollout->message = "";
 }
 
+/* The revision goes back by raftd's own hand, as `jaco rollback` would do it; asked for as long as
+ * the bad one is current, so that a leader that dies in between changes nothing. */
+static void ask_rollback(struct plan_pass *pass)
+{
+	const struct world_rollout *rollout = &pass->rollout;
+
+	if (pass->has_rollout && rollout->state == WORLD_R_ROLLED_BACK && rollout->from_revision &&
+	    rollout->revision == pass->service->revision)
+		plan_op(pass->plan, PLAN_ROLLBACK, "health gate failed")->rollout = *rollout;
+}
+
 void rollout_pass(struct plan_pass *pass)
 {
 	unsigned in_flight;
@@ -593,6 +603,7 @@ void rollout_pass(struct plan_pass *pass)
 						      pass->rollout.n_failed == 0
 					      ? WORLD_R_ROLLED_BACK
 					      : WORLD_R_COMPLETED;
+	ask_rollback(pass);
 }
 
 void rollout_leaving(struct plan_pass *pass)

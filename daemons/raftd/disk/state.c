@@ -141,12 +141,13 @@ int state_open(struct state *state, const char *path, struct jaco_err *err)
 	}
 	for (size_t t = 0; rc == 0 && t < KV_TABLE_END; t++)
 		rc = mdb_dbi_open(state->txn, table_names[t], MDB_CREATE, &state->tables[t]);
-	if (rc != 0) {
-		fail(err, rc, path);
-		state_close(state);
-		return -(int)err->code;
+	if (rc == 0) {
+		rc = mdb_txn_commit(state->txn);
+		state->txn = NULL;
 	}
-	if (state_commit(state, err) < 0) {
+	if (rc != 0)
+		fail(err, rc, path);
+	if (rc != 0 || begin(state, err) < 0) {
 		state_close(state);
 		return -(int)err->code;
 	}
@@ -172,7 +173,7 @@ int state_commit(struct state *state, struct jaco_err *err)
 	JACO_ASSERT(state->txn);
 	close_cursors(state);
 	CHAOS(commit);
-	if (CHAOS_FAIL(commit)) {
+	if (CHAOS_FAIL(state_full)) {
 		mdb_txn_abort(state->txn);
 		rc = MDB_MAP_FULL;
 	} else {

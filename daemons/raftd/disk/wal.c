@@ -479,6 +479,15 @@ int wal_read(struct wal *wal, uint64_t index, struct wal_entry *out_entry, struc
 
 /* --- compaction --- */
 
+uint64_t wal_compactable(const struct wal *wal, uint64_t index, size_t keep)
+{
+	uint64_t base = wal->base_index;
+
+	for (size_t i = 0; i + keep + 1 < wal->n_segments && wal->segments[i].max_index <= index; i++)
+		base = JACO_MAX(base, wal->segments[i + 1].header.base_index);
+	return base <= index ? base : wal->base_index;
+}
+
 int wal_compact(struct wal *wal, uint64_t index, struct jaco_err *err)
 {
 	uint64_t base = wal->base_index, term = wal->base_term;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * wal.h - the raft log on disk: a directory of segments and one flush per batch.
+ * wal.h - the write-ahead log of raft on disk: a directory of segments and one flush per batch.
  *
  * append() gathers, flush() makes everything gathered durable by one write and one fdatasync; only
  * then may it be acknowledged.  Segments are preallocated and zeroed, so a flush changes no file
@@ -88,6 +88,10 @@ int wal_has_room(struct wal *wal, size_t bytes, struct jaco_err *err);
 
 /* Idle work: zero a further piece of the next segment. */
 void wal_prepare(struct wal *wal);
+
+/* The highest base wal_compact() could move to so that entries above @index stay and @keep whole
+ * segments besides the active one; base_index when nothing can go. */
+uint64_t wal_compactable(const struct wal *wal, uint64_t index, size_t keep);
 
 /* Forget entries up to @index as far as whole segments allow. */
 int wal_compact(struct wal *wal, uint64_t index, struct jaco_err *err);

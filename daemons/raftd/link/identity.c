@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * identity.c - X.509 by OpenSSL.  Certificates follow RFC 5280: serial of 16 random octets, basic
+ * constraints and key usage critical, the host as a DNS name. */
+#include "daemons/raftd/link/identity.h"
+
+#include <string.h>
+#include <time.h>
+
+#include <openssl/bio.h>
+#include <openssl/bn.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/x509.h>
+#include <openssl/x509v3.h>
+
+#include "libjaco/base/digest.h"
+#include "libjaco/base/mem.h"
+#include "libjaco/base/random.h"
+#include "libjaco/base/str.h"
+
+#define SERIAL_BYTES 16
+#define DAY_S        86400
+
+static int failed(struct jaco_err *err, const char *what)
+{
+	char text[160];
+
+	ERR_error_string_n(ERR_get_error(), text, sizeof(text));
+	return jaco_err_set(err, JACO_INTERNAL, "%s: %s", what, text);
+}
+
+static bool set_serial(X509 *cert)
+{
+	uint8_t bytes[SERIAL_BYTES];
+	BIGNUM *number;
+	bool is_set;
+
+	jaco_random_bytes(bytes, sizeof(bytes));
+	bytes[0] &= 0x7f; /* positive, RFC 5280 section 4.1.2.2 */
+	number = BN_bin2bn(bytes, sizeof(bytes), NULL);
+	is_set = number && BN_to_ASN1_INTEGER(number, X509_get_serialNumber(cert));
+	BN_free(number);
+	return is_set;
+}
+
+static bool add_extension(X509 *cert, X509 *issuer, int nid, const char *value)
+{
+	X509V3_CTX ctx;
+	X509_EXTENSION *extension;
+	bool is_added;
+
+	X509V3_set_ctx(&ctx, issuer, cert, NULL, NULL, 0);
+	extension = X509V3_EXT_conf_nid(NULL, &ctx, nid, value);
+	is_added = extension && X509_add_ext(cert, extension, -1) == 1;
+	X509_EXTENSION_free(extension);
+	return is_added;
+}
+
+static bool set_name(X509_NAME *name, const char *organisation, const char *common)
+{
+	return X509_NAME_add_entry_by_txt(name, "O", MBSTRING_UTF8, (const uint8_t *)organisation, -1,
+					  -1, 0) == 1 &&
+	       X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_UTF8, (const uint8_t *)common, -1, -1,
+					  0) == 1;
+}
+
+static bool to_pem(X509 *cert, EVP_PKEY *key, struct identity *out)
+{
+	BIO *bios[2] = {BIO_new(BIO_s_mem()), BIO_new(BIO_s_secmem())};
+	bool is_written = bios[0] && bios[1] && PEM_write_bio_X509(bios[0], cert) == 1 &&
+			  PEM_write_bio_PrivateKey(bios[1], key, NULL, NULL, 0, NULL, NULL) == 1;
+	char *const outs[2] = {out->cert, out->key};
+
+	for (size_t i = 0; i < 2; i++) {
+		char *data;
+		long n = is_written ? BIO_get_mem_data(bios[i], &data) : 0;
+
+		if (is_written && n < IDENTITY_PEM_MAX) {
+			memcpy(outs[i], data, (size_t)n);
+			outs[i][n] = '\0';
+		} else {
+			is_written = false;
+		}
+		BIO_free(bios[i]);
+	}
+	return is_written;
+}
+
+/* Fill, extend and sign; issuer and its key are NULL for a self-signed one. */
+static bool build(X509 *cert, EVP_PKEY *key, X509 *issuer, EVP_PKEY *issuer_key, const char *org,
+		  const char *common, long days)
+{
+	X509_NAME *name = X509_get_subject_name(cert);
+	char alt[JACO_ERR_TEXT_MAX];
+	bool is_ca = !issuer;
+
+	if (X509_set_version(cert, 2) != 1 || !set_serial(cert) || !set_name(name, org, common) ||
+	    X509_set_issuer_name(cert, is_ca ? name : X509_get_subject_name(issuer)) != 1 ||
+	    !X509_gmtime_adj(X509_getm_notBefore(cert), -IDENTITY_BACKDATE_S) ||
+	    !X509_gmtime_adj(X509_getm_notAfter(cert), days * DAY_S) ||
+	    X509_set_pubkey(cert, key) != 1)
+		return false;
+	if (!add_extension(cert, is_ca ? cert : issuer, NID_basic_constraints,
+			   is_ca ? "critical,CA:TRUE,pathlen:0" : "critical,CA:FALSE") ||
+	    !add_extension(cert, is_ca ? cert : issuer, NID_key_usage,
+			   is_ca ? "critical,keyCertSign,cRLSign" : "critical,digitalSignature") ||
+	    !add_extension(cert, is_ca ? cert : issuer, NID_subject_key_identifier, "hash"))
+		return false;
+	if (!is_ca) {
+		(void)jaco_str_format(alt, sizeof(alt), "DNS:%s", common);
+		if (!add_extension(cert, issuer, NID_ext_key_usage, "serverAuth,clientAuth") ||
+		    !add_extension(cert, issuer, NID_authority_key_identifier, "keyid") ||
+		    !add_extension(cert, issuer, NID_subject_alt_name, alt))
+			return false;
+	}
+	return X509_sign(cert, is_ca ? key : issuer_key, NULL) > 0;
+}
+
+static int make(X509 *issuer, EVP_PKEY *issuer_key, const char *org, const char *common, long days,
+		struct identity *out, struct jaco_err *err)
+{
+	EVP_PKEY *key = EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
+	X509 *cert = X509_new();
+	int rc = 0;
+
+	if (!key || !cert || !build(cert, key, issuer, issuer_key, org, common, days) ||
+	    !to_pem(cert, key, out))
+		rc = failed(err, "making a certificate");
+	EVP_PKEY_free(key);
+	X509_free(cert);
+	return rc;
+}
+
+int identity_make_ca(const char *cluster_id, struct identity *out_ca, struct jaco_err *err)
+{
+	return make(NULL, NULL, cluster_id, "jaco cluster CA", IDENTITY_CA_DAYS, out_ca, err);
+}
+
+static X509 *read_cert(const char *pem)
+{
+	BIO *bio = BIO_new_mem_buf(pem, -1);
+	X509 *cert = bio ? PEM_read_bio_X509(bio, NULL, NULL, NULL) : NULL;
+
+	BIO_free(bio);
+	return cert;
+}
+
+static EVP_PKEY *read_key(const char *pem)
+{
+	BIO *bio = BIO_new_mem_buf(pem, -1);
+	EVP_PKEY *key = bio ? PEM_read_bio_PrivateKey(bio, NULL, NULL, NULL) : NULL;
+
+	BIO_free(bio);
+	return key;
+}
+
+int identity_make_node(const struct identity *ca, const char *cluster_id, const char *host,
+		       struct identity *out_node, struct jaco_err *err)
+{
+	X509 *issuer = read_cert(ca->cert);
+	EVP_PKEY *issuer_key = read_key(ca->key);
+	int rc;
+
+	if (!issuer || !issuer_key)
+		rc = failed(err, "reading the CA");
+	else
+		rc = make(issuer, issuer_key, cluster_id, host, IDENTITY_NODE_DAYS, out_node, err);
+	X509_free(issuer);
+	EVP_PKEY_free(issuer_key);
+	return rc;
+}
+
+int identity_fingerprint(const char *cert_pem, char out_text[static IDENTITY_FINGERPRINT_TEXT],
+			 struct jaco_err *err)
+{
+	X509 *cert = read_cert(cert_pem);
+	uint8_t *der = NULL;
+	int n = cert ? i2d_X509(cert, &der) : -1;
+
+	X509_free(cert);
+	if (n < 0)
+		return jaco_err_set(err, JACO_VALIDATION_FAILED, "this is not a PEM certificate");
+	jaco_sha256_text(der, (size_t)n, out_text);
+	OPENSSL_free(der);
+	return 0;
+}
+
+int identity_verify(const char *ca_pem, const char *cert_pem, struct jaco_err *err)
+{
+	X509 *ca = read_cert(ca_pem), *cert = read_cert(cert_pem);
+	int rc = 0;
+
+	if (!ca || !cert)
+		rc = jaco_err_set(err, JACO_VALIDATION_FAILED, "this is not a PEM certificate");
+	else if (X509_verify(cert, X509_get0_pubkey(ca)) != 1)
+		rc = jaco_err_set(err, JACO_VALIDATION_FAILED,
+				  "the certificate is not signed by this cluster's CA");
+	else if (X509_cmp_current_time(X509_get0_notBefore(cert)) > 0 ||
+		 X509_cmp_current_time(X509_get0_notAfter(cert)) < 0)
+		rc = jaco_err_set(err, JACO_VALIDATION_FAILED, "the certificate is not in force now");
+	ERR_clear_error();
+	X509_free(ca);
+	X509_free(cert);
+	return rc;
+}
+
+void identity_wipe(struct identity *identity)
+{
+	jaco_wipe(identity->key, sizeof(identity->key));
+}

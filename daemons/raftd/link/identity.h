@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * identity.h - keys and certificates of the cluster: the CA, and one certificate per node.
+ *
+ * Ed25519 (RFC 8032, RFC 8410).  A node is who its certificate says because /node/<host> holds its
+ * fingerprint; the CA only vouches that the cluster made it. */
+#pragma once
+
+#include <stdint.h>
+
+#include "libjaco/base/err.h"
+
+#define IDENTITY_PEM_MAX          8192
+#define IDENTITY_FINGERPRINT_TEXT 65
+#define IDENTITY_NODE_DAYS        90
+#define IDENTITY_CA_DAYS          (20 * 365)
+#define IDENTITY_BACKDATE_S       300 /* clocks of peers may be behind */
+
+struct identity {
+	char cert[IDENTITY_PEM_MAX];
+	char key[IDENTITY_PEM_MAX]; /* secret */
+};
+
+/* A new self-signed CA for the cluster @cluster_id. */
+int identity_make_ca(const char *cluster_id, struct identity *out_ca, struct jaco_err *err);
+
+/* A key and a certificate for node @host (client and server), signed by @ca. */
+int identity_make_node(const struct identity *ca, const char *cluster_id, const char *host,
+		       struct identity *out_node, struct jaco_err *err);
+
+/* SHA-256 over the DER form, lower-case hex.  Errors: VALIDATION_FAILED - not a certificate. */
+int identity_fingerprint(const char *cert_pem, char out_text[static IDENTITY_FINGERPRINT_TEXT],
+			 struct jaco_err *err);
+
+/* Was @cert_pem signed by @ca_pem and is it in force now?  Errors: VALIDATION_FAILED. */
+int identity_verify(const char *ca_pem, const char *cert_pem, struct jaco_err *err);
+
+/* Overwrite the key. */
+void identity_wipe(struct identity *identity);
+#define identity_cleanup identity_wipe

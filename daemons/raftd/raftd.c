@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * raftd.c - puts the planes together and opens the sockets.
+ *
+ * One socket per role, so that who calls is decided by file permissions: <run>/raftd/<daemon>.sock
+ * belongs to that daemon's group, the control socket to group jaco. */
+#include "daemons/raftd/raftd.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "daemons/raftd/api/api.h"
+#include "daemons/raftd/api/audit.h"
+#include "daemons/raftd/relay.h"
+#include "libjaco/base/log.h"
+#include "libjaco/base/mem.h"
+#include "libjaco/base/str.h"
+#include "libjaco/base/time.h"
+#include "libjaco/io/fs.h"
+
+#include "libjaco/wire/pass_methods.h"
+#define METHOD(d, m, n, in, out, r, f) JACO_THUNK(struct raftd, d, m, in)
+#include "libjaco/wire/def/raftd.def"
+#undef METHOD
+#define METHOD(d, m, n, in, out, r, f) JACO_ROW(d, m)
+const struct jaco_service_row raftd_methods[] = {
+#include "libjaco/wire/def/raftd.def"
+	{NULL, NULL}};
+#include "libjaco/wire/pass_end.h"
+
+static const struct {
+	const char *name;
+	uint32_t role;
+} role_sockets[] = {
+	{"schedd", ROLE_SCHEDD},   {"ipamd", ROLE_IPAMD},   {"meshd", ROLE_MESHD},
+	{"fwd-nft", ROLE_FWD},	   {"dnsd", ROLE_DNSD},	    {"proxyd", ROLE_PROXYD},
+	{"runtimed", ROLE_RUNTIMED}};
+
+/* --- what the store tells --- */
+
+static void on_change(void *ctx, const struct machine_change *change)
+{
+	struct raftd *raftd = ctx;
+
+	watch_note(&raftd->hub, change);
+}
+
+/* /cluster/meta makes the difference between a raft group and a cluster. */
+static void check_initialised(struct raftd *raftd)
+{
+	jaco_auto(jaco_arena) struct jaco_arena arena = JACO_ARENA_INIT;
+	struct jaco_err err = JACO_ERR_INIT;
+	struct wire_cluster_meta meta;
+
+	if (raftd->is_initialised || api_get(raftd, "/cluster/meta", &wire_cluster_meta_desc, &arena,
+					     &meta, NULL, &err) <= 0)
+		return;
+	raftd->is_initialised = true;
+	(void)jaco_str_copy(raftd->cluster_id, sizeof(raftd->cluster_id), meta.id);
+	jaco_daemon_set_status(raftd->daemon, "ready", "member of cluster %s", meta.name);
+}
+
+static void on_applied(void *ctx)
+{
+	struct raftd *raftd = ctx;
+
+	check_initialised(raftd);
+	watch_pump(&raftd->hub);
+	if (!TAILQ_EMPTY(&raftd->audit_readers))
+		audit_pump(raftd);
+}
+
+static void on_leadership(void *ctx)
+{
+	struct raftd *raftd = ctx;
+	struct core_status status = store_status(&raftd->store);
+
+	if (status.role == CORE_LEADER)
+		jaco_log_notice("leads", KV_INT(term, status.term));
+	api_tell_leadership(raftd);
+}
+
+/* --- opening --- */
+
+static int read_seal_key(struct raftd *raftd, struct jaco_err *err)
+{
+	jaco_auto(jaco_buf) struct jaco_buf key = JACO_BUF_INIT;
+	char path[640];
+
+	(void)jaco_str_format(path, sizeof(path), "%s/seal.key", raftd->dir);
+	if (!jaco_fs_exists(path)) /* an init that died before it wrote anything secret */
+		return 0;
+	if (jaco_fs_read(path, 64, &key, err) < 0)
+		return -(int)err->code;
+	if (key.n != sizeof(raftd->seal_key))
+		return jaco_err_set(err, JACO_INTERNAL, "%s has %zu bytes, not %zu", path, key.n,
+				    sizeof(raftd->seal_key));
+	memcpy(raftd->seal_key, key.data, key.n);
+	jaco_wipe(key.data, key.n);
+	return 0;
+}
+
+int raftd_open_store(struct raftd *raftd, struct jaco_err *err)
+{
+	struct store_events events = {.on_change = on_change,
+				      .on_applied = on_applied,
+				      .on_leadership = on_leadership,
+				      .ctx = raftd};
+
+	if (read_seal_key(raftd, err) < 0 ||
+	    store_open(&raftd->store, &raftd->daemon->loop, raftd->dir, &events, err) < 0)
+		return -(int)err->code;
+	check_initialised(raftd);
+	watch_reset(&raftd->hub);
+	return 0;
+}
+
+int raftd_open(struct raftd *raftd, struct jaco_daemon *daemon, struct jaco_err *err)
+{
+	raftd->daemon = daemon;
+	(void)jaco_str_copy(raftd->host, sizeof(raftd->host), daemon->host);
+	(void)jaco_str_copy(raftd->dir, sizeof(raftd->dir), daemon->state_dir);
+	TAILQ_INIT(&raftd->leader_readers);
+	records_init(&raftd->records, raftd->host, (uint64_t)jaco_time_wall_ms());
+	watch_init(&raftd->hub, &daemon->loop, &raftd->store.machine, &raftd->records);
+	audit_init(raftd);
+	raftd->relay = relay_new(raftd);
+	if (!store_exists(raftd->dir)) {
+		jaco_daemon_set_status(daemon, "waiting", "waiting for cluster init or node join");
+		return 0;
+	}
+	return raftd_open_store(raftd, err);
+}
+
+int raftd_listen(struct raftd *raftd, struct jaco_err *err)
+{
+	struct jaco_daemon *daemon = raftd->daemon;
+	struct jaco_server *server = &daemon->server;
+	char path[108], group[40];
+
+	server->authorize = api_authorize;
+	server->fallback = relay_call;
+	server->hook_ctx = raftd;
+	for (size_t i = 0; i < JACO_ARRAY_SIZE(role_sockets); i++) {
+		if (!jaco_str_format(path, sizeof(path), "%s/raftd/%s.sock", daemon->run_dir,
+				     role_sockets[i].name))
+			return jaco_err_set(err, JACO_VALIDATION_FAILED,
+					    "socket path too long below %s", daemon->run_dir);
+		(void)jaco_str_format(group, sizeof(group), "jaco-%s", role_sockets[i].name);
+		if (jaco_server_listen(server, path, 0660, group, role_sockets[i].role, err) < 0)
+			return -(int)err->code;
+	}
+	return jaco_server_listen(server, daemon->config.unix_socket, 0660, "jaco", ROLE_ADMIN, err);
+}
+
+void raftd_close(struct raftd *raftd)
+{
+	struct raftd_leader_reader *reader;
+
+	if (!raftd->daemon)
+		return;
+	/* connections first: calls in flight point into what is released below */
+	if (raftd->daemon->has_server)
+		jaco_server_close(&raftd->daemon->server);
+	raftd->daemon->has_server = false;
+	relay_free(raftd->relay);
+	audit_fini(raftd);
+	while ((reader = TAILQ_FIRST(&raftd->leader_readers))) {
+		TAILQ_REMOVE(&raftd->leader_readers, reader, link);
+		jaco_free(reader);
+	}
+	watch_fini(&raftd->hub);
+	store_close(&raftd->store);
+	records_fini(&raftd->records);
+	jaco_wipe(raftd->seal_key, sizeof(raftd->seal_key));
+}
+
+/* --- looking in --- */
+
+void raftd_metrics(void *self, struct jaco_buf *out)
+{
+	struct raftd *raftd = self;
+	struct store *store = &raftd->store;
+	struct core_status status;
+
+	jaco_metrics_value(out, "jaco_raftd_watches", "gauge", "Watches served.",
+			   (double)raftd->hub.n_readers);
+	jaco_metrics_value(out, "jaco_raftd_watch_resyncs_total", "counter",
+			   "Watches told to start over.", (double)raftd->hub.n_resyncs);
+	jaco_metrics_value(out, "jaco_raftd_observed_records", "gauge",
+			   "Records of the observed plane, tombstones included.",
+			   (double)raftd->records.n);
+	if (!store->is_open)
+		return;
+	status = store_status(store);
+	jaco_metrics_value(out, "jaco_raftd_is_leader", "gauge", "1 on the leader.",
+			   status.role == CORE_LEADER);
+	jaco_metrics_value(out, "jaco_raftd_term", "gauge", "Raft term.", (double)status.term);
+	jaco_metrics_value(out, "jaco_raftd_applied_index", "gauge", "Revision of the store.",
+			   (double)store->machine.applied);
+	jaco_metrics_value(out, "jaco_raftd_keys", "gauge", "Keys in the store.",
+			   (double)store->machine.n_keys);
+	jaco_metrics_value(out, "jaco_raftd_log_bytes", "gauge", "Log files on disk.",
+			   (double)wal_bytes(&store->wal));
+	jaco_metrics_value(out, "jaco_raftd_log_flushes_total", "counter", "Flushes of the log.",
+			   (double)store->wal.n_flushes);
+	jaco_metrics_value(out, "jaco_raftd_entries_applied_total", "counter", "Log entries applied.",
+			   (double)store->n_entries_applied);
+	jaco_metrics_value(out, "jaco_raftd_state_bytes", "gauge", "LMDB file in use.",
+			   (double)state_bytes(&store->state));
+	jaco_metrics_value(out, "jaco_raftd_state_commit_seconds", "gauge",
+			   "Duration of the last LMDB commit.", (double)store->commit_us / 1e6);
+	jaco_metrics_value(out, "jaco_raftd_writes_refused", "gauge",
+			   "1 while the disk is full.", store->full[0] != '\0');
+}

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * raftd.h - the whole of raftd: both planes, who follows them, and what answers on its sockets. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "daemons/raftd/gossip/record.h"
+#include "daemons/raftd/store.h"
+#include "daemons/raftd/watch.h"
+#include "libjaco/daemon/daemon.h"
+#include "libjaco/wire/rpc.h"
+
+#define RAFTD_SEAL_KEY_BYTES 32
+
+struct raftd_leader_reader {
+	TAILQ_ENTRY(raftd_leader_reader) link;
+	struct raftd *raftd;
+	struct jaco_call *call;
+};
+
+struct raftd {
+	struct jaco_daemon *daemon;
+	char host[JACO_HOST_MAX + 1];
+	char dir[512];          /* our sub-directory of data_dir */
+	struct store store;     /* open once this node belongs to a raft group */
+	struct records records;
+	struct watch_hub hub;
+	bool is_initialised;    /* /cluster/meta is there */
+	char cluster_id[37];
+	uint8_t seal_key[RAFTD_SEAL_KEY_BYTES];
+	TAILQ_HEAD(, raftd_leader_reader) leader_readers;
+	TAILQ_HEAD(, audit_reader) audit_readers;
+	struct jaco_timer retention;
+	char peer_addr[JACO_ADDR_MAX + 1]; /* "" while nothing listens there */
+	char api_addr[JACO_ADDR_MAX + 1];
+	struct relay *relay;
+	unsigned tries; /* of the call whose handler runs again after a conflict */
+	uint64_t n_writes;
+	uint64_t n_refused;
+};
+
+#define RAFTD_INIT ((struct raftd){.host = ""})
+
+/* Open what is on disk; make sockets.  Errors: INTERNAL - damaged store, INVALID configuration. */
+int raftd_open(struct raftd *raftd, struct jaco_daemon *daemon, struct jaco_err *err);
+void raftd_close(struct raftd *raftd);
+#define raftd_cleanup raftd_close
+
+/* Open the store in raftd->dir (after init or at start). */
+int raftd_open_store(struct raftd *raftd, struct jaco_err *err);
+
+/* The role sockets and the control socket, after jaco_daemon_serve(). */
+int raftd_listen(struct raftd *raftd, struct jaco_err *err);
+
+/* jaco_daemon_spec.metrics */
+void raftd_metrics(void *self, struct jaco_buf *out);
+
+extern const struct jaco_service_row raftd_methods[];

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * store.h - the desired plane of this node: the raft core, its disk and the state machine, driven as
+ * one.
+ *
+ * Decides nothing about features: transactions in, outcomes and changes out.  Everything proposed
+ * during one pass of the loop goes to disk in one flush (group commit): proposals arm the pump, which
+ * runs when the pass has handled all ready sockets.
+ *
+ *   propose -> core -> [append, one fdatasync] -> committed -> applied -> on_done
+ *
+ * The state is committed to LMDB every second or STORE_COMMIT_ENTRIES, off the path of a write; the
+ * log keeps what is newer.  See disk/wal.h and disk/state.h for what a full disk does. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "daemons/raftd/core/core.h"
+#include "daemons/raftd/disk/hard.h"
+#include "daemons/raftd/disk/state.h"
+#include "daemons/raftd/disk/wal.h"
+#include "daemons/raftd/kv/machine.h"
+#include "libjaco/io/loop.h"
+
+#define STORE_COMMIT_MS      1000
+#define STORE_COMMIT_ENTRIES 20000
+#define STORE_KEEP_SEGMENTS  2 /* older ones are dropped once the state holds what is in them */
+
+/* @result is set when the transaction was decided (committed or refused by a compare); otherwise
+ * @err says why its fate is unknown or why it never was proposed. */
+typedef void store_done_fn(void *ctx, const struct machine_result *result,
+			   const struct jaco_err *err);
+typedef void store_read_fn(void *ctx, const struct jaco_err *err);
+
+struct store_pending {
+	TAILQ_ENTRY(store_pending) link;
+	uint64_t index; /* or the read's token */
+	uint64_t term;
+	store_done_fn *on_done;
+	store_read_fn *on_read;
+	void *ctx; /* NULL: the caller went away */
+	bool is_decided;
+	struct machine_result result; /* when decided */
+};
+TAILQ_HEAD(store_pendings, store_pending);
+
+struct store_events {
+	machine_on_change *on_change;      /* each applied change, in order */
+	void (*on_applied)(void *ctx);     /* after a batch of them */
+	void (*on_leadership)(void *ctx);  /* role, term or leader changed */
+	void *ctx;
+};
+
+struct store {
+	struct jaco_loop *loop;
+	struct store_events events;
+	bool is_open;
+	uint64_t raft_id; /* of this node */
+	struct core *core;
+	struct hard hard;
+	struct wal wal;
+	struct state state;
+	struct machine machine;
+	struct jaco_arena arena;   /* of one entry */
+	struct jaco_buf packed;    /* a proposal while it is built */
+	struct store_pendings writes;
+	struct store_pendings reads;
+	struct store_pendings done; /* answered once the core may be called again */
+	uint64_t next_token;
+	uint64_t durable_applied;  /* index in the last LMDB commit */
+	struct jaco_timer pump;    /* the end of this pass */
+	struct jaco_timer tick;    /* the core's next deadline */
+	struct jaco_timer commit;
+	char full[256];            /* why writes are refused, "" when they are not */
+	bool is_pumping;
+	uint64_t n_commits;
+	uint64_t commit_us;        /* duration of the last LMDB commit */
+	uint64_t n_proposals;
+	uint64_t n_entries_applied;
+};
+
+/* Is there a raft group in @dir? */
+bool store_exists(const char *dir);
+
+/* Make the raft group of a first node in @dir: one voter, @raft_id.  Crash-safe: until it is whole,
+ * store_exists() says false. */
+int store_create(const char *dir, uint64_t raft_id, struct jaco_err *err);
+
+/* Open, replay, start the core.  Errors: INTERNAL - the disk is damaged; the text says where. */
+int store_open(struct store *store, struct jaco_loop *loop, const char *dir,
+	       const struct store_events *events, struct jaco_err *err);
+
+/* Fails what is pending, commits the state. */
+void store_close(struct store *store);
+#define store_cleanup store_close
+
+/*
+ * Propose a transaction.  @on_done is called exactly once, never from inside.
+ * Errors: NO_LEADER; UNAVAILABLE - the disk is full; TOO_MANY_REQUESTS; those of txn_check().
+ */
+int store_propose(struct store *store, const struct txn *txn, store_done_fn *on_done, void *ctx,
+		  struct jaco_err *err);
+
+/* Call back when what was committed before now may be read here (ReadIndex). */
+int store_read(struct store *store, store_read_fn *on_read, void *ctx, struct jaco_err *err);
+
+/* The caller of everything pending with @ctx went away: its callbacks are not called. */
+void store_forget(struct store *store, void *ctx);
+
+/* Leader and term as the core knows them. */
+struct core_status store_status(const struct store *store);
+bool store_is_leader(const struct store *store);
