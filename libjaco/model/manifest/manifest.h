@@ -144,6 +144,8 @@ struct jaco_manifest_options {
 	const char *const *host_env;     /* environ(7) with --host-env, else NULL */
 	const char *const *profiles;     /* --profile; "*" = all */
 	size_t n_profiles;
+	const char *cwd;  /* absolute: relative bind sources become absolute; NULL: they are refused */
+	const char *home; /* what ~ means in bind sources; NULL: they are refused */
 	bool is_strict;                  /* warnings are errors */
 	jaco_manifest_read_fn read;
 	void *read_ctx;
@@ -154,6 +156,9 @@ struct jaco_resolved {
 	struct jaco_document jaco;    /* literal bytes of jaco.yaml: send this */
 	struct jaco_document compose; /* resolved compose as YAML: send this, print with jaco config */
 };
+
+/* The names looked for beside jaco.yaml, in order, ended by NULL. */
+extern const char *const jaco_manifest_compose_names[];
 
 /* The whole client side: read, interpolate, include, extend, merge, fold env_file, configs and
  * secrets, choose profiles, load.  Findings carry positions of the files people wrote.  Returns as
