@@ -12,7 +12,7 @@
 #include "libjaco/model/ids.h"
 #include "libjaco/wire/wire.h"
 
-#define KEY_BYTES (JACO_REPLICA_ID_MAX + JACO_NAME_MAX + 16)
+#define KEY_BYTES (JACO_REPLICA_ID_MAX + JACO_HOST_MAX + JACO_NAME_MAX + 16)
 
 struct reader {
 	const struct jaco_view *view;
@@ -187,7 +187,8 @@ static void read_generation(struct reader *r, const struct wire_replica *replica
 	char key[KEY_BYTES];
 	const char *slot;
 
-	(void)jaco_str_format(key, sizeof(key), "%s#%u/%s", replica->id, gen->generation, network);
+	(void)jaco_str_format(key, sizeof(key), "%s@%s#%u/%s", replica->id, gen->host,
+			      gen->generation, network);
 	if (!jaco_replica_id_suffix(replica->id, replica->deployment, replica->service, &slot))
 		slot = gen->host;
 	*out = (struct zone_replica_spec){.id = replica->id, .slot = slot, .host = gen->host};

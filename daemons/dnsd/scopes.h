@@ -24,7 +24,7 @@
 
 /* What was named last, for the hold. */
 struct scopes_held {
-	char *key; /* "<replica>#<generation>/<network>" */
+	char *key; /* "<replica>@<host>#<generation>/<network>" */
 	uint32_t addr;
 	int64_t seen_ms;
 };
