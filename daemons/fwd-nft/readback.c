@@ -442,6 +442,14 @@ static int dump(struct jaco_netlink *nl, struct ruleset *out, uint16_t type, uin
 	return jaco_netlink_dump(nl, msg, on_object, out, err);
 }
 
+int readback_rules(struct jaco_netlink *nl, struct ruleset *out, struct jaco_err *err)
+{
+	if (dump(nl, out, NFT_MSG_GETCHAIN, 0, 0, NULL, err) < 0 ||
+	    dump(nl, out, NFT_MSG_GETRULE, NFTA_RULE_TABLE, 0, NULL, err) < 0)
+		return -(int)err->code;
+	return 0;
+}
+
 static int read_once(struct jaco_netlink *nl, struct ruleset *out, bool *out_exists,
 		     struct jaco_err *err)
 {
@@ -449,8 +457,7 @@ static int read_once(struct jaco_netlink *nl, struct ruleset *out, bool *out_exi
 		return -(int)err->code;
 	if (!*out_exists)
 		return 0;
-	if (dump(nl, out, NFT_MSG_GETCHAIN, 0, 0, NULL, err) < 0 ||
-	    dump(nl, out, NFT_MSG_GETRULE, NFTA_RULE_TABLE, 0, NULL, err) < 0 ||
+	if (readback_rules(nl, out, err) < 0 ||
 	    dump(nl, out, NFT_MSG_GETSET, NFTA_SET_TABLE, 0, NULL, err) < 0)
 		return -(int)err->code;
 	for (size_t i = 0; i < out->n_sets; i++) {

@@ -15,6 +15,9 @@
 int readback_table(struct jaco_netlink *nl, struct ruleset *out, bool *out_exists,
 		   struct jaco_err *err);
 
+/* The chains of our table with their rules, without any set: for counters. */
+int readback_rules(struct jaco_netlink *nl, struct ruleset *out, struct jaco_err *err);
+
 /* Append the rules of any chain to @out; a chain that does not exist has none.  *@out_exists says
  * which (may be NULL). */
 int readback_chain(struct jaco_netlink *nl, uint8_t family, const char *table,
