@@ -440,9 +440,10 @@ class Lab:
             gateway=net + ".1", bridge=bridge, scope=1, **more)
 
     def wire(self, a, b):
-        """A cable between two hosts that plays the mesh: mesh0 on both ends."""
+        """A cable between two hosts that plays the mesh: mesh0 on both ends, addresses as meshd gives
+        them, inside the pool."""
         a.ns.ip("link", "add", "mesh0", "type", "veth", "peer", "name", "mesh0", "netns", b.ns.name)
-        for host, address in ((a, "192.168.77.1/24"), (b, "192.168.77.2/24")):
+        for host, address in ((a, "10.210.255.1/24"), (b, "10.210.255.2/24")):
             host.ns.ip("addr", "add", address, "dev", "mesh0")
             host.ns.ip("link", "set", "mesh0", "up")
 

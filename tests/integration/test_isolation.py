@@ -46,9 +46,9 @@ class Net:
         self.web2 = n2.container("jaco-web", "10.210.1.2")
         self.zoo2 = n2.container("jaco-zoo", "10.210.5.2")
         for net in ("10.210.1.0/24", "10.210.5.0/24"):
-            n1.ns.ip("route", "add", net, "via", "192.168.77.2")
+            n1.ns.ip("route", "add", net, "via", "10.210.255.2")
         for net in ("10.210.0.0/24", "10.210.2.0/24", "10.210.3.0/24", "10.210.4.0/24"):
-            n2.ns.ip("route", "add", net, "via", "192.168.77.1")
+            n2.ns.ip("route", "add", net, "via", "10.210.255.1")
         # the world: a host beyond n1 that has no route back into the pool
         self.world = Netns("world")
         lab.closers.append(self.world)
@@ -68,6 +68,9 @@ class Net:
             lab.subnet("vault", "default", "n1", "10.210.4", "jaco-vault", internal=True),
             lab.subnet("zoo", "default", "n2", "10.210.5", "jaco-zoo"),
         ])
+        for i, name in enumerate(("n1", "n2"), 1):
+            self.records["/node/" + name] = {"host": name, "raft_id": i, "intent": "active",
+                                             "mesh_addr": "10.210.255.%d" % i}
         for host in (n1, n2):
             host.raftd.txn(self.records)
 
@@ -127,7 +130,7 @@ def test_spoofed_sources_are_dropped(net):
     send_spoofed(net.blog1, "10.210.1.2", "10.210.0.3", b"blog as web of n2")
     send_spoofed(net.web1, "10.210.1.2", "10.210.2.2", b"web as web of n2 to db")
     send_spoofed(net.blog1, "192.0.2.9", "10.210.0.3", b"blog as the world")
-    send_spoofed(net.db1, "192.168.77.2", "10.210.0.3", b"db as the mesh")
+    send_spoofed(net.db1, "10.210.255.2", "10.210.0.3", b"db as the mesh")
     assert passes(net.web1, "10.210.0.3") == YES
     send_spoofed(net.web1, "10.210.0.2", "10.210.0.3", b"honest %d" % os.getpid())
     came = net.lab.echo.wait(where, b"honest %d" % os.getpid())
@@ -156,11 +159,18 @@ def test_a_node_reaches_containers_of_the_other_node(net):
 
 
 def test_traffic_of_the_host_is_untouched(net):
-    net.world.ip("route", "replace", "192.168.77.0/24", "via", "192.0.2.1")
-    net.n2.ns.ip("route", "replace", "192.0.2.0/24", "via", "192.168.77.1")
-    net.lab.echo.listen(net.n2.ns, "192.168.77.2")
-    assert passes(net.world, "192.168.77.2") == YES
-    assert net.lab.echo.got[("192.168.77.2", 7)][-1][0] == "192.0.2.9"
+    other = Netns("lan")  # a second network n1 routes for
+    net.lab.closers.append(other)
+    net.n1.ns.ip("link", "add", "eth1", "type", "veth", "peer", "name", "eth0", "netns", other.name)
+    net.n1.ns.ip("addr", "add", "198.51.100.1/24", "dev", "eth1")
+    net.n1.ns.ip("link", "set", "eth1", "up")
+    other.ip("addr", "add", "198.51.100.9/24", "dev", "eth0")
+    other.ip("link", "set", "eth0", "up")
+    other.ip("route", "add", "default", "via", "198.51.100.1")
+    net.world.ip("route", "replace", "198.51.100.0/24", "via", "192.0.2.1")
+    net.lab.echo.listen(other, "198.51.100.9")
+    assert passes(net.world, "198.51.100.9") == YES
+    assert net.lab.echo.got[("198.51.100.9", 7)][-1][0] == "192.0.2.9"
 
 
 def test_forwarding_between_two_networks_of_one_container(net):
