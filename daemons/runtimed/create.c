@@ -149,7 +149,7 @@ static void put_labels(struct out *o)
 	json_out_str(labels, "jaco.service", o->service->name);
 	json_out_str(labels, "jaco.replica_id", o->in->replica_id);
 	json_out_str(labels, "jaco.replica_index", o->in->replica_index);
-	json_out_str(labels, "jaco.spec_hash", o->service->spec_hash);
+	json_out_str(labels, "jaco.spec_hash", o->in->spec_hash);
 	json_object_set_new(labels, "jaco.revision",
 			    json_sprintf("%llu", (unsigned long long)o->in->revision));
 	json_object_set_new(labels, "jaco.generation",

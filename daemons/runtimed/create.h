@@ -28,6 +28,7 @@ struct create_input {
 	const char *cluster_id, *deployment;
 	const char *replica_id, *replica_index; /* index is the host's name for global services */
 	uint64_t revision, generation;
+	const char *spec_hash; /* as decided by schedd */
 	const struct jaco_service *service;
 	const struct jaco_manifest *manifest; /* volumes' options and labels */
 	const struct create_network *networks;

@@ -45,14 +45,14 @@ bool plan_is_final_exit(const struct plan_facts *facts, int exit_code)
 	return exit_code == 0 && (facts->is_one_shot || facts->restarts_on_failure_only);
 }
 
-static void decide(struct plan_decision *d, enum plan_step step, enum replica_state state)
+static void decide(struct plan_decision *d, enum plan_step step, enum jaco_replica_state state)
 {
 	d->step = step;
 	d->state = state;
 }
 
 /* Wait in @state until @retry_ms (0: an event). */
-static void wait_for(struct plan_decision *d, enum replica_state state, int64_t retry_ms,
+static void wait_for(struct plan_decision *d, enum jaco_replica_state state, int64_t retry_ms,
 		     const char *what)
 {
 	decide(d, PLAN_NOTHING, state);
@@ -76,7 +76,7 @@ static void describe_exit(const struct plan_facts *f, struct replica_reason *rea
 
 /* The gate: no process before firewall and DNS know its addresses (spec/architecture.md 5.7). */
 static bool is_gate_open(const struct plan_facts *f, struct plan_decision *d,
-			 enum replica_state state)
+			 enum jaco_replica_state state)
 {
 	bool firewall = f->firewall_is_ready && f->firewall_revision >= f->gate_revision;
 	bool dns = f->dns_revision >= f->gate_revision;
@@ -92,13 +92,13 @@ static bool is_gate_open(const struct plan_facts *f, struct plan_decision *d,
 }
 
 /* The state to show while a restart is under way or awaited. */
-static enum replica_state before_start(const struct replica *r)
+static enum jaco_replica_state before_start(const struct replica *r)
 {
-	return r->restarts > 0 || r->restart.count > 0 ? REPLICA_DEGRADED : REPLICA_PENDING;
+	return r->restarts > 0 || r->restart.count > 0 ? JACO_REPLICA_DEGRADED : JACO_REPLICA_PENDING;
 }
 
 static void plan_start(const struct plan_facts *f, struct plan_decision *d,
-		       enum replica_state waiting)
+		       enum jaco_replica_state waiting)
 {
 	if (f->unmet) {
 		wait_for(d, waiting, 0, f->unmet);
@@ -107,7 +107,7 @@ static void plan_start(const struct plan_facts *f, struct plan_decision *d,
 		return;
 	}
 	if (is_gate_open(f, d, waiting))
-		decide(d, PLAN_START, REPLICA_STARTING);
+		decide(d, PLAN_START, JACO_REPLICA_STARTING);
 }
 
 static void plan_exited(const struct replica *r, const struct plan_facts *f, int64_t now_ms,
@@ -119,21 +119,21 @@ static void plan_exited(const struct replica *r, const struct plan_facts *f, int
 		return;
 	}
 	if (plan_is_final_exit(f, f->exit_code)) {
-		decide(d, PLAN_NOTHING, REPLICA_COMPLETED);
+		decide(d, PLAN_NOTHING, JACO_REPLICA_COMPLETED);
 		return;
 	}
 	describe_exit(f, &d->reason);
 	if (r->is_exhausted) {
-		decide(d, PLAN_NOTHING, REPLICA_FAILED);
+		decide(d, PLAN_NOTHING, JACO_REPLICA_FAILED);
 		if (f->restart_budget > 0)
 			d->reason.code = jaco_code_name(JACO_RESTART_EXHAUSTED);
 		return;
 	}
 	if (!backoff_is_due(&r->restart, now_ms)) {
-		wait_for(d, REPLICA_DEGRADED, r->restart.next_ms, "restart");
+		wait_for(d, JACO_REPLICA_DEGRADED, r->restart.next_ms, "restart");
 		return;
 	}
-	plan_start(f, d, REPLICA_DEGRADED);
+	plan_start(f, d, JACO_REPLICA_DEGRADED);
 }
 
 static void plan_unhealthy(const struct replica *r, int64_t now_ms, struct plan_decision *d)
@@ -141,34 +141,34 @@ static void plan_unhealthy(const struct replica *r, int64_t now_ms, struct plan_
 	replica_reason_set(&d->reason, jaco_code_name(JACO_HEALTH_GATE_FAILED),
 			   "unhealthy: %s", *r->health.output ? r->health.output : "no answer");
 	if (r->is_exhausted) {
-		decide(d, PLAN_NOTHING, REPLICA_FAILED);
+		decide(d, PLAN_NOTHING, JACO_REPLICA_FAILED);
 		d->reason.code = jaco_code_name(JACO_RESTART_EXHAUSTED);
 		return;
 	}
 	if (!backoff_is_due(&r->restart, now_ms)) {
-		wait_for(d, REPLICA_DEGRADED, r->restart.next_ms, "restart");
+		wait_for(d, JACO_REPLICA_DEGRADED, r->restart.next_ms, "restart");
 		return;
 	}
-	decide(d, PLAN_RESTART, REPLICA_DEGRADED);
+	decide(d, PLAN_RESTART, JACO_REPLICA_DEGRADED);
 }
 
 static void plan_up(const struct replica *r, const struct plan_facts *f, int64_t now_ms,
 		    struct plan_decision *d)
 {
 	if (f->container == ENGINE_PAUSED) {
-		decide(d, PLAN_NOTHING, REPLICA_DEGRADED);
+		decide(d, PLAN_NOTHING, JACO_REPLICA_DEGRADED);
 		replica_reason_set(&d->reason, jaco_code_name(JACO_DOCKER_ERROR),
 				   "paused by somebody; unpause it to go on");
 		return;
 	}
 	switch (r->health.verdict) {
 	case HEALTH_UNKNOWN:
-		decide(d, PLAN_NOTHING, REPLICA_STARTING);
+		decide(d, PLAN_NOTHING, JACO_REPLICA_STARTING);
 		if (r->health.output[0])
 			replica_reason_set(&d->reason, "", "not healthy yet: %s", r->health.output);
 		return;
 	case HEALTH_GOOD:
-		decide(d, PLAN_NOTHING, REPLICA_RUNNING);
+		decide(d, PLAN_NOTHING, JACO_REPLICA_RUNNING);
 		return;
 	case HEALTH_BAD:
 		plan_unhealthy(r, now_ms, d);
@@ -182,26 +182,26 @@ static void plan_image(const struct replica *r, const struct plan_facts *f, int6
 	bool wants_pull = f->pull_policy == JACO_PULL_ALWAYS && !f->is_pulled;
 
 	if (f->image == PLAN_IMAGE_UNKNOWN) {
-		decide(d, PLAN_LOOK, REPLICA_PENDING);
+		decide(d, PLAN_LOOK, JACO_REPLICA_PENDING);
 		return;
 	}
 	if (f->image == PLAN_IMAGE_PRESENT && !wants_pull) {
-		decide(d, PLAN_CREATE, REPLICA_PENDING);
+		decide(d, PLAN_CREATE, JACO_REPLICA_PENDING);
 		return;
 	}
 	if (f->pull_policy == JACO_PULL_NEVER) {
-		wait_for(d, REPLICA_PENDING, 0, "image");
+		wait_for(d, JACO_REPLICA_PENDING, 0, "image");
 		replica_reason_set(&d->reason, jaco_code_name(JACO_IMAGE_NOT_FOUND),
 				   "the image is not on this node and pull_policy is never");
 		return;
 	}
 	if (!backoff_is_due(&r->pull, now_ms)) {
-		wait_for(d, REPLICA_PENDING, r->pull.next_ms, "image");
+		wait_for(d, JACO_REPLICA_PENDING, r->pull.next_ms, "image");
 		replica_reason_set(&d->reason, jaco_code_name(JACO_IMAGE_PULL_FAILED), "%s",
 				   f->pull_error ? f->pull_error : "the pull failed");
 		return;
 	}
-	decide(d, PLAN_PULL, REPLICA_PULLING);
+	decide(d, PLAN_PULL, JACO_REPLICA_PULLING);
 	if (f->pull_progress)
 		replica_reason_set(&d->reason, "", "%s", f->pull_progress);
 }
@@ -209,10 +209,10 @@ static void plan_image(const struct replica *r, const struct plan_facts *f, int6
 static void plan_absent(const struct replica *r, const struct plan_facts *f, int64_t now_ms,
 			struct plan_decision *d)
 {
-	enum replica_state waiting = before_start(r);
+	enum jaco_replica_state waiting = before_start(r);
 
 	if (r->is_exhausted) {
-		decide(d, PLAN_NOTHING, REPLICA_FAILED);
+		decide(d, PLAN_NOTHING, JACO_REPLICA_FAILED);
 		replica_reason_set(&d->reason, jaco_code_name(JACO_RESTART_EXHAUSTED),
 				   "given up after %u restarts", r->restarts);
 	} else if (!f->has_spec) {
@@ -221,7 +221,7 @@ static void plan_absent(const struct replica *r, const struct plan_facts *f, int
 			replica_reason_set(&d->reason, jaco_code_name(JACO_PARSE_FAILED), "%s",
 					   f->spec_error);
 	} else if (f->unmet) {
-		plan_start(f, d, REPLICA_PENDING);
+		plan_start(f, d, JACO_REPLICA_PENDING);
 	} else if (!backoff_is_due(&r->engine, now_ms)) {
 		wait_for(d, waiting, r->engine.next_ms, "another try");
 		replica_reason_set(&d->reason,
@@ -233,7 +233,7 @@ static void plan_absent(const struct replica *r, const struct plan_facts *f, int
 		decide(d, PLAN_NETWORKS, waiting);
 	} else {
 		plan_image(r, f, now_ms, d);
-		if (d->state == REPLICA_PENDING)
+		if (d->state == JACO_REPLICA_PENDING)
 			d->state = waiting;
 	}
 }
@@ -248,7 +248,7 @@ static void plan_run(const struct replica *r, const struct plan_facts *f, int64_
 	if (f->is_spec_different && f->view_is_current) {
 		bool is_up = f->container == ENGINE_RUNNING || f->container == ENGINE_PAUSED;
 
-		decide(d, is_up ? PLAN_STOP : PLAN_DELETE, REPLICA_PENDING);
+		decide(d, is_up ? PLAN_STOP : PLAN_DELETE, JACO_REPLICA_PENDING);
 		return;
 	}
 	switch (f->container) {
@@ -290,14 +290,14 @@ static bool is_up(const struct plan_facts *f)
 static void plan_drain(const struct plan_facts *f, int64_t now_ms, struct plan_decision *d)
 {
 	if (!is_up(f)) {
-		decide(d, PLAN_NOTHING, REPLICA_STOPPED);
+		decide(d, PLAN_NOTHING, JACO_REPLICA_STOPPED);
 		return;
 	}
 	if (!f->is_drained && now_ms < f->drain_deadline_ms) {
-		wait_for(d, REPLICA_DRAINING, f->drain_deadline_ms, "ingress and dns to let go");
+		wait_for(d, JACO_REPLICA_DRAINING, f->drain_deadline_ms, "ingress and dns to let go");
 		return;
 	}
-	decide(d, PLAN_STOP, REPLICA_DRAINING);
+	decide(d, PLAN_STOP, JACO_REPLICA_DRAINING);
 }
 
 static void plan_remove(const struct replica *r, const struct plan_facts *f, int64_t now_ms,
@@ -314,9 +314,9 @@ static void plan_remove(const struct replica *r, const struct plan_facts *f, int
 	}
 	if (f->has_container)
 		decide(d, f->container == ENGINE_REMOVING ? PLAN_NOTHING : PLAN_DELETE,
-		       REPLICA_STOPPED);
+		       JACO_REPLICA_STOPPED);
 	else
-		decide(d, PLAN_FORGET, REPLICA_STOPPED);
+		decide(d, PLAN_FORGET, JACO_REPLICA_STOPPED);
 }
 
 void plan_next(const struct replica *r, const struct plan_facts *facts, int64_t now_ms,

@@ -89,7 +89,7 @@ const char *plan_step_name(enum plan_step step);
 
 struct plan_decision {
 	enum plan_step step;
-	enum replica_state state;
+	enum jaco_replica_state state;
 	struct replica_reason reason;
 };
 

@@ -7,42 +7,28 @@
 #include "libjaco/base/assert.h"
 #include "libjaco/base/str.h"
 
-#define BIT(state) (1u << REPLICA_##state)
+#define BIT(state) (1u << JACO_REPLICA_##state)
 /* What any live state may turn into: asked to stop, or the engine went away. */
 #define ALWAYS (BIT(DRAINING) | BIT(STOPPED) | BIT(PENDING) | BIT(FAILED))
 
-static const unsigned moves[REPLICA_STATE_END] = {
-	[REPLICA_PENDING] = ALWAYS | BIT(PULLING) | BIT(STARTING) | BIT(RUNNING) | BIT(DEGRADED) |
+static const unsigned moves[JACO_REPLICA_END] = {
+	[JACO_REPLICA_PENDING] = ALWAYS | BIT(PULLING) | BIT(STARTING) | BIT(RUNNING) | BIT(DEGRADED) |
 			    BIT(COMPLETED),
-	[REPLICA_PULLING] = ALWAYS | BIT(STARTING) | BIT(RUNNING) | BIT(DEGRADED) | BIT(COMPLETED),
-	[REPLICA_STARTING] = ALWAYS | BIT(PULLING) | BIT(RUNNING) | BIT(DEGRADED) | BIT(COMPLETED),
-	[REPLICA_RUNNING] = ALWAYS | BIT(PULLING) | BIT(STARTING) | BIT(DEGRADED) | BIT(COMPLETED),
-	[REPLICA_DEGRADED] = ALWAYS | BIT(PULLING) | BIT(STARTING) | BIT(RUNNING) | BIT(COMPLETED),
+	[JACO_REPLICA_PULLING] = ALWAYS | BIT(STARTING) | BIT(RUNNING) | BIT(DEGRADED) | BIT(COMPLETED),
+	[JACO_REPLICA_STARTING] = ALWAYS | BIT(PULLING) | BIT(RUNNING) | BIT(DEGRADED) | BIT(COMPLETED),
+	[JACO_REPLICA_RUNNING] = ALWAYS | BIT(PULLING) | BIT(STARTING) | BIT(DEGRADED) | BIT(COMPLETED),
+	[JACO_REPLICA_DEGRADED] = ALWAYS | BIT(PULLING) | BIT(STARTING) | BIT(RUNNING) | BIT(COMPLETED),
 	/* Taken back before it was stopped (an apply superseded the drain). */
-	[REPLICA_DRAINING] = ALWAYS | BIT(STARTING) | BIT(RUNNING) | BIT(DEGRADED) |
+	[JACO_REPLICA_DRAINING] = ALWAYS | BIT(STARTING) | BIT(RUNNING) | BIT(DEGRADED) |
 			     BIT(COMPLETED),
-	[REPLICA_STOPPED] = ALWAYS | BIT(PULLING) | BIT(STARTING) | BIT(RUNNING) | BIT(DEGRADED) |
+	[JACO_REPLICA_STOPPED] = ALWAYS | BIT(PULLING) | BIT(STARTING) | BIT(RUNNING) | BIT(DEGRADED) |
 			    BIT(COMPLETED),
 	/* Only a person who starts the container by hand, or its removal, leads on from here. */
-	[REPLICA_COMPLETED] = ALWAYS | BIT(STARTING) | BIT(RUNNING) | BIT(PULLING) | BIT(DEGRADED),
-	[REPLICA_FAILED] = ALWAYS | BIT(STARTING) | BIT(RUNNING) | BIT(COMPLETED) | BIT(DEGRADED),
+	[JACO_REPLICA_COMPLETED] = ALWAYS | BIT(STARTING) | BIT(RUNNING) | BIT(PULLING) | BIT(DEGRADED),
+	[JACO_REPLICA_FAILED] = ALWAYS | BIT(STARTING) | BIT(RUNNING) | BIT(COMPLETED) | BIT(DEGRADED),
 };
 
-const char *replica_state_name(enum replica_state state)
-{
-	static const char *const names[] = {
-		[REPLICA_PENDING] = "pending",     [REPLICA_PULLING] = "pulling",
-		[REPLICA_STARTING] = "starting",   [REPLICA_RUNNING] = "running",
-		[REPLICA_DEGRADED] = "degraded",   [REPLICA_DRAINING] = "draining",
-		[REPLICA_STOPPED] = "stopped",     [REPLICA_COMPLETED] = "completed",
-		[REPLICA_FAILED] = "failed",
-	};
-
-	JACO_ASSERT(state < REPLICA_STATE_END);
-	return names[state];
-}
-
-bool replica_may_enter(enum replica_state from, enum replica_state to)
+bool replica_may_enter(enum jaco_replica_state from, enum jaco_replica_state to)
 {
 	return from == to || (moves[from] & (1u << to));
 }
@@ -53,7 +39,7 @@ static bool reason_eq(const struct replica_reason *a, const struct replica_reaso
 	       jaco_str_eq(a->waits_for, b->waits_for) && a->retry_ms == b->retry_ms;
 }
 
-bool replica_enter(struct replica *r, enum replica_state state,
+bool replica_enter(struct replica *r, enum jaco_replica_state state,
 		   const struct replica_reason *reason, int64_t now_wall_ms)
 {
 	bool moved = r->state != state || r->since_wall_ms == 0;

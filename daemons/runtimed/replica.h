@@ -3,6 +3,16 @@
  * replica.h - the state machine of one replica generation on this node (spec/scheduling.md
  * section 5), and why it is where it is.
  *
+ *   pending    waits for something outside; nothing runs
+ *   pulling    its image is on the way
+ *   starting   created or running, not yet healthy
+ *   running    healthy: may get traffic
+ *   degraded   unhealthy or exited; will be restarted
+ *   draining   gets nothing new, finishes what it has
+ *   stopped    drained and stopped, on request
+ *   completed  one-shot, exit 0
+ *   failed     given up until the next apply or restart
+ *
  *   pending -> pulling -> starting -> running <-> degraded
  *   any of them -> draining -> stopped;   -> completed (one-shot, exit 0);   -> failed
  *
@@ -15,24 +25,10 @@
 #include "daemons/runtimed/backoff.h"
 #include "daemons/runtimed/health.h"
 #include "libjaco/base/auto.h"
-
-enum replica_state {
-	REPLICA_PENDING,   /* waits for something outside; nothing runs */
-	REPLICA_PULLING,   /* its image is on the way */
-	REPLICA_STARTING,  /* created or running, not yet healthy */
-	REPLICA_RUNNING,   /* healthy: may get traffic */
-	REPLICA_DEGRADED,  /* unhealthy or exited; will be restarted */
-	REPLICA_DRAINING,  /* gets nothing new, finishes what it has */
-	REPLICA_STOPPED,   /* drained and stopped, on request */
-	REPLICA_COMPLETED, /* one-shot, exit 0 */
-	REPLICA_FAILED,    /* given up until the next apply or restart */
-	REPLICA_STATE_END
-};
-
-const char *replica_state_name(enum replica_state state);
+#include "libjaco/model/enums.h"
 
 /* The transition table: every move plan.c may ask for. */
-bool replica_may_enter(enum replica_state from, enum replica_state to);
+bool replica_may_enter(enum jaco_replica_state from, enum jaco_replica_state to);
 
 #define REPLICA_MESSAGE_BYTES 512
 #define REPLICA_WAITS_BYTES   256
@@ -45,7 +41,7 @@ struct replica_reason {
 };
 
 struct replica {
-	enum replica_state state;
+	enum jaco_replica_state state;
 	struct replica_reason reason;
 	int64_t since_wall_ms;
 	bool is_exhausted; /* the restart budget is used up: sticky for this generation */
@@ -58,7 +54,7 @@ struct replica {
 
 /* Move to @state for @reason.  True when anything that is published changed.  An illegal move is a
  * bug and stops the process. */
-bool replica_enter(struct replica *r, enum replica_state state,
+bool replica_enter(struct replica *r, enum jaco_replica_state state,
 		   const struct replica_reason *reason, int64_t now_wall_ms);
 
 void replica_reason_set(struct replica_reason *reason, const char *code, const char *fmt, ...)

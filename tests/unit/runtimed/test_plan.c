@@ -61,14 +61,14 @@ JT_CASE(a_start_goes_address_network_image_container_start)
 	f.image = PLAN_IMAGE_ABSENT;
 	d = next(&fresh, &f);
 	JT_EQ(d.step, PLAN_PULL);
-	JT_EQ(d.state, REPLICA_PULLING);
+	JT_EQ(d.state, JACO_REPLICA_PULLING);
 	f.image = PLAN_IMAGE_PRESENT;
 	JT_EQ(next(&fresh, &f).step, PLAN_CREATE);
 	f.has_container = true;
 	f.container = ENGINE_CREATED;
 	d = next(&fresh, &f);
 	JT_EQ(d.step, PLAN_START);
-	JT_EQ(d.state, REPLICA_STARTING);
+	JT_EQ(d.state, JACO_REPLICA_STARTING);
 }
 
 JT_CASE(no_process_before_firewall_and_dns_have_the_subnet)
@@ -79,7 +79,7 @@ JT_CASE(no_process_before_firewall_and_dns_have_the_subnet)
 	f.dns_revision = 6;
 	d = next(&fresh, &f);
 	JT_EQ(d.step, PLAN_NOTHING);
-	JT_EQ(d.state, REPLICA_PENDING);
+	JT_EQ(d.state, JACO_REPLICA_PENDING);
 	JT_STR(d.reason.code, "isolation_pending");
 	JT_STR(d.reason.waits_for, "dns");
 	f.firewall_is_ready = false;
@@ -139,41 +139,41 @@ JT_CASE(health_decides_between_starting_running_and_degraded)
 	struct replica r = fresh;
 	struct plan_decision d;
 
-	JT_EQ(next(&r, &f).state, REPLICA_STARTING);
+	JT_EQ(next(&r, &f).state, JACO_REPLICA_STARTING);
 	r.health.verdict = HEALTH_GOOD;
-	JT_EQ(next(&r, &f).state, REPLICA_RUNNING);
+	JT_EQ(next(&r, &f).state, JACO_REPLICA_RUNNING);
 	r.health.verdict = HEALTH_BAD;
 	jaco_str_copy(r.health.output, sizeof(r.health.output), "connection refused");
 	d = next(&r, &f);
-	JT_EQ(d.state, REPLICA_DEGRADED);
+	JT_EQ(d.state, JACO_REPLICA_DEGRADED);
 	JT_EQ(d.step, PLAN_RESTART);
 	JT_STR(d.reason.message, "unhealthy: connection refused");
 	r.restart.next_ms = NOW + 1;
 	JT_EQ(next(&r, &f).step, PLAN_NOTHING);
 	r.is_exhausted = true;
 	d = next(&r, &f);
-	JT_EQ(d.state, REPLICA_FAILED);
+	JT_EQ(d.state, JACO_REPLICA_FAILED);
 	JT_STR(d.reason.code, "restart_exhausted");
 }
 
 JT_CASE(a_crash_is_restarted_after_its_wait)
 {
 	struct plan_facts f = with_container(ENGINE_EXITED);
-	struct replica r = {.state = REPLICA_RUNNING, .reason = {.code = ""}};
+	struct replica r = {.state = JACO_REPLICA_RUNNING, .reason = {.code = ""}};
 	struct plan_decision d;
 
 	f.exit_code = 137;
 	r.restart.next_ms = NOW + 1000;
 	d = next(&r, &f);
 	JT_EQ(d.step, PLAN_NOTHING);
-	JT_EQ(d.state, REPLICA_DEGRADED);
+	JT_EQ(d.state, JACO_REPLICA_DEGRADED);
 	JT_STR(d.reason.message, "ended by signal 9");
 	JT_EQ(d.reason.retry_ms, NOW + 1000);
 	r.restart.next_ms = NOW;
 	JT_EQ(next(&r, &f).step, PLAN_START);
 	r.is_exhausted = true;
 	d = next(&r, &f);
-	JT_EQ(d.state, REPLICA_FAILED);
+	JT_EQ(d.state, JACO_REPLICA_FAILED);
 	JT_STR(d.reason.code, "restart_exhausted");
 	f.oom_killed = true;
 	JT_NOT_NULL(strstr(next(&r, &f).reason.message, "out of memory"));
@@ -182,24 +182,24 @@ JT_CASE(a_crash_is_restarted_after_its_wait)
 JT_CASE(an_exit_is_not_judged_before_its_status_is_known)
 {
 	struct plan_facts f = with_container(ENGINE_EXITED);
-	struct replica r = {.state = REPLICA_RUNNING, .reason = {.code = ""}};
+	struct replica r = {.state = JACO_REPLICA_RUNNING, .reason = {.code = ""}};
 
 	f.is_inspected = false;
-	JT_EQ(next(&r, &f).state, REPLICA_RUNNING);
+	JT_EQ(next(&r, &f).state, JACO_REPLICA_RUNNING);
 	JT_EQ(next(&r, &f).step, PLAN_NOTHING);
 }
 
 JT_CASE(one_shot_services_complete)
 {
 	struct plan_facts f = with_container(ENGINE_EXITED);
-	struct replica r = {.state = REPLICA_STARTING, .reason = {.code = ""}};
+	struct replica r = {.state = JACO_REPLICA_STARTING, .reason = {.code = ""}};
 
 	f.is_one_shot = true;
 	f.restart_budget = 0;
-	JT_EQ(next(&r, &f).state, REPLICA_COMPLETED);
+	JT_EQ(next(&r, &f).state, JACO_REPLICA_COMPLETED);
 	f.exit_code = 3;
 	r.is_exhausted = true;
-	JT_EQ(next(&r, &f).state, REPLICA_FAILED);
+	JT_EQ(next(&r, &f).state, JACO_REPLICA_FAILED);
 	JT_STR(next(&r, &f).reason.code, "container_exited");
 	JT_STR(next(&r, &f).reason.message, "exited with status 3");
 }
@@ -207,14 +207,14 @@ JT_CASE(one_shot_services_complete)
 JT_CASE(removal_drains_stops_deletes_forgets)
 {
 	struct plan_facts f = with_container(ENGINE_RUNNING);
-	struct replica r = {.state = REPLICA_RUNNING, .reason = {.code = ""}};
+	struct replica r = {.state = JACO_REPLICA_RUNNING, .reason = {.code = ""}};
 	struct plan_decision d;
 
 	f.intent = PLAN_REMOVE;
 	f.drain_deadline_ms = NOW + 10000;
 	d = next(&r, &f);
 	JT_EQ(d.step, PLAN_NOTHING);
-	JT_EQ(d.state, REPLICA_DRAINING);
+	JT_EQ(d.state, JACO_REPLICA_DRAINING);
 	JT_EQ(d.reason.retry_ms, NOW + 10000);
 	f.is_drained = true;
 	JT_EQ(next(&r, &f).step, PLAN_STOP);
@@ -229,7 +229,7 @@ JT_CASE(removal_drains_stops_deletes_forgets)
 
 JT_CASE(nothing_is_removed_on_the_word_of_a_stale_view)
 {
-	struct replica r = {.state = REPLICA_RUNNING, .reason = {.code = ""}};
+	struct replica r = {.state = JACO_REPLICA_RUNNING, .reason = {.code = ""}};
 
 	for (int s = ENGINE_CREATED; s <= ENGINE_DEAD; s++) {
 		struct plan_facts f = with_container(s);
@@ -238,21 +238,21 @@ JT_CASE(nothing_is_removed_on_the_word_of_a_stale_view)
 		f.view_is_current = false;
 		f.is_drained = true;
 		JT_EQ(next(&r, &f).step, PLAN_NOTHING);
-		JT_EQ(next(&r, &f).state, REPLICA_RUNNING);
+		JT_EQ(next(&r, &f).state, JACO_REPLICA_RUNNING);
 	}
 }
 
 JT_CASE(a_drained_generation_is_stopped_and_kept)
 {
 	struct plan_facts f = with_container(ENGINE_RUNNING);
-	struct replica r = {.state = REPLICA_RUNNING, .reason = {.code = ""}};
+	struct replica r = {.state = JACO_REPLICA_RUNNING, .reason = {.code = ""}};
 
 	f.intent = PLAN_DRAIN;
 	f.is_drained = true;
 	JT_EQ(next(&r, &f).step, PLAN_STOP);
 	f.container = ENGINE_EXITED;
 	JT_EQ(next(&r, &f).step, PLAN_NOTHING);
-	JT_EQ(next(&r, &f).state, REPLICA_STOPPED);
+	JT_EQ(next(&r, &f).state, JACO_REPLICA_STOPPED);
 }
 
 JT_CASE(another_spec_is_never_started)
@@ -270,17 +270,17 @@ JT_CASE(another_spec_is_never_started)
 JT_CASE(without_the_engine_what_runs_is_left_as_it_was)
 {
 	struct plan_facts f = with_container(ENGINE_RUNNING);
-	struct replica r = {.state = REPLICA_RUNNING, .reason = {.code = ""}};
+	struct replica r = {.state = JACO_REPLICA_RUNNING, .reason = {.code = ""}};
 	struct plan_decision d;
 
 	f.engine_is_up = false;
 	f.engine_error = "connection refused";
 	d = next(&r, &f);
-	JT_EQ(d.state, REPLICA_RUNNING);
+	JT_EQ(d.state, JACO_REPLICA_RUNNING);
 	JT_EQ(d.step, PLAN_NOTHING);
 	f.has_container = false;
 	d = next(&r, &f);
-	JT_EQ(d.state, REPLICA_PENDING);
+	JT_EQ(d.state, JACO_REPLICA_PENDING);
 	JT_NOT_NULL(strstr(d.reason.message, "connection refused"));
 }
 

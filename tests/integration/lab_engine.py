@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A private Docker engine in a network namespace of its own (testing.md, "The host rig"), and the
+Engine API over its socket without any client program."""
+import glob
+import http.client
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+import urllib.parse
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+IMAGES = os.path.join(HERE, "..", "images", "build")
+
+
+class Api:
+    """Engine API, one connection per call."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def call(self, method, path, body=None, ok=(200, 201, 204, 304)):
+        conn = http.client.HTTPConnection("engine", timeout=60)
+        conn.sock = socket.socket(socket.AF_UNIX)
+        conn.sock.settimeout(60)
+        conn.sock.connect(self.path)
+        data = json.dumps(body) if body is not None else None
+        conn.request(method, "/v1.41" + path, data,
+                     {"Content-Type": "application/json"} if data else {})
+        reply = conn.getresponse()
+        text = reply.read()
+        conn.close()
+        if reply.status not in ok:
+            raise RuntimeError("%s %s: %d %s" % (method, path, reply.status, text[:300]))
+        return json.loads(text) if text[:1] in (b"{", b"[") else text
+
+    def containers(self, **labels):
+        wanted = ["%s=%s" % (k.replace("__", "."), v) for k, v in labels.items()]
+        query = urllib.parse.quote(json.dumps({"label": wanted}))
+        return self.call("GET", "/containers/json?all=1&filters=" + query)
+
+    def inspect(self, name):
+        return self.call("GET", "/containers/%s/json" % name)
+
+    def networks(self):
+        return {n["Name"]: n for n in self.call("GET", "/networks")}
+
+
+class Engine:
+    def __init__(self):
+        sweep()
+        self.name = "jrt%d" % os.getpid()
+        self.dir = tempfile.mkdtemp(prefix="jaco-engine-%d-" % os.getpid())
+        self.socket = self.dir + "/docker.sock"
+        self.api = Api(self.socket)
+        self.process = None
+        subprocess.run(["ip", "netns", "add", self.name], check=True)
+        subprocess.run(["ip", "-n", self.name, "link", "set", "lo", "up"], check=True)
+        self.start()
+        subprocess.run([IMAGES, "-H", "unix://" + self.socket, "test"], check=True,
+                       stdout=subprocess.DEVNULL)
+
+    def start(self):
+        log = open(self.dir + "/log", "a")
+        # Not `ip netns exec`: it remounts /sys and hides the cgroups from the engine.
+        self.process = subprocess.Popen(
+            ["nsenter", "--net=/run/netns/" + self.name, "dockerd", "-H", "unix://" + self.socket,
+             "--data-root", self.dir + "/data", "--exec-root", self.dir + "/exec",
+             "--pidfile", self.dir + "/pid", "--containerd-namespace", self.name,
+             "--containerd-plugins-namespace", self.name + "p", "--bridge", "none"],
+            stdout=log, stderr=log)
+        end = time.monotonic() + 60
+        while True:
+            try:
+                self.api.call("GET", "/version")
+                return
+            except OSError:
+                assert self.process.poll() is None, open(self.dir + "/log").read()[-2000:]
+                assert time.monotonic() < end, "the engine does not answer"
+                time.sleep(0.05)
+
+    def stop(self, signo=signal.SIGTERM):
+        self.process.send_signal(signo)
+        self.process.wait(60)
+
+    def tidy(self):
+        """Every container and network of tests away; images stay."""
+        for c in self.api.call("GET", "/containers/json?all=1"):
+            self.api.call("DELETE", "/containers/%s?force=1&v=1" % c["Id"], ok=(204, 404, 409))
+        for name, n in self.api.networks().items():
+            if name not in ("host", "none", "bridge"):
+                self.api.call("DELETE", "/networks/" + n["Id"], ok=(204, 404))
+
+    def close(self):
+        try:
+            self.tidy()
+        finally:
+            self.stop()
+            clean(self.name, self.dir)
+
+
+def clean(name, path):
+    with open("/proc/mounts") as f:
+        mounts = [line.split()[1] for line in f if line.split()[1].startswith(path + "/")]
+    for mount in sorted(mounts, reverse=True):
+        subprocess.run(["umount", "-l", mount])
+    subprocess.run(["ip", "netns", "del", name], stderr=subprocess.DEVNULL)
+    shutil.rmtree(path, ignore_errors=True)
+
+
+def sweep():
+    """What a test that died left behind: names carry the pid of their test."""
+    for path in glob.glob(os.path.join(tempfile.gettempdir(), "jaco-engine-*")):
+        pid = os.path.basename(path).split("-")[2]
+        if not pid.isdigit() or os.path.exists("/proc/" + pid):
+            continue
+        try:
+            with open(path + "/pid") as f:
+                engine = int(f.read())
+            with open("/proc/%d/cmdline" % engine) as f:
+                if path in f.read():
+                    os.kill(engine, signal.SIGTERM)
+                    while os.path.exists("/proc/%d" % engine):
+                        time.sleep(0.05)
+        except (OSError, ValueError):
+            pass
+        clean("jrt" + pid, path)
