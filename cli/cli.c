@@ -1,0 +1,371 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * cli.c - parses words and options, talks to the control socket. */
+#include "cli/cli.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "libjaco/base/str.h"
+
+const char *cli_arg(const struct cli *cli, size_t n)
+{
+	return n < cli->n_args ? cli->args[n] : NULL;
+}
+
+const char *cli_opt_nth(const struct cli *cli, const char *name, size_t n)
+{
+	for (size_t i = 0; i < cli->n_options; i++)
+		if (strcmp(cli->options[i].name, name) == 0 && n-- == 0)
+			return cli->options[i].value;
+	return NULL;
+}
+
+const char *cli_opt(const struct cli *cli, const char *name)
+{
+	for (size_t i = cli->n_options; i > 0; i--)
+		if (strcmp(cli->options[i - 1].name, name) == 0)
+			return cli->options[i - 1].value;
+	return NULL;
+}
+
+/* --- command --- */
+
+/* Words of @command that argv starts with; 0 when it is not that command. */
+static size_t match(const struct cli_command *command, int argc, char **argv)
+{
+	const char *at = command->words;
+	int n = 0;
+
+	while (*at) {
+		size_t len = strcspn(at, " ");
+
+		if (n >= argc || strlen(argv[n]) != len || strncmp(argv[n], at, len) != 0)
+			return 0;
+		n++;
+		at += len + (at[len] == ' ');
+	}
+	return (size_t)n;
+}
+
+static int unknown_command(int argc, char **argv, struct jaco_err *err)
+{
+	char given[128];
+	const char *best = NULL;
+	unsigned best_distance = 4;
+
+	(void)jaco_str_format(given, sizeof(given), "%s%s%s", argv[0], argc > 1 ? " " : "",
+			      argc > 1 ? argv[1] : "");
+	for (const struct cli_command *c = cli_commands; c->words; c++) {
+		const char *word = strchr(c->words, ' ') ? given : argv[0];
+		unsigned distance = jaco_str_distance(word, c->words, 3);
+
+		if (distance < best_distance) {
+			best_distance = distance;
+			best = c->words;
+		}
+	}
+	for (const struct cli_command *c = cli_commands; !best && c->words; c++)
+		if (strncmp(c->words, argv[0], strlen(argv[0])) == 0)
+			best = c->words;
+	return jaco_err_set(err, JACO_VALIDATION_FAILED, "no command \"%s\"%s%s%s", given,
+			    best ? "; did you mean \"jaco " : "; see jaco --help", best ? best : "",
+			    best ? "\"?" : "");
+}
+
+/* The longest run of words wins: "get" against "get replicas". */
+static const struct cli_command *find_command(int argc, char **argv, size_t *out_words)
+{
+	const struct cli_command *best = NULL;
+
+	*out_words = 0;
+	for (const struct cli_command *c = cli_commands; c->words; c++) {
+		size_t n = match(c, argc, argv);
+
+		if (n > *out_words) {
+			*out_words = n;
+			best = c;
+		}
+	}
+	return best;
+}
+
+/* --- options --- */
+
+static const struct cli_option *find_option(const struct cli *cli, const char *name, size_t n,
+					    char letter)
+{
+	const struct cli_option *lists[] = {cli->command ? cli->command->options : NULL,
+					    cli_global_options};
+
+	for (size_t i = 0; i < JACO_ARRAY_SIZE(lists); i++)
+		for (const struct cli_option *o = lists[i]; o && o->name; o++)
+			if (letter ? o->letter == letter
+				   : strlen(o->name) == n && strncmp(o->name, name, n) == 0)
+				return o;
+	return NULL;
+}
+
+static int keep_option(struct cli *cli, const struct cli_option *option, const char *value,
+		       struct jaco_err *err)
+{
+	if (cli->n_options == CLI_OPTIONS_MAX)
+		return jaco_err_set(err, JACO_VALIDATION_FAILED, "more than %d options", CLI_OPTIONS_MAX);
+	cli->options[cli->n_options].name = option->name;
+	cli->options[cli->n_options++].value = value;
+	return 0;
+}
+
+static int take_option(struct cli *cli, int argc, char **argv, int *at, struct jaco_err *err)
+{
+	const char *word = argv[*at];
+	bool is_long = word[1] == '-';
+	const char *name = word + (is_long ? 2 : 1);
+	size_t n = is_long ? strcspn(name, "=") : 1;
+	const struct cli_option *option = find_option(cli, name, n, is_long ? 0 : word[1]);
+	const char *rest = name + n;
+
+	if (!option)
+		return jaco_err_set(err, JACO_VALIDATION_FAILED, "unknown option %s; see jaco %s --help", word,
+				    cli->command ? cli->command->words : "");
+	if (!option->value) {
+		if (*rest)
+			return jaco_err_set(err, JACO_VALIDATION_FAILED, "%s takes no value", word);
+		return keep_option(cli, option, "", err);
+	}
+	if (*rest)
+		return keep_option(cli, option, rest + (*rest == '='), err);
+	if (*at + 1 >= argc)
+		return jaco_err_set(err, JACO_VALIDATION_FAILED, "%s needs a value: %s", word, option->value);
+	return keep_option(cli, option, argv[++*at], err);
+}
+
+static int take_words(struct cli *cli, int argc, char **argv, int from, struct jaco_err *err)
+{
+	bool only_args = false;
+
+	for (int i = from; i < argc; i++) {
+		if (!only_args && strcmp(argv[i], "--") == 0) {
+			only_args = true;
+		} else if (!only_args && argv[i][0] == '-' && argv[i][1]) {
+			if (take_option(cli, argc, argv, &i, err) < 0)
+				return -(int)err->code;
+		} else if (cli->n_args == CLI_ARGS_MAX) {
+			return jaco_err_set(err, JACO_VALIDATION_FAILED, "too many arguments");
+		} else {
+			cli->args[cli->n_args++] = argv[i];
+		}
+	}
+	return 0;
+}
+
+static int apply_globals(struct cli *cli, struct jaco_err *err)
+{
+	static const char *const names[] = {"table", "json", "yaml", "name"};
+	const char *format = cli_opt(cli, "output");
+	const char *root = cli_opt(cli, "root");
+	const char *path = cli_opt(cli, "socket");
+	size_t i = 0;
+
+	while (format && i < JACO_ARRAY_SIZE(names) && strcmp(format, names[i]) != 0)
+		i++;
+	if (i == JACO_ARRAY_SIZE(names))
+		return jaco_err_set(err, JACO_VALIDATION_FAILED, "-o %s: table, json, yaml or name", format);
+	cli->format = (enum cli_format)i;
+	cli->is_quiet = cli_opt(cli, "quiet") != NULL;
+	cli->is_tty = isatty(STDOUT_FILENO);
+	cli->has_color = cli->is_tty && !getenv("NO_COLOR");
+	if (!root)
+		root = getenv("JACO_ROOT");
+	if (!path)
+		path = getenv("JACO_SOCKET");
+	if (path)
+		(void)jaco_str_copy(cli->socket, sizeof(cli->socket), path);
+	else if (root)
+		(void)jaco_str_format(cli->socket, sizeof(cli->socket), "%s/run/jaco.sock", root);
+	else
+		(void)jaco_str_copy(cli->socket, sizeof(cli->socket), "/run/jaco/jaco.sock");
+	return 0;
+}
+
+int cli_parse(struct cli *cli, int argc, char **argv, struct jaco_err *err)
+{
+	int from = 1;
+	size_t words = 0;
+
+	/* Global options may stand before the command. */
+	while (from < argc && argv[from][0] == '-') {
+		if (take_option(cli, argc, argv, &from, err) < 0)
+			return -(int)err->code;
+		from++;
+	}
+	if (from < argc) {
+		cli->command = find_command(argc - from, argv + from, &words);
+		if (!cli->command)
+			return unknown_command(argc - from, argv + from, err);
+	}
+	if (take_words(cli, argc, argv, from + (int)words, err) < 0 || apply_globals(cli, err) < 0)
+		return -(int)err->code;
+	if (!cli->command || cli_opt(cli, "help"))
+		return 0;
+	if (cli->n_args < cli->command->min_args)
+		return jaco_err_set(err, JACO_VALIDATION_FAILED, "usage: jaco %s %s", cli->command->words,
+				    cli->command->args);
+	if (cli->n_args > cli->command->max_args)
+		return jaco_err_set(err, JACO_VALIDATION_FAILED, "unexpected argument \"%s\"; usage: jaco %s %s",
+				    cli->args[cli->command->max_args], cli->command->words,
+				    cli->command->args);
+	return 0;
+}
+
+static void print_options(const struct cli_option *options)
+{
+	for (; options && options->name; options++) {
+		char letter[8] = "    ";
+		char left[64];
+
+		if (options->letter)
+			(void)jaco_str_format(letter, sizeof(letter), "-%c, ", options->letter);
+		(void)jaco_str_format(left, sizeof(left), "%s--%s%s%s", letter, options->name,
+				      options->value ? " " : "", options->value ? options->value : "");
+		printf("  %-28s %s\n", left, options->doc);
+	}
+}
+
+void cli_print_help(const struct cli *cli)
+{
+	if (cli->command) {
+		printf("usage: jaco %s%s%s\n%s\n\n", cli->command->words, *cli->command->args ? " " : "",
+		       cli->command->args, cli->command->doc);
+		print_options(cli->command->options);
+		print_options(cli_global_options);
+		printf("\nExample: jaco %s\nManual: man jaco\n", cli->command->example);
+		return;
+	}
+	puts("jaco - run compose applications on a few servers\n\nusage: jaco COMMAND [arguments]\n");
+	for (const struct cli_command *c = cli_commands; c->words; c++) {
+		char left[64];
+
+		(void)jaco_str_format(left, sizeof(left), "%s %s", c->words, c->args);
+		printf("  %-34s %s\n", left, c->doc);
+	}
+	puts("");
+	print_options(cli_global_options);
+	puts("\nExample: jaco apply contrib/examples/hello/jaco.yaml\nManual: man jaco");
+}
+
+/* --- connection --- */
+
+int cli_connect(struct cli *cli, struct jaco_err *err)
+{
+	if (cli->is_connected)
+		return 0;
+	if (jaco_loop_open(&cli->loop, NULL, err) < 0)
+		return -(int)err->code;
+	cli->has_loop = true;
+	jaco_client_open(&cli->client, &cli->loop, cli->socket, NULL, NULL);
+	cli->is_connected = true;
+	if (cli->client.is_up)
+		return 0;
+	*err = cli->client.last_err;
+	err->code = JACO_UNAVAILABLE;
+	jaco_err_wrap(err, "raftd does not answer");
+	jaco_err_detail(err, "hint", "is JACO running here? systemctl status jaco.target, or jaco supervise");
+	return -JACO_UNAVAILABLE;
+}
+
+int cli_call(struct cli *cli, const struct jaco_method *method, const void *req, void *out_msg,
+	     struct jaco_err *err)
+{
+	if (cli_connect(cli, err) < 0)
+		return -(int)err->code;
+	return jaco_client_sync(&cli->client, method, req, CLI_CALL_MS, &cli->arena, out_msg, err);
+}
+
+struct stream {
+	struct jaco_loop *loop;
+	bool is_done;
+	int rc;
+	struct jaco_err *err;
+};
+
+static void on_stream_end(void *ctx, const void *out, const struct jaco_err *err)
+{
+	struct stream *stream = ctx;
+
+	(void)out;
+	stream->is_done = true;
+	if (err) {
+		*stream->err = *err;
+		stream->rc = -(int)err->code;
+	}
+}
+
+int cli_stream(struct cli *cli, const struct jaco_method *method, const void *req,
+	       jaco_event_fn *on_event, void *ctx, struct jaco_err *err)
+{
+	struct stream stream = {.err = err};
+
+	if (cli_connect(cli, err) < 0)
+		return -(int)err->code;
+	(void)jaco_client_stream(&cli->client, method, req, on_event, on_stream_end, &stream);
+	while (!stream.is_done)
+		jaco_loop_once(&cli->loop, 1000);
+	return stream.rc;
+}
+
+int cli_view(struct cli *cli, struct jaco_view *view, const char *const *prefixes,
+	     jaco_view_fn *on_change, void *ctx, struct jaco_err *err)
+{
+	struct wire_get probe = {.key = "/cluster/meta"};
+	struct wire_got got;
+
+	/* A view retries for ever; an uninitialised node should be told at once. */
+	if (cli_call(cli, &wire_raftd_kv_get, &probe, &got, err) < 0)
+		return -(int)err->code;
+	jaco_view_open(view, &cli->loop, &cli->client, prefixes, 20, NULL, on_change, ctx);
+	while (!view->is_current && cli->client.is_up)
+		jaco_loop_once(&cli->loop, 1000);
+	if (!view->is_current)
+		return jaco_err_set(err, JACO_UNAVAILABLE, "raftd went away");
+	return 0;
+}
+
+int cli_split_ref(struct cli *cli, const char *text, const char **out_deployment,
+		  const char **out_service, struct jaco_err *err)
+{
+	const char *slash = strchr(text, '/');
+
+	if (!*text || slash == text || (slash && !slash[1]))
+		return jaco_err_set(err, JACO_VALIDATION_FAILED, "\"%s\" is not DEPLOYMENT[/SERVICE]", text);
+	*out_deployment = slash ? jaco_arena_strndup(&cli->arena, text, (size_t)(slash - text)) : text;
+	*out_service = slash ? slash + 1 : NULL;
+	return 0;
+}
+
+int cli_confirm(struct cli *cli, const char *question, const char *flag, struct jaco_err *err)
+{
+	char answer[16] = "";
+
+	if (cli_opt(cli, flag))
+		return 1;
+	if (!isatty(STDIN_FILENO) || !cli->is_tty)
+		return jaco_err_set(err, JACO_VALIDATION_FAILED, "%s: no terminal to ask on; pass --%s", question,
+				    flag);
+	printf("%s [y/N] ", question);
+	fflush(stdout);
+	if (!fgets(answer, sizeof(answer), stdin))
+		return 0;
+	return answer[0] == 'y' || answer[0] == 'Y';
+}
+
+void cli_fini(struct cli *cli)
+{
+	if (cli->is_connected)
+		jaco_client_close(&cli->client);
+	if (cli->has_loop)
+		jaco_loop_close(&cli->loop);
+	jaco_arena_fini(&cli->arena);
+}

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * commands.h - what main.c's table points to, by the file that holds it. */
+#pragma once
+
+#include "cli/cli.h"
+
+#define CLI_RUN(name) int name(struct cli *cli, struct jaco_err *err)
+
+/* cluster.c */
+CLI_RUN(cluster_init);
+CLI_RUN(cluster_status);
+/* node.c */
+CLI_RUN(node_cordon);
+CLI_RUN(node_uncordon);
+CLI_RUN(node_drain);
+CLI_RUN(node_label);
+/* deploy.c */
+CLI_RUN(deploy_apply);
+CLI_RUN(deploy_diff);
+CLI_RUN(deploy_validate);
+CLI_RUN(deploy_config);
+CLI_RUN(deploy_scale);
+CLI_RUN(deploy_restart);
+CLI_RUN(deploy_rollback);
+CLI_RUN(deploy_history);
+CLI_RUN(deploy_delete);
+/* get.c */
+CLI_RUN(get_status);
+CLI_RUN(get_deployments);
+CLI_RUN(get_deployment);
+CLI_RUN(get_replicas);
+CLI_RUN(get_replica);
+CLI_RUN(get_routes);
+CLI_RUN(get_route);
+CLI_RUN(get_ports);
+CLI_RUN(get_nodes);
+CLI_RUN(get_node);
+CLI_RUN(get_subnets);
+CLI_RUN(get_certs);
+CLI_RUN(get_rollouts);
+/* logs.c */
+CLI_RUN(logs_stream);
+/* token.c */
+CLI_RUN(token_issue);
+CLI_RUN(token_revoke);
+CLI_RUN(token_list);
+CLI_RUN(registry_login);
+CLI_RUN(registry_logout);
+CLI_RUN(registry_list);
+/* audit.c */
+CLI_RUN(audit_list);
+CLI_RUN(events_follow);
+/* debug.c */
+CLI_RUN(debug_rpc);
+CLI_RUN(debug_daemons);
+CLI_RUN(debug_describe);
+/* doctor.c */
+CLI_RUN(doctor_run);
+/* supervise.c */
+CLI_RUN(supervise_run);
+/* completion.c */
+CLI_RUN(completion_print);
+CLI_RUN(completion_words);
+CLI_RUN(version_print);

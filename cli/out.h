@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * out.h - tables for people, JSON and YAML for programs, from the same messages. */
+#pragma once
+
+#include <jansson.h>
+
+#include "cli/cli.h"
+#include "libjaco/wire/codec.h"
+
+/* A column: header and the field it shows.  Enums are upper-cased, times become ages ("3m"). */
+struct out_column {
+	const char *title;
+	const char *field;
+};
+
+/* Rows (@n structs of @desc) as a table with @columns (ended by title NULL), as a JSON or YAML list,
+ * or their first string field per line with -o name. */
+void out_rows(const struct cli *cli, const struct jaco_desc *desc, const void *rows, size_t n,
+	      const struct out_column *columns);
+
+/* The table into @out, whatever the format: for reports made of several. */
+void out_table(struct jaco_buf *out, const struct cli *cli, const struct jaco_desc *desc,
+	       const void *rows, size_t n, const struct out_column *columns);
+
+/* One message in json or yaml.  False when the format is a table: the caller prints text. */
+bool out_msg(const struct cli *cli, const struct jaco_desc *desc, const void *msg);
+
+/* One JSON value on standard output in the chosen format (compact per line when @stream). */
+void out_json(const struct cli *cli, const json_t *json, bool stream);
+
+/* A line for people: nothing with -q, json or yaml. */
+void out_say(const struct cli *cli, const char *fmt, ...) JACO_PRINTF(2, 3);
+
+/* "12s", "3m", "5h", "4d" since @wall_ms; "-" for 0. */
+void out_age(char out[static 16], uint64_t wall_ms);
+
+/* Print an error: text on standard error, the object on standard output with -o json. */
+void out_error(const struct cli *cli, const struct jaco_err *err);

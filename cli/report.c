@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * report.c - joins /deployment, /replica and /obs/replica into rows. */
+#include "cli/report.h"
+
+#include <string.h>
+
+#include "libjaco/base/str.h"
+
+const char *const report_prefixes[] = {"/cluster/meta", "/deployment/", "/replica/",  "/rollout/",
+				       "/route/",	"/tcproute/",	"/obs/replica/", "/obs/node/",
+				       "/node/",	"/subnet/",	NULL};
+
+static const struct wire_obs_gen *find_observed(const struct jaco_view *view, const char *id,
+						const struct wire_replica_gen *gen)
+{
+	const struct wire_obs_replica *seen = jaco_view_getf(view, "/obs/replica/%s@%s", id, gen->host);
+
+	for (size_t i = 0; seen && i < seen->generations.n; i++)
+		if (seen->generations.v[i].generation == gen->generation)
+			return &seen->generations.v[i];
+	return NULL;
+}
+
+static struct wire_replica_row make_row(const struct jaco_view *view, const struct wire_replica *replica,
+					const struct wire_replica_gen *gen)
+{
+	const struct wire_obs_gen *seen = find_observed(view, replica->id, gen);
+	struct wire_replica_row row = {
+		.id = replica->id,
+		.deployment = replica->deployment,
+		.service = replica->service,
+		.state = JACO_REPLICA_PENDING,
+		.node = gen->host,
+		.generation = gen->generation,
+		.revision = gen->revision,
+		.image = gen->image,
+		.spec_hash = gen->spec_hash,
+		.since = gen->placed,
+	};
+
+	if (!seen)
+		return row;
+	row.state = seen->state;
+	row.healthy = seen->healthy;
+	row.since = seen->since;
+	row.restarts = seen->restarts;
+	row.container = seen->container_id;
+	row.code = seen->code;
+	row.message = seen->message;
+	row.waits_for = seen->waits_for;
+	row.addresses.v = seen->addresses.v;
+	row.addresses.n = seen->addresses.n;
+	if (seen->addresses.n)
+		row.address = seen->addresses.v[0].address;
+	return row;
+}
+
+static void make_prefix(char out[static JACO_KEY_MAX], const char *space, const char *deployment,
+			const char *service)
+{
+	if (!deployment)
+		(void)jaco_str_format(out, JACO_KEY_MAX, "%s", space);
+	else if (!service)
+		(void)jaco_str_format(out, JACO_KEY_MAX, "%s%s/", space, deployment);
+	else
+		(void)jaco_str_format(out, JACO_KEY_MAX, "%s%s/%s/", space, deployment, service);
+}
+
+struct wire_replica_row *report_replicas(const struct jaco_view *view, const char *deployment,
+					 const char *service, struct jaco_arena *arena, size_t *out_n)
+{
+	struct wire_replica_row *rows = NULL;
+	const struct jaco_view_entry *entry;
+	char prefix[JACO_KEY_MAX];
+	size_t cap = 0;
+
+	*out_n = 0;
+	make_prefix(prefix, "/replica/", deployment, service);
+	JACO_VIEW_FOREACH(view, prefix, entry) {
+		const struct wire_replica *replica = entry->msg;
+
+		for (size_t g = 0; g < replica->generations.n; g++) {
+			rows = jaco_arena_grow(arena, rows, &cap, *out_n + 1, sizeof(*rows));
+			rows[(*out_n)++] = make_row(view, replica, &replica->generations.v[g]);
+		}
+	}
+	return rows;
+}
+
+static bool is_ready(const struct wire_replica_row *row)
+{
+	return row->state == JACO_REPLICA_COMPLETED || (row->state == JACO_REPLICA_RUNNING && row->healthy);
+}
+
+struct report_progress report_service(const struct jaco_view *view, const char *deployment,
+				      const struct wire_service *service, struct jaco_arena *arena)
+{
+	struct report_progress progress = {.wanted = service->replicas};
+	size_t n;
+	struct wire_replica_row *rows = report_replicas(view, deployment, service->name, arena, &n);
+
+	if (service->placement == JACO_PLACE_GLOBAL)
+		progress.wanted = n ? n : 1;
+	for (size_t i = 0; i < n; i++) {
+		if (!jaco_str_eq(rows[i].spec_hash, service->spec_hash))
+			progress.old++;
+		else if (is_ready(&rows[i]))
+			progress.ready++;
+		else
+			progress.worst = &rows[i];
+		if (rows[i].state == JACO_REPLICA_FAILED)
+			progress.failed++;
+	}
+	if (progress.ready > progress.wanted)
+		progress.old += progress.ready - progress.wanted;
+	return progress;
+}
+
+static void judge(const struct jaco_view *view, const struct wire_deployment *deployment,
+		  struct wire_deployment_row *row, struct jaco_arena *arena)
+{
+	bool is_updating = deployment->deleting;
+	const struct wire_replica_row *worst = NULL;
+
+	row->status = JACO_DEPLOYMENT_ACTIVE;
+	for (size_t i = 0; i < deployment->services.n; i++) {
+		const struct wire_service *service = &deployment->services.v[i];
+		struct report_progress p = report_service(view, deployment->name, service, arena);
+
+		row->wanted += (uint32_t)p.wanted;
+		row->ready += (uint32_t)JACO_MIN(p.ready, p.wanted);
+		is_updating = is_updating || p.old > 0;
+		if (p.ready >= p.wanted)
+			continue;
+		if (p.failed)
+			row->status = JACO_DEPLOYMENT_FAILED;
+		else if (row->status == JACO_DEPLOYMENT_ACTIVE)
+			row->status = JACO_DEPLOYMENT_PENDING;
+		if (p.worst && (!worst || p.worst->state == JACO_REPLICA_FAILED))
+			worst = p.worst;
+		else if (!row->reason)
+			row->reason = jaco_arena_printf(arena, "%s: %zu of %zu replicas placed", service->name,
+							p.ready, p.wanted);
+	}
+	if (worst)
+		row->reason = jaco_arena_printf(arena, "%s %s%s%s", worst->id,
+						jaco_enum_word(&jaco_replica_state_enum, worst->state),
+						worst->message ? ": " : worst->waits_for ? ": waits for " : "",
+						worst->message	   ? worst->message
+						: worst->waits_for ? worst->waits_for
+								   : "");
+	if (is_updating && row->status != JACO_DEPLOYMENT_FAILED)
+		row->status = JACO_DEPLOYMENT_UPDATING;
+}
+
+struct wire_deployment_row *report_deployments(const struct jaco_view *view, const char *deployment,
+					       struct jaco_arena *arena, size_t *out_n)
+{
+	struct wire_deployment_row *rows = NULL;
+	const struct jaco_view_entry *entry;
+	size_t cap = 0;
+
+	*out_n = 0;
+	JACO_VIEW_FOREACH(view, "/deployment/", entry) {
+		const struct wire_deployment *record = entry->msg;
+
+		if (deployment && !jaco_str_eq(record->name, deployment))
+			continue;
+		rows = jaco_arena_grow(arena, rows, &cap, *out_n + 1, sizeof(*rows));
+		rows[*out_n] = (struct wire_deployment_row){.name = record->name,
+							    .revision = record->revision,
+							    .services = (uint32_t)record->services.n,
+							    .updated = record->updated};
+		judge(view, record, &rows[(*out_n)++], arena);
+	}
+	return rows;
+}
+
+static void count_backends(const struct jaco_view *view, const char *deployment, const char *service,
+			   struct jaco_arena *arena, uint32_t *out_ready, uint32_t *out_total)
+{
+	size_t n;
+	struct wire_replica_row *rows = report_replicas(view, deployment, service, arena, &n);
+
+	for (size_t i = 0; i < n; i++)
+		*out_ready += rows[i].state == JACO_REPLICA_RUNNING && rows[i].healthy;
+	*out_total = (uint32_t)n;
+}
+
+struct wire_route_row *report_routes(const struct jaco_view *view, const char *deployment,
+				     struct jaco_arena *arena, size_t *out_n)
+{
+	struct wire_route_row *rows = NULL;
+	const struct jaco_view_entry *entry;
+	size_t cap = 0;
+
+	*out_n = 0;
+	JACO_VIEW_FOREACH(view, "/route/", entry) {
+		const struct wire_route *route = entry->msg;
+		struct wire_route_row *row;
+
+		if (deployment && !jaco_str_eq(route->deployment, deployment))
+			continue;
+		rows = jaco_arena_grow(arena, rows, &cap, *out_n + 1, sizeof(*rows));
+		row = &rows[(*out_n)++];
+		*row = (struct wire_route_row){.domain = route->domain,
+					       .path = route->path,
+					       .deployment = route->deployment,
+					       .service = route->service,
+					       .port = route->port,
+					       .tls = route->tls,
+					       .strip_path = route->strip_path,
+					       .redirect_to = route->redirect_to};
+		if (route->service)
+			count_backends(view, route->deployment, route->service, arena, &row->ready, &row->total);
+	}
+	return rows;
+}
+
+static const char *find_problem(const struct jaco_view *view, const struct wire_tcproute *port,
+				struct jaco_arena *arena)
+{
+	const struct jaco_view_entry *entry;
+
+	JACO_VIEW_FOREACH(view, "/obs/node/", entry) {
+		const struct wire_obs_ingress *ingress = entry->msg;
+
+		if (entry->desc != &wire_obs_ingress_desc)
+			continue;
+		for (size_t i = 0; i < ingress->problems.n; i++)
+			if (ingress->problems.v[i].port == port->port &&
+			    ingress->problems.v[i].protocol == port->protocol)
+				return jaco_arena_printf(arena, "%s: %s",
+							 entry->key + strlen("/obs/node/"),
+							 ingress->problems.v[i].code);
+	}
+	return NULL;
+}
+
+struct wire_port_row *report_ports(const struct jaco_view *view, const char *deployment,
+				   struct jaco_arena *arena, size_t *out_n)
+{
+	struct wire_port_row *rows = NULL;
+	const struct jaco_view_entry *entry;
+	size_t cap = 0;
+
+	*out_n = 0;
+	JACO_VIEW_FOREACH(view, "/tcproute/", entry) {
+		const struct wire_tcproute *port = entry->msg;
+		uint32_t total = 0;
+		struct wire_port_row *row;
+
+		if (deployment && !jaco_str_eq(port->deployment, deployment))
+			continue;
+		rows = jaco_arena_grow(arena, rows, &cap, *out_n + 1, sizeof(*rows));
+		row = &rows[(*out_n)++];
+		*row = (struct wire_port_row){.port = port->port,
+					      .protocol = port->protocol,
+					      .deployment = port->deployment,
+					      .service = port->service,
+					      .target_port = port->target_port,
+					      .problem = find_problem(view, port, arena)};
+		count_backends(view, port->deployment, port->service, arena, &row->ready, &total);
+	}
+	return rows;
+}
+
+static const char *summarise(const struct wire_status_report *report, struct jaco_arena *arena)
+{
+	size_t active = 0;
+	uint32_t ready = 0;
+	uint32_t wanted = 0;
+
+	for (size_t i = 0; i < report->deployments.n; i++) {
+		active += report->deployments.v[i].status == JACO_DEPLOYMENT_ACTIVE;
+		ready += report->deployments.v[i].ready;
+		wanted += report->deployments.v[i].wanted;
+	}
+	if (report->deployments.n == 0)
+		return "nothing is deployed";
+	if (active == report->deployments.n)
+		return jaco_arena_printf(arena, "all is well: %zu deployments, %u replicas", active, ready);
+	return jaco_arena_printf(arena, "%zu of %zu deployments active, %u of %u replicas ready", active,
+				 report->deployments.n, ready, wanted);
+}
+
+struct wire_status_report report_status(const struct jaco_view *view, const char *deployment,
+					const char *service, struct jaco_arena *arena)
+{
+	struct wire_status_report report = {0};
+
+	report.deployments.v = report_deployments(view, deployment, arena, &report.deployments.n);
+	report.replicas.v = report_replicas(view, deployment, service, arena, &report.replicas.n);
+	report.routes.v = report_routes(view, deployment, arena, &report.routes.n);
+	report.ports.v = report_ports(view, deployment, arena, &report.ports.n);
+	report.summary = summarise(&report, arena);
+	return report;
+}
