@@ -178,7 +178,7 @@ void out_table(struct jaco_buf *out, const struct cli *cli, const struct jaco_de
 {
 	jaco_auto(jaco_arena) struct jaco_arena arena = JACO_ARENA_INIT;
 	struct grid grid = {0};
-	const char *titles[COLUMNS_MAX];
+	const char *titles[COLUMNS_MAX] = {NULL};
 
 	fill_grid(&grid, &arena, desc, rows, n, columns);
 	for (size_t c = 0; c < grid.n_columns; c++)

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * cluster.c - jaco cluster ...: the cluster as a whole. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "cli/commands.h"
+#include "cli/out.h"
+#include "libjaco/base/str.h"
+#include "libjaco/io/proc.h"
+
+static const struct out_column member_columns[] = {
+	{"NODE", "host"},     {"STATE", "state"}, {"VOTER", "voter"},	{"LEADER", "leader"}, {"LAG", "lag"},
+	{"VERSION", "version"}, {"ENGINE", "engine"}, {"MESH", "mesh"}, {"REASON", "message"}, {NULL, NULL},
+};
+
+/* Best effort, as cluster.md 2 says: a machine without systemd has nothing to enable. */
+static void enable_at_boot(struct cli *cli)
+{
+	static const char *const argv[] = {"systemctl", "--quiet", "enable", "jaco.target", NULL};
+	pid_t pid;
+
+	if (cli_opt(cli, "no-systemd-enable") || access("/run/systemd/system", F_OK) != 0)
+		return;
+	pid = fork();
+	if (pid == 0) {
+		execvp(argv[0], (char *const *)argv);
+		_exit(127);
+	}
+}
+
+int cluster_init(struct cli *cli, struct jaco_err *err)
+{
+	struct wire_cluster_init req = {.name = cli_opt(cli, "name")};
+	struct wire_cluster_inited got;
+
+	if (cli_call(cli, &wire_raftd_cluster_init, &req, &got, err) < 0)
+		return -(int)err->code;
+	enable_at_boot(cli);
+	if (out_msg(cli, &wire_cluster_inited_desc, &got))
+		return 0;
+	if (cli->format == CLI_NAME) {
+		puts(got.cluster_id);
+		return 0;
+	}
+	printf("cluster %s (%s) initialised on %s\n", got.name, got.cluster_id, got.host);
+	printf("operator token (identity %s), shown this once:\n%s\n", got.identity, got.token);
+	return 0;
+}
+
+int cluster_status(struct cli *cli, struct jaco_err *err)
+{
+	jaco_auto(jaco_buf) struct jaco_buf table = JACO_BUF_INIT;
+	struct wire_nothing req = {0};
+	struct wire_cluster_info info;
+
+	if (cli_call(cli, &wire_raftd_cluster_status, &req, &info, err) < 0)
+		return -(int)err->code;
+	if (out_msg(cli, &wire_cluster_info_desc, &info))
+		return 0;
+	if (!info.initialised) {
+		printf("not initialised: %s runs jaco %s and belongs to no cluster\n", info.host, info.version);
+		puts("jaco cluster init makes it the first node");
+		return 0;
+	}
+	printf("cluster %s (%s), epoch %llu\n", info.name, info.cluster_id,
+	       (unsigned long long)info.cluster_epoch);
+	printf("leader %s, term %llu, revision %llu, %s\n\n", info.leader ? info.leader : "unknown",
+	       (unsigned long long)info.term, (unsigned long long)info.revision,
+	       info.quorum ? "quorum" : "QUORUM LOST");
+	out_table(&table, cli, &wire_member_desc, info.members.v, info.members.n, member_columns);
+	fputs(jaco_buf_str(&table), stdout);
+	return 0;
+}

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * debug.c - jaco rpc, jaco daemons, jaco describe: the sockets themselves. */
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/commands.h"
+#include "cli/out.h"
+#include "libjaco/base/str.h"
+#include "libjaco/wire/print.h"
+
+static const struct out_column daemon_columns[] = {
+	{"DAEMON", "name"}, {"STATE", "state"}, {"REVISION", "revision"}, {"STALE", "stale"},
+	{"CPU-MS", "cpu_ms"}, {"RSS", "rss_bytes"}, {"FDS", "fds"}, {"MESSAGE", "message"}, {NULL, NULL},
+};
+
+struct rpc {
+	struct cli *cli;
+	const struct jaco_method *method;
+};
+
+static void on_event(void *ctx, const void *event)
+{
+	const struct rpc *rpc = ctx;
+	json_t *json = jaco_json_from_msg(rpc->method->out, event);
+
+	out_json(rpc->cli, json, true);
+	json_decref(json);
+}
+
+static int unknown_method(const char *name, struct jaco_err *err)
+{
+	const char *names[256];
+	const char *near;
+	size_t n = 0;
+
+	for (size_t i = 0; i < jaco_n_methods && n + 1 < JACO_ARRAY_SIZE(names); i++)
+		names[n++] = jaco_methods[i]->name;
+	names[n] = NULL;
+	near = jaco_str_nearest(name, names);
+	return jaco_err_set(err, JACO_UNKNOWN_METHOD, "no method %s%s%s%s", name,
+			    near ? "; did you mean \"" : "; see jaco-wire(7)", near ? near : "", near ? "\"?" : "");
+}
+
+/* The path of a daemon's own socket, beside the control socket's directory. */
+static void daemon_socket(const struct cli *cli, const char *name, char out[static 108])
+{
+	const char *slash = strrchr(cli->socket, '/');
+
+	(void)jaco_str_format(out, 108, "%.*s/%s/%s.sock", (int)(slash ? slash - cli->socket : 0), cli->socket,
+			      name, name);
+}
+
+int debug_rpc(struct cli *cli, struct jaco_err *err)
+{
+	const char *daemon = cli_opt(cli, "daemon");
+	const struct jaco_method *method = jaco_method_find(cli_arg(cli, 0));
+	const char *text = cli_arg(cli, 1) ? cli_arg(cli, 1) : "{}";
+	json_error_t where;
+	json_t *json = json_loads(text, 0, &where);
+	struct rpc rpc = {cli, method};
+	void *req;
+	void *got;
+	int rc;
+
+	if (!json)
+		return jaco_err_set(err, JACO_PARSE_FAILED, "argument is not JSON: line %d column %d: %s",
+				    where.line, where.column, where.text);
+	if (!method) {
+		json_decref(json);
+		return unknown_method(cli_arg(cli, 0), err);
+	}
+	if (daemon)
+		daemon_socket(cli, daemon, cli->socket);
+	if (cli->format == CLI_TABLE)
+		cli->format = CLI_JSON;
+	req = jaco_arena_alloc(&cli->arena, method->in->size);
+	got = jaco_arena_alloc(&cli->arena, method->out->size);
+	rc = jaco_json_to_msg(method->in, json, &cli->arena, req, err);
+	json_decref(json);
+	if (rc < 0)
+		return rc;
+	if (method->flags & METHOD_STREAM)
+		return cli_stream(cli, method, req, on_event, &rpc, err);
+	return cli_call_print(cli, method, req, got, err);
+}
+
+static const char *const daemons[] = {"raftd", "schedd",  "ipamd",  "meshd",
+				      "fwd-nft", "dnsd", "proxyd", "runtimed"};
+
+static int ask_daemon(struct cli *cli, const char *name, struct wire_daemon_status *out)
+{
+	struct cli other = {.arena = JACO_ARENA_INIT};
+	struct wire_nothing req = {0};
+	struct jaco_err err = JACO_ERR_INIT;
+	int rc;
+
+	if (strcmp(name, "raftd") == 0)
+		(void)jaco_str_copy(other.socket, sizeof(other.socket), cli->socket);
+	else
+		daemon_socket(cli, name, other.socket);
+	rc = cli_call(&other, &wire_daemon_status, &req, out, &err);
+	if (rc >= 0) {
+		out->message = out->message ? jaco_arena_strdup(&cli->arena, out->message) : NULL;
+		out->state = jaco_arena_strdup(&cli->arena, out->state);
+		out->facts = (struct wire_dict){0};
+	} else {
+		*out = (struct wire_daemon_status){
+			.state = "away", .message = jaco_arena_strdup(&cli->arena, err.text)};
+	}
+	out->name = name;
+	cli_fini(&other);
+	return rc;
+}
+
+int debug_daemons(struct cli *cli, struct jaco_err *err)
+{
+	struct wire_daemon_status rows[JACO_ARRAY_SIZE(daemons)];
+	size_t away = 0;
+
+	for (size_t i = 0; i < JACO_ARRAY_SIZE(daemons); i++)
+		away += ask_daemon(cli, daemons[i], &rows[i]) < 0;
+	out_rows(cli, &wire_daemon_status_desc, rows, JACO_ARRAY_SIZE(daemons), daemon_columns);
+	return away ? jaco_err_set(err, JACO_UNAVAILABLE, "%zu of %zu daemons do not answer", away,
+				   JACO_ARRAY_SIZE(daemons))
+		    : 0;
+}
+
+int debug_describe(struct cli *cli, struct jaco_err *err)
+{
+	jaco_auto(jaco_buf) struct jaco_buf text = JACO_BUF_INIT;
+
+	(void)cli;
+	(void)err;
+	jaco_describe_mdoc(&text);
+	fwrite(text.data, 1, text.n, stdout);
+	return 0;
+}

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * logs.c - jaco logs: lines of replicas, as "[<replica>@<node>] text". */
+#include <regex.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/commands.h"
+#include "cli/out.h"
+#include "libjaco/base/str.h"
+#include "libjaco/base/time.h"
+#include "libjaco/wire/print.h"
+
+struct logs {
+	struct cli *cli;
+	bool has_filter;
+	regex_t filter;
+};
+
+static void on_line(void *ctx, const void *msg)
+{
+	struct logs *logs = ctx;
+	const struct wire_log_line *line = msg;
+
+	if (logs->has_filter && regexec(&logs->filter, line->text, 0, NULL, 0) != 0)
+		return;
+	if (logs->cli->format == CLI_JSON || logs->cli->format == CLI_YAML) {
+		json_t *json = jaco_json_from_msg(&wire_log_line_desc, line);
+
+		out_json(logs->cli, json, true);
+		json_decref(json);
+		return;
+	}
+	printf("[%s@%s] %s%s%s\n", line->replica, line->host, line->time ? line->time : "",
+	       line->time ? " " : "", line->text);
+	fflush(stdout);
+}
+
+static int take_query(struct cli *cli, struct wire_logs_query *req, struct jaco_err *err)
+{
+	const char *since = cli_opt(cli, "since");
+	const char *tail = cli_opt(cli, "tail");
+	const char *ref = cli_arg(cli, 0);
+	uint64_t n;
+	int64_t ms;
+
+	if (strchr(ref, '/')) {
+		if (cli_split_ref(cli, ref, &req->deployment, &req->service, err) < 0)
+			return -(int)err->code;
+	} else {
+		struct wire_get get = {.key = jaco_arena_printf(&cli->arena, "/deployment/%s", ref)};
+		struct wire_got got;
+
+		if (cli_call(cli, &wire_raftd_kv_get, &get, &got, err) < 0)
+			return -(int)err->code;
+		if (got.entry)
+			req->deployment = ref;
+		else
+			req->replica = ref;
+	}
+	if (since && !jaco_duration_parse(since, &ms))
+		return jaco_err_set(err, JACO_VALIDATION_FAILED, "--since %s is not a duration", since);
+	if (since)
+		req->since = (uint64_t)(jaco_time_wall_ms() - ms);
+	if (tail && !jaco_str_to_u64(tail, 1000000, &n))
+		return jaco_err_set(err, JACO_VALIDATION_FAILED, "--tail %s is not a number of lines", tail);
+	if (tail)
+		JACO_SET(req, logs_query, tail, (uint32_t)n);
+	req->follow = cli_opt(cli, "follow") != NULL;
+	req->timestamps = cli_opt(cli, "timestamps") != NULL;
+	return 0;
+}
+
+int logs_stream(struct cli *cli, struct jaco_err *err)
+{
+	struct logs logs = {.cli = cli};
+	struct wire_logs_query req = {0};
+	const char *pattern = cli_opt(cli, "grep");
+	int rc;
+
+	if (take_query(cli, &req, err) < 0)
+		return -(int)err->code;
+	if (pattern && regcomp(&logs.filter, pattern, REG_EXTENDED | REG_NOSUB) != 0)
+		return jaco_err_set(err, JACO_VALIDATION_FAILED, "--grep %s is not a regular expression",
+				    pattern);
+	logs.has_filter = pattern != NULL;
+	rc = cli_stream(cli, &wire_runtimed_logs_stream, &req, on_line, &logs, err);
+	if (logs.has_filter)
+		regfree(&logs.filter);
+	return rc;
+}

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * node.c - jaco node ...: members. */
+#include <string.h>
+
+#include "cli/commands.h"
+#include "cli/out.h"
+
+static int change(struct cli *cli, const struct jaco_method *method, const char *what,
+		  struct jaco_err *err)
+{
+	struct wire_node_ref req = {.host = cli_arg(cli, 0), .force = cli_opt(cli, "force") != NULL};
+	struct wire_changed got;
+
+	if (cli_call_print(cli, method, &req, &got, err) < 0)
+		return -(int)err->code;
+	out_say(cli, "%s %s", req.host, what);
+	return 0;
+}
+
+int node_cordon(struct cli *cli, struct jaco_err *err)
+{
+	return change(cli, &wire_raftd_node_cordon, "cordoned: it gets nothing new", err);
+}
+
+int node_uncordon(struct cli *cli, struct jaco_err *err)
+{
+	return change(cli, &wire_raftd_node_uncordon, "uncordoned", err);
+}
+
+int node_drain(struct cli *cli, struct jaco_err *err)
+{
+	return change(cli, &wire_raftd_node_drain, "draining; jaco status -w shows it", err);
+}
+
+/* k=v sets, k- removes. */
+int node_label(struct cli *cli, struct jaco_err *err)
+{
+	struct wire_node_label req = {.host = cli_arg(cli, 0)};
+	struct wire_changed got;
+
+	req.set.v = jaco_arena_alloc_n(&cli->arena, cli->n_args, sizeof(*req.set.v));
+	req.remove.v = jaco_arena_alloc_n(&cli->arena, cli->n_args, sizeof(*req.remove.v));
+	for (size_t i = 1; i < cli->n_args; i++) {
+		const char *word = cli->args[i];
+		const char *equals = strchr(word, '=');
+		size_t n = strlen(word);
+
+		if (equals && equals != word) {
+			req.set.v[req.set.n].key =
+				jaco_arena_strndup(&cli->arena, word, (size_t)(equals - word));
+			req.set.v[req.set.n++].value = equals + 1;
+		} else if (!equals && n > 1 && word[n - 1] == '-') {
+			req.remove.v[req.remove.n++] = jaco_arena_strndup(&cli->arena, word, n - 1);
+		} else {
+			return jaco_err_set(err, JACO_VALIDATION_FAILED, "\"%s\" is neither k=v nor k-", word);
+		}
+	}
+	if (cli_call_print(cli, &wire_raftd_node_label, &req, &got, err) < 0)
+		return -(int)err->code;
+	out_say(cli, "%s labelled", req.host);
+	return 0;
+}

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * wait.c - follows a view and says what changed. */
+#include "cli/wait.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include <uthash.h>
+
+#include "cli/out.h"
+#include "cli/report.h"
+#include "libjaco/base/mem.h"
+#include "libjaco/base/str.h"
+
+#define SHOWN_LINES 20
+
+/* What was last printed of a replica generation. */
+struct shown {
+	char *key;
+	char *text;
+	UT_hash_handle hh;
+};
+
+struct waiter {
+	struct cli *cli;
+	const char *deployment;
+	struct shown *shown;
+	bool is_done;
+	bool has_failed;
+	struct jaco_err failure;
+	char replica[JACO_REPLICA_ID_MAX + 1]; /* that failed */
+};
+
+static void say_once(struct waiter *waiter, const char *key, const char *text)
+{
+	struct shown *shown;
+
+	HASH_FIND_STR(waiter->shown, key, shown);
+	if (shown && strcmp(shown->text, text) == 0)
+		return;
+	if (!shown) {
+		shown = jaco_alloc(sizeof(*shown));
+		shown->key = jaco_strdup(key);
+		HASH_ADD_KEYPTR(hh, waiter->shown, shown->key, strlen(shown->key), shown);
+	}
+	jaco_free(shown->text);
+	shown->text = jaco_strdup(text);
+	out_say(waiter->cli, "%s", text);
+}
+
+static void forget_shown(struct waiter *waiter)
+{
+	struct shown *shown;
+	struct shown *next;
+
+	HASH_ITER(hh, waiter->shown, shown, next) {
+		HASH_DEL(waiter->shown, shown);
+		jaco_free(shown->key);
+		jaco_free(shown->text);
+		jaco_free(shown);
+	}
+}
+
+static void show_row(struct waiter *waiter, const struct wire_replica_row *row, struct jaco_arena *arena)
+{
+	const char *key = jaco_arena_printf(arena, "%s.%u", row->id, row->generation);
+	const char *why = row->message ? row->message : row->waits_for ? row->waits_for : "";
+	bool is_starting = row->state == JACO_REPLICA_RUNNING && !row->healthy;
+
+	say_once(waiter, key,
+		 jaco_arena_printf(arena, "%s@%s %s%s%s%s", row->id, row->node,
+				   jaco_enum_word(&jaco_replica_state_enum, (int)row->state),
+				   is_starting ? ", not healthy yet" : "", *why ? ": " : "", why));
+}
+
+static void note_failure(struct waiter *waiter, const struct wire_replica_row *row)
+{
+	waiter->has_failed = true;
+	(void)jaco_str_copy(waiter->replica, sizeof(waiter->replica), row->id);
+	jaco_err_set(&waiter->failure, jaco_code_find(row->code ? row->code : "container_exited"), "%s: %s",
+		     row->id, row->message ? row->message : "failed");
+	jaco_err_detail(&waiter->failure, "replica", "%s", row->id);
+}
+
+static void on_change(struct jaco_view *view, void *ctx)
+{
+	jaco_auto(jaco_arena) struct jaco_arena arena = JACO_ARENA_INIT;
+	struct waiter *waiter = ctx;
+	const struct wire_deployment *deployment =
+		jaco_view_getf(view, "/deployment/%s", waiter->deployment);
+	struct wire_replica_row *rows;
+	bool is_done = true;
+	size_t n;
+
+	rows = report_replicas(view, waiter->deployment, NULL, &arena, &n);
+	for (size_t i = 0; i < n; i++)
+		show_row(waiter, &rows[i], &arena);
+	if (!deployment) {
+		waiter->is_done = true;
+		return;
+	}
+	for (size_t i = 0; i < deployment->services.n; i++) {
+		struct report_progress p =
+			report_service(view, waiter->deployment, &deployment->services.v[i], &arena);
+
+		if (p.failed && p.worst && !waiter->has_failed)
+			note_failure(waiter, p.worst);
+		is_done = is_done && p.ready >= p.wanted && p.old == 0;
+	}
+	waiter->is_done = is_done;
+}
+
+static void print_line(void *ctx, const void *msg)
+{
+	const struct wire_log_line *line = msg;
+
+	(void)ctx;
+	fprintf(stderr, "  [%s@%s] %s\n", line->replica, line->host, line->text);
+}
+
+static void show_last_lines(struct waiter *waiter)
+{
+	struct wire_logs_query req = {.replica = waiter->replica, .tail = SHOWN_LINES};
+	struct jaco_err ignored = JACO_ERR_INIT;
+
+	(void)cli_stream(waiter->cli, &wire_runtimed_logs_stream, &req, print_line, waiter, &ignored);
+}
+
+static int run(struct waiter *waiter, struct jaco_view *view, int64_t timeout_ms, struct jaco_err *err)
+{
+	struct cli *cli = waiter->cli;
+	struct jaco_time deadline = jaco_time_add_ms(jaco_loop_now(&cli->loop), timeout_ms);
+
+	on_change(view, waiter);
+	while (!waiter->is_done && !waiter->has_failed && cli->client.is_up &&
+	       jaco_time_before(jaco_loop_now(&cli->loop), deadline))
+		jaco_loop_once(&cli->loop, 500);
+	if (waiter->has_failed) {
+		show_last_lines(waiter);
+		*err = waiter->failure;
+		return -(int)err->code;
+	}
+	if (!cli->client.is_up)
+		return jaco_err_set(err, JACO_UNAVAILABLE, "raftd went away");
+	if (!waiter->is_done)
+		return jaco_err_set(err, JACO_TIMEOUT, "%s is not converged yet", waiter->deployment);
+	return 0;
+}
+
+int wait_converged(struct cli *cli, const char *deployment, int64_t timeout_ms, struct jaco_err *err)
+{
+	struct waiter waiter = {.cli = cli, .deployment = deployment};
+	struct jaco_view view;
+	int rc;
+
+	if (cli_view(cli, &view, report_prefixes, on_change, &waiter, err) < 0)
+		return -(int)err->code;
+	rc = run(&waiter, &view, timeout_ms, err);
+	jaco_view_close(&view);
+	forget_shown(&waiter);
+	if (rc >= 0)
+		out_say(cli, "%s: all replicas run", deployment);
+	return rc;
+}
+
+struct gone {
+	const char *deployment;
+	const char *prefix; /* of its desired replicas */
+	bool is_done;
+};
+
+static void on_gone_change(struct jaco_view *view, void *ctx)
+{
+	const struct jaco_view_entry *entry;
+	struct gone *gone = ctx;
+	bool found = jaco_view_below(view, jaco_view_lower(view, gone->prefix), gone->prefix);
+
+	JACO_VIEW_FOREACH(view, "/obs/replica/", entry) {
+		const struct wire_obs_replica *seen = entry->msg;
+
+		found = found || jaco_str_eq(seen->deployment, gone->deployment);
+	}
+	gone->is_done = !found;
+}
+
+int wait_gone(struct cli *cli, const char *deployment, int64_t timeout_ms, struct jaco_err *err)
+{
+	struct gone gone = {.deployment = deployment,
+			    .prefix = jaco_arena_printf(&cli->arena, "/replica/%s/", deployment)};
+	struct jaco_time deadline;
+	struct jaco_view view;
+
+	if (cli_view(cli, &view, report_prefixes, on_gone_change, &gone, err) < 0)
+		return -(int)err->code;
+	deadline = jaco_time_add_ms(jaco_loop_now(&cli->loop), timeout_ms);
+	on_gone_change(&view, &gone);
+	while (!gone.is_done && cli->client.is_up && jaco_time_before(jaco_loop_now(&cli->loop), deadline))
+		jaco_loop_once(&cli->loop, 500);
+	jaco_view_close(&view);
+	return gone.is_done ? 0 : jaco_err_set(err, JACO_TIMEOUT, "replicas of %s are still there", deployment);
+}
