@@ -19,7 +19,7 @@
 #include "libjaco/io/loop.h"
 #include "libjaco/wire/rpc.h"
 
-#define WATCH_HISTORY_BYTES (16u * 1024 * 1024)
+#define WATCH_HISTORY_BYTES (4u * 1024 * 1024)
 #define WATCH_PREFIXES_MAX  32
 #define WATCH_LAG_MS        20 /* how soon a full socket is tried again */
 
