@@ -26,7 +26,7 @@
 
 #define STORE_COMMIT_MS      1000
 #define STORE_COMMIT_ENTRIES 20000
-#define STORE_KEEP_SEGMENTS  2 /* older ones are dropped once the state holds what is in them */
+#define STORE_KEEP_SEGMENTS  1 /* older ones are dropped once the state holds what is in them */
 
 /* @result is set when the transaction was decided (committed or refused by a compare); otherwise
  * @err says why its fate is unknown or why it never was proposed. */
