@@ -242,6 +242,8 @@ static void store(struct host *host, const struct core_actions *todo)
 
 	if (!todo->write.seq)
 		return;
+	if (host->hooks.on_write)
+		host->hooks.on_write(host->hooks_ctx, &todo->write);
 	write = add_write(host);
 	write->seq = todo->write.seq;
 	write->hard = todo->write.hard;
@@ -276,15 +278,20 @@ static void take_chunk(struct host *host, const struct core_chunk *chunk)
 	jaco_buf_reset(&host->arriving);
 	host_state_fini(&host->base_state);
 	host_state_copy(&host->base_state, &host->state);
+	if (host->hooks.on_install)
+		host->hooks.on_install(host->hooks_ctx, chunk->index);
 }
 
 static void apply(struct host *host, const struct core_actions *todo)
 {
 	uint64_t last = todo->apply[todo->n_apply - 1]->index;
 
-	for (size_t i = 0; i < todo->n_apply; i++)
+	for (size_t i = 0; i < todo->n_apply; i++) {
 		if (todo->apply[i]->kind == CORE_ENTRY_DATA && todo->apply[i]->bytes)
 			host_state_add(&host->state, todo->apply[i]);
+		if (host->hooks.on_apply)
+			host->hooks.on_apply(host->hooks_ctx, todo->apply[i]);
+	}
 	core_applied(host->core, last);
 }
 
@@ -379,10 +386,12 @@ int host_compact(struct host *host, uint64_t index, struct jaco_err *err)
 	struct core_conf conf;
 	struct core_status status;
 	struct host_write *write;
+	int rc = core_conf_at(host->core, index, &conf, err);
 
-	if (core_conf_at(host->core, index, &conf, err) < 0 ||
-	    core_compact(host->core, index, err) < 0)
-		return -(int)err->code;
+	if (rc >= 0)
+		rc = core_compact(host->core, index, err);
+	if (rc < 0)
+		return rc;
 	core_status(host->core, &status);
 	host_state_fini(&host->base_state);
 	for (size_t i = 0; i < host->state.n && host->state.items[i]->index <= index; i++)

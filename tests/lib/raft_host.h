@@ -49,8 +49,17 @@ struct host_write {
 	size_t n_entries;
 };
 
+/* What a simulator wants to see; any may be NULL. */
+struct host_hooks {
+	void (*on_apply)(void *ctx, const struct core_entry *entry);
+	void (*on_write)(void *ctx, const struct core_write *write);
+	void (*on_install)(void *ctx, uint64_t index);
+};
+
 struct host {
 	struct core_options options;
+	struct host_hooks hooks;
+	void *hooks_ctx;
 	struct core *core; /* NULL: down */
 	uint64_t now;
 	struct host_disk disk;

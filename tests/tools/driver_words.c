@@ -220,6 +220,7 @@ static bool rpc_fields(const struct driver *d, struct driver_rpc *rpc, struct co
 		       rpc_snapshot(d, rpc, out);
 	case CORE_SNAP_RESP:
 		return driver_place(d, "base", &out->index, &out->log_term) &&
+		       driver_number(d, "chunk", &out->hint) &&
 		       driver_number(d, "offset", &out->offset);
 	case CORE_TIMEOUT_NOW:
 		return true;
@@ -366,6 +367,7 @@ void driver_show(struct jaco_buf *out, const struct core_message *msg)
 		break;
 	case CORE_SNAP_RESP:
 		show_place(out, "base", msg->index, msg->log_term);
+		show_number(out, "chunk", msg->hint);
 		show_number(out, "offset", msg->offset);
 		break;
 	case CORE_TIMEOUT_NOW:

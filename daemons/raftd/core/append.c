@@ -35,7 +35,8 @@ static bool is_plausible(const struct core_message *msg)
 void append_reject(struct core *core, const struct core_message *msg)
 {
 	struct core_message answer = {.type = CORE_APP_RESP, .to = msg->from, .term = core->term,
-				      .index = msg->index, .round = msg->round};
+				      .index = msg->index, .round = msg->round,
+				      .attempt = msg->attempt};
 	uint64_t last = log_last(&core->log);
 
 	answer.hint = last;
@@ -90,15 +91,17 @@ static void store(struct core *core, const struct core_message *msg)
 	}
 }
 
-void append_owe(struct core *core, uint64_t leader, uint64_t verified, uint64_t round, bool due)
+void append_owe(struct core *core, const struct core_message *msg, uint64_t verified, bool due)
 {
-	if (core->ack.to != leader) {
-		core->ack.to = leader;
-		core->ack.verified = core->ack.sent = core->ack.round = 0;
+	if (core->ack.to != msg->from) {
+		core->ack.to = msg->from;
+		core->ack.verified = core->ack.sent = 0;
+		core->ack.round = core->ack.attempt = 0;
 		core->ack.due = false;
 	}
 	core->ack.verified = JACO_MAX(core->ack.verified, verified);
-	core->ack.round = JACO_MAX(core->ack.round, round);
+	core->ack.round = JACO_MAX(core->ack.round, msg->round);
+	core->ack.attempt = JACO_MAX(core->ack.attempt, msg->attempt);
 	core->ack.due |= due;
 	/* What waits for the disk must not leave with what was stored before. */
 	if (!due)
@@ -122,7 +125,7 @@ void append_on_request(struct core *core, const struct core_message *msg)
 	core_set_commit(core, JACO_MIN(msg->commit, covered));
 	stored = rules_stored(covered, core->log.durable);
 	/* A heartbeat is answered with what is stored by now, entries when they are stored. */
-	append_owe(core, msg->from, covered, msg->round, !msg->n_entries || stored >= covered);
+	append_owe(core, msg, covered, !msg->n_entries || stored >= covered);
 }
 
 void append_acknowledge(struct core *core)
@@ -130,7 +133,8 @@ void append_acknowledge(struct core *core)
 	uint64_t match = rules_stored(core->ack.verified, core->log.durable);
 	struct core_message answer = {.type = CORE_APP_RESP, .to = core->ack.to, .ok = true,
 				      .term = core->term, .index = match,
-				      .round = core->ack.round};
+				      .round = core->ack.round,
+				      .attempt = core->ack.attempt};
 
 	if (!core->ack.to || !core_hard_is_durable(core) ||
 	    !(core->ack.due || match > core->ack.sent))

@@ -187,9 +187,12 @@ int core_new(struct core **out_core, const struct core_options *options, uint64_
 	     const struct core_start *start, struct jaco_err *err)
 {
 	struct core *core;
+	int rc = check_options(options, err);
 
-	if (check_options(options, err) < 0 || check_start(start, err) < 0)
-		return -(int)err->code;
+	if (rc >= 0)
+		rc = check_start(start, err);
+	if (rc < 0)
+		return rc;
 	core = jaco_alloc(sizeof(*core));
 	core->opt = *options;
 	core->now = core->heard = now;
@@ -402,7 +405,7 @@ void core_peer_lost(struct core *core, uint64_t id)
 		return;
 	peer->snap_waiting = false;
 	if (peer->state == CORE_REPLICATE)
-		replication_probe(peer, peer->match + 1);
+		replication_probe(core, peer, peer->match + 1);
 }
 
 /* ---- actions ---- */

@@ -101,10 +101,10 @@ enum core_message_type {
 	CORE_PREVOTE_RESP, /* ok; term: asked for when ok, else the answerer's */
 	CORE_VOTE_REQ,     /* index, log_term (last entry), transfer */
 	CORE_VOTE_RESP,    /* ok */
-	CORE_APP_REQ,      /* index, log_term (entry before), commit, round, entries; none: heartbeat */
-	CORE_APP_RESP,     /* ok: index = match.  Not ok: index = refused one, hint, hint_term.  round */
+	CORE_APP_REQ,      /* index, log_term (entry before), commit, entries (none: heartbeat) */
+	CORE_APP_RESP,     /* ok: index = match.  Not ok: index = refused one, hint, hint_term */
 	CORE_SNAP_REQ,     /* index, log_term, conf; offset, data, n_data, done: one chunk */
-	CORE_SNAP_RESP,    /* index, offset: where the next chunk has to start */
+	CORE_SNAP_RESP,    /* index, hint = offset of the chunk, offset where the next has to start */
 	CORE_TIMEOUT_NOW,  /* start an election at once (thesis 3.10) */
 };
 #define CORE_MESSAGE_TYPES (CORE_TIMEOUT_NOW + 1)
@@ -116,7 +116,9 @@ struct core_message {
 	uint64_t term;
 	uint64_t index, log_term;
 	uint64_t commit;
-	uint64_t round; /* read confirmation: echoed by the follower (thesis 6.4) */
+	/* Of append messages, echoed in the answer: the newest read round (thesis 6.4), and which of
+	 * the leader's attempts to agree with this follower it belongs to. */
+	uint64_t round, attempt;
 	uint64_t hint, hint_term;
 	bool ok;
 	bool transfer;

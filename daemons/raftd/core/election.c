@@ -8,9 +8,11 @@
 #include "daemons/raftd/core/rules.h"
 #include "libjaco/base/random.h"
 
+/* Thesis 4.2.2: also a server outside its newest configuration stands while that may still be
+ * undone: its log may be the one that the rest needs to get on. */
 bool election_can_stand(const struct core *core)
 {
-	return core->self_votes && core->role != CORE_LEADER;
+	return core->role != CORE_LEADER && (core->self_votes || membership_may_vote(core));
 }
 
 void election_reset_timer(struct core *core)

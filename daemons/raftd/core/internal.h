@@ -42,6 +42,7 @@ struct peer {
 	uint64_t heard;       /* time of its last answer */
 	uint64_t round;       /* newest read round it answered */
 	uint64_t round_sent;
+	uint64_t attempt; /* at agreeing; answers to earlier ones say nothing about this one */
 	bool probing; /* CORE_PROBE: one is under way, wait for its answer or the next heartbeat */
 	bool heartbeat_due;
 	struct inflight inflight;
@@ -103,7 +104,7 @@ struct core {
 		uint64_t to; /* 0: none owed */
 		uint64_t verified;
 		uint64_t sent;
-		uint64_t round;
+		uint64_t round, attempt;
 		bool due;
 	} ack;
 
@@ -120,6 +121,7 @@ struct core {
 	uint64_t term_start; /* index of the no-op */
 	uint64_t heartbeat_at;
 	uint64_t uncommitted_bytes;
+	uint64_t attempts; /* at agreeing, with anyone: no peer sees a number twice */
 	bool commit_due; /* something may be committed */
 	uint64_t transfer;
 	uint64_t transfer_until;
@@ -207,7 +209,7 @@ void election_on_timeout_now(struct core *core, const struct core_message *msg);
 void replication_begin(struct core *core);
 void replication_forget(struct peer *peer);
 /* The log does not reach back to what @peer needs or it was just met: start over from @next. */
-void replication_probe(struct peer *peer, uint64_t next);
+void replication_probe(struct core *core, struct peer *peer, uint64_t next);
 void replication_on_response(struct core *core, const struct core_message *msg);
 void replication_send(struct core *core);
 void replication_commit(struct core *core);
@@ -219,7 +221,8 @@ void replication_append(struct core *core, struct core_entry *take_entry);
 
 void append_on_request(struct core *core, const struct core_message *msg);
 void append_reject(struct core *core, const struct core_message *msg);
-void append_owe(struct core *core, uint64_t leader, uint64_t verified, uint64_t round, bool due);
+/* An acknowledgement of everything up to @verified, as far as it is stored; @due: now. */
+void append_owe(struct core *core, const struct core_message *msg, uint64_t verified, bool due);
 void append_acknowledge(struct core *core);
 
 /* ---- membership.c ---- */
@@ -232,6 +235,8 @@ void membership_reset(struct core *core, const struct core_conf *conf);
 void membership_committed(struct core *core);
 void membership_at(const struct core *core, uint64_t index, struct core_conf *out_conf);
 bool membership_is_committed(const struct core *core);
+/* This node is a voter in a configuration that may turn out to be the one in force. */
+bool membership_may_vote(const struct core *core);
 
 /* ---- snapshot.c ---- */
 

@@ -12,11 +12,11 @@
 
 #include <string.h>
 
-static void fresh_peer(const struct core *core, const struct core_member *member,
+static void fresh_peer(struct core *core, const struct core_member *member,
 		       struct peer *out_peer)
 {
 	*out_peer = (struct peer){.id = member->id, .heard = core->now};
-	replication_probe(out_peer, JACO_MAX(log_last(&core->log), 1));
+	replication_probe(core, out_peer, JACO_MAX(log_last(&core->log), 1));
 }
 
 /* Make the peers those of core->conf, keeping what is known of the ones that stay. */
@@ -134,6 +134,30 @@ void membership_reset(struct core *core, const struct core_conf *conf)
 bool membership_is_committed(const struct core *core)
 {
 	return !core->n_conf_at || core->conf_at[core->n_conf_at - 1] <= core->commit;
+}
+
+static bool votes_in(const struct core *core, const struct core_conf *conf)
+{
+	const struct core_member *self = core_conf_find(conf, core->opt.id);
+
+	return self && self->is_voter;
+}
+
+bool membership_may_vote(const struct core *core)
+{
+	struct core_conf conf;
+
+	if (membership_is_committed(core))
+		return core->self_votes;
+	membership_at(core, core->commit, &conf);
+	if (votes_in(core, &conf))
+		return true;
+	for (size_t i = core->n_conf_at; i && core->conf_at[i - 1] > core->commit; i--) {
+		read_conf(core, core->conf_at[i - 1], &conf);
+		if (votes_in(core, &conf))
+			return true;
+	}
+	return false;
 }
 
 /* Thesis 4.2.2: a leader outside the new configuration manages it until it is committed. */

@@ -61,9 +61,10 @@ void replication_forget(struct peer *peer)
 	peer->inflight = (struct inflight){.ring = NULL};
 }
 
-void replication_probe(struct peer *peer, uint64_t next)
+void replication_probe(struct core *core, struct peer *peer, uint64_t next)
 {
 	peer->state = CORE_PROBE;
+	peer->attempt = ++core->attempts;
 	peer->next = next;
 	peer->probing = false;
 	window_clear(&peer->inflight);
@@ -87,7 +88,7 @@ void replication_begin(struct core *core)
 		peer->heard = core->now;
 		peer->round = peer->round_sent = 0;
 		peer->heartbeat_due = false;
-		replication_probe(peer, log_last(&core->log) + 1);
+		replication_probe(core, peer, log_last(&core->log) + 1);
 	}
 	core->transfer = 0;
 	core->uncommitted_bytes = 0;
@@ -117,7 +118,7 @@ void replication_heartbeat(struct core *core)
 
 /* ---- answers ---- */
 
-static void on_stored(struct core *core, struct peer *peer, uint64_t match)
+static void on_stored(struct core *core, struct peer *peer, uint64_t match, bool current)
 {
 	if (match > peer->match) {
 		peer->match = match;
@@ -126,11 +127,10 @@ static void on_stored(struct core *core, struct peer *peer, uint64_t match)
 	window_free_to(&peer->inflight, peer->match);
 	switch (peer->state) {
 	case CORE_PROBE:
-		replicate(peer);
+		if (current)
+			replicate(peer);
 		break;
 	case CORE_REPLICATE:
-		if (peer->next <= peer->match)
-			peer->next = peer->match + 1;
 		break;
 	case CORE_SNAPSHOT:
 		/* Whoever it came from, the peer has got past our base. */
@@ -138,6 +138,8 @@ static void on_stored(struct core *core, struct peer *peer, uint64_t match)
 			replicate(peer);
 		break;
 	}
+	if (peer->next <= peer->match)
+		peer->next = peer->match + 1;
 }
 
 static void on_refused(struct core *core, struct peer *peer, const struct core_message *msg)
@@ -151,12 +153,13 @@ static void on_refused(struct core *core, struct peer *peer, const struct core_m
 		return;
 	if (msg->hint_term && hint > core->log.base_index)
 		hint = log_at_most(&core->log, hint, msg->hint_term);
-	replication_probe(peer, JACO_MAX(peer->match + 1, JACO_MIN(hint + 1, refused)));
+	replication_probe(core, peer, JACO_MAX(peer->match + 1, JACO_MIN(hint + 1, refused)));
 }
 
 void replication_on_response(struct core *core, const struct core_message *msg)
 {
 	struct peer *peer = core_find_peer(core, msg->from);
+	bool current;
 
 	if (core->role != CORE_LEADER || !peer)
 		return;
@@ -165,9 +168,12 @@ void replication_on_response(struct core *core, const struct core_message *msg)
 	peer->heard = core->now;
 	if (msg->round <= core->round && msg->round > peer->round)
 		peer->round = msg->round;
+	/* Messages of a stream that broke are refused one by one: only the first may start another
+	 * attempt, or a window of them would start as many. */
+	current = !msg->attempt || msg->attempt == peer->attempt;
 	if (msg->ok)
-		on_stored(core, peer, msg->index);
-	else
+		on_stored(core, peer, msg->index, current);
+	else if (current)
 		on_refused(core, peer, msg);
 }
 
@@ -178,7 +184,8 @@ static void send_append(struct core *core, struct peer *peer, size_t n)
 {
 	struct core_message msg = {.type = CORE_APP_REQ, .to = peer->id, .term = core->term,
 				   .commit = core->commit, .round = core->round,
-				   .index = peer->next - 1, .n_entries = n};
+				   .index = peer->next - 1, .n_entries = n,
+				   .attempt = peer->attempt};
 	uint64_t known;
 
 	/* A heartbeat to a peer that waits for a snapshot has no entry to agree on. */

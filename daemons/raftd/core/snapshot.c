@@ -48,7 +48,10 @@ void snapshot_on_response(struct core *core, const struct core_message *msg)
 	if (core->role != CORE_LEADER || !peer)
 		return;
 	peer->heard = core->now;
-	if (peer->state != CORE_SNAPSHOT || peer->snap_index != msg->index || !peer->snap_waiting)
+	/* Only the answer to the chunk under way moves on: a doubled one would double every chunk
+	 * from here to the end. */
+	if (peer->state != CORE_SNAPSHOT || peer->snap_index != msg->index ||
+	    !peer->snap_waiting || msg->hint != peer->snap_offset)
 		return;
 	peer->snap_offset = msg->offset;
 	peer->snap_waiting = false;
@@ -81,14 +84,15 @@ static void install(struct core *core, const struct core_message *msg)
 	core->offer.index = 0;
 	core->arriving.index = 0;
 	core->chunk.install = true;
-	append_owe(core, msg->from, msg->index, 0, false);
+	append_owe(core, msg, msg->index, false);
 }
 
 static void ask_for(struct core *core, const struct core_message *msg, uint64_t offset,
 		    uint64_t after)
 {
 	struct core_message answer = {.type = CORE_SNAP_RESP, .to = msg->from, .term = core->term,
-				      .index = msg->index, .offset = offset};
+				      .index = msg->index, .offset = offset,
+				      .hint = msg->offset};
 
 	core_send_after(core, &answer, after);
 }
@@ -111,7 +115,7 @@ void snapshot_on_request(struct core *core, const struct core_message *msg)
 	if (!msg->index || !msg->conf || !core_conf_voters(msg->conf) || msg->log_term > msg->term)
 		return;
 	if (msg->index <= core->commit) {
-		append_owe(core, msg->from, core->commit, 0, true);
+		append_owe(core, msg, core->commit, true);
 		return;
 	}
 	if (core->chunk_due)
