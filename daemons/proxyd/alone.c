@@ -22,7 +22,7 @@
 struct alone {
 	const char *path;
 	uint64_t generation;
-	struct jaco_loop loop;
+	struct jaco_loop *loop;
 	struct proxy proxy;
 	struct jaco_signal hup, term, interrupt;
 	struct jaco_timer drain, rebind;
@@ -89,6 +89,7 @@ static void attach_stats(struct alone *a, struct route_table *table)
 		route->stats = stats_route(a->proxy.stats, route->domain, route->path,
 					   table->generation);
 	}
+	stats_prune(a->proxy.stats, proxy_oldest_generation(&a->proxy));
 }
 
 /* Make the proxy follow @config, which is consumed. */
@@ -163,7 +164,7 @@ static void on_drain(struct jaco_timer *timer, void *ctx)
 	struct alone *a = ctx;
 
 	if (proxy_is_idle(&a->proxy) || jaco_time_before(a->drain_until, jaco_time_now()))
-		jaco_loop_stop(&a->loop);
+		jaco_loop_stop(a->loop);
 	else
 		jaco_timer_arm(timer, DRAIN_POLL_MS);
 }
@@ -176,7 +177,7 @@ static void on_term(struct jaco_signal *sig, int signo, void *ctx)
 	(void)sig;
 	(void)signo;
 	if (a->is_draining) {
-		jaco_loop_stop(&a->loop);
+		jaco_loop_stop(a->loop);
 		return;
 	}
 	a->is_draining = true;
@@ -219,25 +220,23 @@ static int start(struct alone *a, struct jaco_err *err)
 	return 0;
 }
 
-int alone_run(const char *path, struct jaco_err *err)
+int alone_run(struct jaco_loop *loop, const char *path, struct jaco_err *err)
 {
 	struct alone *a = jaco_alloc(sizeof(*a));
 	int rc;
 
 	a->path = path;
-	rc = jaco_loop_open(&a->loop, NULL, err);
-	if (rc == 0) {
-		jaco_timer_init(&a->loop, &a->drain, on_drain, a);
-		jaco_timer_init(&a->loop, &a->rebind, on_rebind, a);
-		jaco_signal_start(&a->loop, &a->hup, SIGHUP, on_hup, a);
-		jaco_signal_start(&a->loop, &a->term, SIGTERM, on_term, a);
-		jaco_signal_start(&a->loop, &a->interrupt, SIGINT, on_term, a);
-		rc = start(a, err);
-	}
+	a->loop = loop;
+	jaco_timer_init(loop, &a->drain, on_drain, a);
+	jaco_timer_init(loop, &a->rebind, on_rebind, a);
+	jaco_signal_start(loop, &a->hup, SIGHUP, on_hup, a);
+	jaco_signal_start(loop, &a->term, SIGTERM, on_term, a);
+	jaco_signal_start(loop, &a->interrupt, SIGINT, on_term, a);
+	rc = start(a, err);
 	if (rc == 0) {
 		jaco_log_info("serving", KV_STR(path, path), KV_INT(count, a->proxy.n_workers));
 		jaco_notify("READY=1");
-		rc = jaco_loop_run(&a->loop, err);
+		rc = jaco_loop_run(a->loop, err);
 	}
 	proxy_close(&a->proxy);
 	jaco_timer_fini(&a->drain);
@@ -245,7 +244,6 @@ int alone_run(const char *path, struct jaco_err *err)
 	jaco_signal_stop(&a->hup);
 	jaco_signal_stop(&a->term);
 	jaco_signal_stop(&a->interrupt);
-	jaco_loop_close(&a->loop);
 	jaco_free(a);
 	return rc;
 }

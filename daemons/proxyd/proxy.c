@@ -4,6 +4,7 @@
 #include "daemons/proxyd/proxy.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -13,6 +14,7 @@
 #include "libjaco/base/log.h"
 #include "libjaco/base/mem.h"
 #include "libjaco/base/str.h"
+#include "libjaco/io/notify.h"
 
 const struct worker_limits proxy_default_limits = {
 	.client_head_ms = 30000, .client_idle_ms = 75000, .client_body_ms = 60000,
@@ -141,6 +143,30 @@ static int bind_one(const struct proxy_listener *spec, struct jaco_err *err)
 					  jaco_sock_listen_tcp(&addr, flags, err);
 }
 
+/* The socket that systemd holds for that address, duplicated; -1 when it has none. */
+static int adopt(const struct proxy_listener *spec)
+{
+	struct jaco_addr want, have;
+	int fd;
+
+	if (spec->kind == LISTEN_UDP || jaco_addr_parse(&want, spec->address, 0, NULL) < 0)
+		return -1;
+	for (size_t i = 0; (fd = jaco_notify_fd("proxyd", i)) >= 0; i++) {
+		char a[JACO_ADDR_TEXT_BYTES], b[JACO_ADDR_TEXT_BYTES];
+
+		have.n = sizeof(have.storage);
+		if (getsockname(fd, &have.sa, &have.n) < 0)
+			continue;
+		jaco_addr_render(a, &want);
+		jaco_addr_render(b, &have);
+		if (strcmp(a, b) != 0)
+			continue;
+		(void)jaco_fd_set_nonblock(fd, true, NULL); /* ours work anyway: accept is retried */
+		return fcntl(fd, F_DUPFD_CLOEXEC, 3);
+	}
+	return -1;
+}
+
 /* One socket per worker, all or none. */
 static bool bind_listener(struct proxy *proxy, const struct proxy_listener *spec,
 			  uint16_t https_port)
@@ -150,11 +176,15 @@ static bool bind_listener(struct proxy *proxy, const struct proxy_listener *spec
 	unsigned n = 0;
 
 	while (n < proxy->n_workers) {
-		fds[n] = bind_one(spec, &err);
+		fds[n] = adopt(spec);
+		if (fds[n] < 0)
+			fds[n] = bind_one(spec, &err);
 		if (fds[n] < 0)
 			break;
 		n++;
 	}
+	if (n == 0 && err.sys_errno == EAFNOSUPPORT)
+		return false; /* a host without IPv6 has nobody to serve there */
 	if (n < proxy->n_workers) {
 		while (n > 0)
 			jaco_fd_close(&fds[--n]);
@@ -224,6 +254,7 @@ static void follow_listeners(struct proxy *proxy, const struct proxy_plan *plan)
 size_t proxy_apply(struct proxy *proxy, const struct proxy_plan *plan)
 {
 	proxy->generation = plan->table->generation;
+	proxy->n_routes = plan->table->n_routes;
 	for (unsigned i = 0; i < proxy->n_workers; i++) {
 		worker_post(&proxy->workers[i], task_tls, plan->tls ? tls_store_ref(plan->tls) : NULL);
 		worker_post(&proxy->workers[i], task_table, route_table_ref(plan->table));
@@ -267,8 +298,20 @@ bool proxy_is_idle(const struct proxy *proxy)
 	return answer.open == 0;
 }
 
+static void task_nothing(struct worker *worker, void *arg)
+{
+	(void)worker;
+	(void)arg;
+}
+
+void proxy_sync(struct proxy *proxy)
+{
+	for (unsigned i = 0; i < proxy->n_workers; i++)
+		worker_call(&proxy->workers[i], task_nothing, NULL);
+}
+
 struct flight_ask {
-	uint64_t id;
+	const struct netmatch_ip *ip;
 	uint64_t sum;
 };
 
@@ -276,18 +319,48 @@ static void task_in_flight(struct worker *worker, void *arg)
 {
 	struct flight_ask *ask = arg;
 
-	for (size_t i = 0; i < worker->n_upstream_slots; i++)
-		if (worker->upstream_slots[i] && worker->upstream_slots[i]->peer.id == ask->id)
-			ask->sum += worker->upstream_slots[i]->peer.in_flight;
+	for (size_t i = 0; i < worker->n_upstream_slots; i++) {
+		const struct upstream *u = worker->upstream_slots[i];
+
+		if (u && memcmp(&u->endpoint.ip, ask->ip, sizeof(*ask->ip)) == 0)
+			ask->sum += u->peer.in_flight;
+	}
 }
 
-uint64_t proxy_in_flight(struct proxy *proxy, uint64_t endpoint_id)
+uint64_t proxy_in_flight(struct proxy *proxy, const struct netmatch_ip *ip)
 {
-	struct flight_ask ask = {.id = endpoint_id};
+	struct flight_ask ask = {.ip = ip};
 
 	for (unsigned i = 0; i < proxy->n_workers; i++)
 		worker_call(&proxy->workers[i], task_in_flight, &ask);
 	return ask.sum;
+}
+
+static void task_oldest(struct worker *worker, void *arg)
+{
+	uint64_t *oldest = arg;
+	struct hold *hold;
+
+	LIST_FOREACH(hold, &worker->holds, link)
+		*oldest = JACO_MIN(*oldest, hold->table->generation);
+}
+
+uint64_t proxy_oldest_generation(struct proxy *proxy)
+{
+	uint64_t oldest = UINT64_MAX;
+
+	for (unsigned i = 0; i < proxy->n_workers; i++)
+		worker_call(&proxy->workers[i], task_oldest, &oldest);
+	return oldest;
+}
+
+size_t proxy_addresses(const struct proxy *proxy, const char **out, size_t cap)
+{
+	size_t n = JACO_MIN(proxy->n_bound, cap);
+
+	for (size_t i = 0; i < n; i++)
+		out[i] = proxy->bound[i].spec.address;
+	return n;
 }
 
 static void put_counter(struct jaco_buf *out, const struct proxy *proxy, const char *name,

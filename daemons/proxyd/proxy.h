@@ -50,6 +50,7 @@ struct proxy {
 	struct proxy_problem *problems;
 	size_t n_problems, cap_problems;
 	uint64_t generation; /* of the last plan */
+	size_t n_routes;
 };
 
 /* The stable name of a listener. */
@@ -67,8 +68,17 @@ size_t proxy_apply(struct proxy *proxy, const struct proxy_plan *plan);
 void proxy_drain(struct proxy *proxy);
 bool proxy_is_idle(const struct proxy *proxy);
 
-/* Requests and connections in flight to one endpoint, over all workers. */
-uint64_t proxy_in_flight(struct proxy *proxy, uint64_t endpoint_id);
+/* Wait until every worker has done what it was told. */
+void proxy_sync(struct proxy *proxy);
+
+/* Requests and connections in flight to one address, over all workers and ports. */
+uint64_t proxy_in_flight(struct proxy *proxy, const struct netmatch_ip *ip);
+
+/* The oldest table some request still uses. */
+uint64_t proxy_oldest_generation(struct proxy *proxy);
+
+/* Addresses listened on; borrowed until the next plan.  Returns how many were stored. */
+size_t proxy_addresses(const struct proxy *proxy, const char **out, size_t cap);
 
 /* Prometheus text. */
 void proxy_metrics(struct proxy *proxy, struct jaco_buf *out);
