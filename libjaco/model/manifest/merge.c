@@ -115,7 +115,8 @@ bool jaco_merge_is_same(const struct jaco_yaml_node *a, const struct jaco_yaml_n
 	if (a->kind != b->kind || a->n != b->n)
 		return false;
 	if (a->kind == JACO_YAML_SCALAR)
-		return strcmp(a->text, b->text) == 0 && jaco_yaml_is_null(a) == jaco_yaml_is_null(b);
+		return jaco_yaml_is_null(a) ? jaco_yaml_is_null(b)
+					    : strcmp(a->text, b->text) == 0 && !jaco_yaml_is_null(b);
 	for (size_t i = 0; i < a->n; i++)
 		if (!jaco_str_eq(a->entries[i].key, b->entries[i].key) ||
 		    !jaco_merge_is_same(a->entries[i].value, b->entries[i].value))
