@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * jaco-probe - the pure functions of the manifest layer, one JSON object a line in, one out
- * (spec/probe.md).  Never exits on bad input; deterministic; reads no file. */
+ * (spec/probe.md).  Never exits on bad input; deterministic. */
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -446,13 +446,15 @@ static void answer_line(const char *line, size_t n)
 	json_decref(in);
 }
 
-int main(void)
+/* Questions from standard input, or from a file (golden tests). */
+int main(int argc, char **argv)
 {
+	FILE *questions = argc == 2 ? fopen(argv[1], "re") : stdin;
 	char *line = NULL;
 	size_t cap = 0;
 	ssize_t n;
 
-	while ((n = getline(&line, &cap, stdin)) >= 0)
+	while (questions && (n = getline(&line, &cap, questions)) >= 0)
 		if (n > 1 || (n == 1 && *line != '\n'))
 			answer_line(line, (size_t)n);
 	free(line); /* getline's own memory */

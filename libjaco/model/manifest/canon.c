@@ -82,13 +82,14 @@ static void add_mounts(struct canon *canon, const struct jaco_service *s)
 		const char *source = mount->engine_name ? mount->engine_name : mount->source;
 
 		add(canon, jaco_arena_printf(canon->arena, "volumes.%s", mount->target),
-		    jaco_arena_printf(canon->arena, "%s %s%s%s%s%s%s%s%s size=%lld mode=%lld%s",
+		    jaco_arena_printf(canon->arena, "%s %s%s%s%s%s%s%s%s%s size=%lld mode=%lld%s",
 				      types[mount->type], source ? source : "",
 				      mount->read_only ? " ro" : "", mount->no_copy ? " nocopy" : "",
 				      mount->subpath ? " subpath=" : "",
 				      mount->subpath ? mount->subpath : "",
 				      mount->propagation ? " " : "",
 				      mount->propagation ? mount->propagation : "",
+				      mount->selinux ? " " : "",
 				      mount->selinux ? mount->selinux : "",
 				      (long long)(mount->tmpfs_bytes.is_set
 							  ? mount->tmpfs_bytes.value

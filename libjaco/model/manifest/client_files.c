@@ -18,10 +18,11 @@
 
 const char *jaco_client_join(struct jaco_arena *arena, const char *dir, const char *path)
 {
+	if (jaco_str_starts(path, "./") && path[2])
+		path += 2;
 	if (*path == '/' || !*dir)
 		return path;
-	return jaco_arena_printf(arena, "%s%s%s", dir, jaco_str_ends(dir, "/") ? "" : "/",
-				 jaco_str_starts(path, "./") ? path + 2 : path);
+	return jaco_arena_printf(arena, "%s%s%s", dir, jaco_str_ends(dir, "/") ? "" : "/", path);
 }
 
 const char *jaco_client_dir(struct jaco_arena *arena, const char *path)

@@ -453,7 +453,7 @@ static void fill_deploy_replicas(struct jaco_read *read, const struct jaco_yaml_
 	if (jaco_read_is_unset(node))
 		return;
 	service->replicas_pos = node->pos;
-	if (jaco_read_i64(read, node, 0, JACO_REPLICAS_MAX, &service->deploy_replicas.value))
+	if (jaco_read_i64(read, node, 0, 1000000, &service->deploy_replicas.value))
 		service->deploy_replicas.is_set = true;
 }
 

@@ -184,7 +184,7 @@ static void fill_scale(struct jaco_read *read, const struct jaco_yaml_node *node
 	if (jaco_read_is_unset(node))
 		return;
 	service->replicas_pos = node->pos;
-	if (jaco_read_i64(read, node, 0, JACO_REPLICAS_MAX, &service->scale.value))
+	if (jaco_read_i64(read, node, 0, 1000000, &service->scale.value))
 		service->scale.is_set = true;
 }
 

@@ -99,9 +99,14 @@ void jaco_findings_sort(struct jaco_findings *findings)
 	for (size_t i = 0; i < findings->n; i++) {
 		size_t first = 0;
 
+		if (findings->first_file &&
+		    jaco_str_eq(findings->items[i].pos.file, findings->first_file)) {
+			ranked[i] = (struct ranked){findings->items[i], 0, i};
+			continue;
+		}
 		while (!jaco_str_eq(findings->items[first].pos.file, findings->items[i].pos.file))
 			first++;
-		ranked[i] = (struct ranked){findings->items[i], first, i};
+		ranked[i] = (struct ranked){findings->items[i], first + 1, i};
 	}
 	qsort(ranked, findings->n, sizeof(*ranked), compare_ranked);
 	for (size_t i = 0; i < findings->n; i++) {

@@ -37,6 +37,7 @@ struct jaco_finding {
 
 struct jaco_findings {
 	struct jaco_arena *arena;     /* of the texts */
+	const char *first_file;       /* sorts before all others; NULL: order of first mention */
 	struct jaco_finding *items;
 	size_t n;
 	size_t cap;

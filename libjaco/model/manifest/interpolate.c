@@ -66,7 +66,8 @@ static int require(struct pass *pass, const char *name, const char *word, size_t
 			    jaco_buf_str(&message));
 }
 
-/* What stands between the braces: NAME, or NAME, an operator and a word. */
+/* What stands between the braces: NAME, or NAME, an operator and a word.  Two characters before
+ * @text stands its "${", which a report shows. */
 static int braced(struct pass *pass, struct jaco_buf *out, const char *text, size_t n,
 		  struct jaco_err *err)
 {
@@ -79,7 +80,7 @@ static int braced(struct pass *pass, struct jaco_buf *out, const char *text, siz
 	bool is_missing;
 
 	if (n_name == 0 || n_name > n)
-		return invalid(text, err);
+		return invalid(text - 2, err);
 	name = jaco_arena_strndup(pass->scratch, text, n_name);
 	value = jaco_vars_get(pass->vars, name);
 	if (left == 0) {
@@ -92,7 +93,7 @@ static int braced(struct pass *pass, struct jaco_buf *out, const char *text, siz
 		left--;
 	}
 	if (left == 0 || !strchr("-?+", *op))
-		return invalid(text, err);
+		return invalid(text - 2, err);
 	is_missing = !value || (is_empty_unset && !*value);
 	switch (*op) {
 	case '-':

@@ -32,6 +32,8 @@ int jaco_load_trees(const struct jaco_yaml_node *jaco, const struct jaco_yaml_no
 	struct overlay overlay = {.acme = true};
 	struct compose_doc doc = {0};
 
+	if (jaco)
+		findings->first_file = jaco->pos.file;
 	read->arena = findings->arena;
 	read->findings = findings;
 	read->is_client = is_client;

@@ -178,7 +178,7 @@ static void fill_count(struct jaco_read *read, const struct jaco_yaml_node *node
 {
 	struct jaco_opt_i64 *count = out;
 
-	if (jaco_read_i64(read, node, 0, JACO_REPLICAS_MAX, &count->value))
+	if (jaco_read_i64(read, node, 0, 1000000, &count->value))
 		count->is_set = true;
 }
 
@@ -224,7 +224,7 @@ static void fill_per_host(struct jaco_read *read, const struct jaco_yaml_node *n
 	struct overlay_service *service = out;
 
 	service->replicas_pos = node->pos;
-	if (jaco_read_i64(read, node, 1, JACO_REPLICAS_MAX, &service->per_host.value))
+	if (jaco_read_i64(read, node, 1, 1000000, &service->per_host.value))
 		service->per_host.is_set = true;
 }
 

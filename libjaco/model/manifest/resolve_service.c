@@ -111,7 +111,7 @@ static void resolve_replicas(struct resolve *resolve, struct compose_service *se
 				   "per_host", "keep one of them",
 				   "replicas and per_host exclude each other");
 	else if (s->placement == JACO_PLACE_HOSTS)
-		s->replicas = s->per_host * (uint32_t)s->hosts.n;
+		s->replicas = (uint32_t)JACO_MIN((uint64_t)s->per_host * s->hosts.n, UINT32_MAX);
 	else if (s->placement != JACO_PLACE_GLOBAL)
 		jaco_resolve_error(resolve, JACO_VALIDATION_FAILED, overlay->replicas_pos, s->name,
 				   "per_host", "add placement: hosts",
