@@ -10,7 +10,7 @@ import time
 import msgpack
 import pytest
 
-from jacorpc import Raftd, Rpc, RpcError
+from jacorpc import BUILD, Raftd, Rpc, RpcError
 
 JACO = b"""deployment: shop
 routes:
@@ -204,8 +204,8 @@ def test_an_oversized_message_is_refused_and_memory_stays_bounded(node):
         assert message[2]["code"] == "message_too_large"
     except (ConnectionError, BrokenPipeError):
         pass
-    status = node.rpc().call("status")
-    assert status["rss_bytes"] < 64 << 20
+    if "san" not in BUILD:
+        assert node.rpc().call("status")["rss_bytes"] < 64 << 20
 
 
 def test_wrong_types_are_typed_errors_and_the_connection_goes_on(node):
@@ -285,7 +285,8 @@ def test_a_reader_that_sleeps_is_told_to_start_over_and_ends_with_the_truth(node
          "image": "i" * 500}] * 4})
     for _ in range(40):
         schedd.call("kv.txn", puts=[put("/replica/d/s/%d" % i, value) for i in range(300)])
-    assert node.rpc().call("status")["rss_bytes"] < 160 << 20
+    if "san" not in BUILD:  # a sanitizer keeps freed memory
+        assert node.rpc().call("status")["rss_bytes"] < 160 << 20
     schedd.call("kv.txn", delete_prefixes=["/replica/"], puts=[put("/counter/d/end", counter(1))])
     table, kinds, synced = {}, set(), False
     deadline = time.monotonic() + 20

@@ -463,7 +463,7 @@ int wal_read(struct wal *wal, uint64_t index, struct wal_entry *out_entry, struc
 	if (!room)
 		return jaco_err_set(err, JACO_LIMIT_EXCEEDED, "entry %llu does not fit",
 				    (unsigned long long)index);
-	if (segment == active(wal) && at->offset >= wal->end) {
+	if (at->n > 0 && segment == active(wal) && at->offset >= wal->end) {
 		memcpy(room, wal->batch.data + (at->offset - wal->end), at->n);
 	} else if (at->n > 0 && pread(segment->fd, room, at->n, at->offset) != (ssize_t)at->n) {
 		return jaco_err_errno(err, "reading entry %llu", (unsigned long long)index);
