@@ -21,6 +21,8 @@
 #define CHECK_MS      20    /* gather the events of one foreign transaction; repair is due in 1 s */
 #define ENGINE_MS     50    /* an engine rewrites its chains in many small steps */
 #define FULL_CHECK_MS 25000 /* less than the view's pass of 30 s */
+#define BUSY_MS       100   /* nftables did not stand still long enough to be read */
+#define BUSY_MAX      50    /* then it is a failure */
 #define LOST_MAX      256   /* addresses flushed in one pass */
 #define AUDIT_MS      10000 /* deadline of the audit record */
 #define DIFF_MAX      480
@@ -199,9 +201,15 @@ static void pass(struct fwd *fwd, bool look)
 		return;
 	if (input_collect(&input, view, fwd->daemon->host, &fwd->daemon->config, &arena, &err) < 0 ||
 	    apply(fwd, &input, revision, look, &err) < 0) {
-		failed(fwd, &err);
+		/* an engine that starts containers changes nftables all the time; what is in force
+		 * stays in force, and a new generation is published only once it was read back */
+		if (err.code == JACO_CONFLICT && fwd->n_busy++ < BUSY_MAX)
+			jaco_timer_arm(&fwd->retry, BUSY_MS);
+		else
+			failed(fwd, &err);
 		return;
 	}
+	fwd->n_busy = 0;
 	fwd->n_subnets = input.ruleset.n_subnets;
 	fwd->n_local = input.n_local;
 	keep_engine(fwd, &input);

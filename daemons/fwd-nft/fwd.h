@@ -20,6 +20,7 @@ struct fwd {
 	struct jaco_timer check; /* after a foreign change: compare and repair */
 	struct jaco_timer keep;  /* after a change of an engine's chains */
 	int64_t retry_ms;
+	unsigned n_busy;          /* passes in a row that could not read a quiet table */
 	struct jaco_time checked; /* last full comparison */
 	bool is_applied;          /* the kernel holds what the view at @generation asks for */
 	bool has_failed;
