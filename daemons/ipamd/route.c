@@ -63,7 +63,7 @@ static int take_route(const struct nlmsghdr *header, void *ctx)
 
 static int dump(struct mnl_socket *socket, struct listing *listing, struct jaco_err *err)
 {
-	static char buf[32768]; /* the size libmnl recommends for dumps */
+	static _Alignas(8) char buf[32768]; /* the size libmnl recommends for dumps */
 	struct nlmsghdr *header = mnl_nlmsg_put_header(buf);
 	struct rtmsg *message;
 	ssize_t n;

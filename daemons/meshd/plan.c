@@ -182,6 +182,33 @@ size_t plan_routes(const struct mesh_device *desired, const struct jaco_cidr *ob
 	return n;
 }
 
+/* FNV-1a: tells apart, is not trusted. */
+static uint64_t mix(uint64_t h, const void *data, size_t n)
+{
+	const unsigned char *at = data;
+
+	while (n--)
+		h = (h ^ *at++) * 0x100000001b3ull;
+	return h;
+}
+
+uint64_t plan_digest(const struct mesh_device *desired)
+{
+	uint64_t h = mix(0xcbf29ce484222325ull, desired->private_key, MESH_KEY_BYTES);
+
+	h = mix(h, &desired->port, sizeof(desired->port));
+	for (size_t i = 0; i < desired->n_peers; i++) {
+		const struct mesh_peer *peer = &desired->peers[i];
+
+		h = mix(h, peer->key, MESH_KEY_BYTES);
+		for (size_t j = 0; j < peer->n_allowed; j++) {
+			h = mix(h, &peer->allowed[j].addr, sizeof(peer->allowed[j].addr));
+			h = mix(h, &peer->allowed[j].bits, sizeof(peer->allowed[j].bits));
+		}
+	}
+	return h;
+}
+
 static void render_allowed(const struct mesh_step *step, struct jaco_buf *out)
 {
 	char text[JACO_CIDR_TEXT_BYTES];

@@ -103,5 +103,8 @@ size_t plan_routes(const struct mesh_device *desired, const struct jaco_cidr *ob
 /* One line per step, keys as base64. */
 void plan_mesh_render(const struct mesh_plan *plan, struct jaco_buf *out);
 
+/* Equal for equal peers with equal allowed addresses: a plan while it has not moved is a repair. */
+uint64_t plan_digest(const struct mesh_device *desired);
+
 struct mesh_peer *plan_find_peer(const struct mesh_device *device,
 				 const uint8_t key[static MESH_KEY_BYTES]);
