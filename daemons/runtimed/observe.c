@@ -102,7 +102,7 @@ static void on_networks(void *ctx, const struct jaco_err *err)
 	if (!rt->is_engine_up) {
 		jaco_log_notice("engine ready", KV_STR(version, engine_info(rt->engine)->server_version),
 				KV_INT(count, rt->n_slots));
-		rt->is_engine_up = true;
+		rt->is_engine_up = rt->was_engine_up = true;
 		rt->engine_error[0] = '\0';
 		rt->reconnect = BACKOFF_INIT;
 		publish_engine(rt);

@@ -92,6 +92,8 @@ void publish_replica(struct runtimed *rt, const char *id)
 
 		if (!jaco_str_eq(slot->id, id) || n == GENERATIONS_MAX)
 			continue;
+		if (!slot->is_planned)
+			return; /* its container is being inspected: what was told still stands */
 		record.deployment = slot->deployment;
 		record.service = slot->service_name;
 		if (slot->has_index)

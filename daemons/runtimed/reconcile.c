@@ -8,7 +8,7 @@
 #include "libjaco/base/str.h"
 
 #define DRAIN_DEFAULT_MS 10000
-#define ENGINE_WAIT_MS   30000 /* longest wait after repeated refusals */
+#define SILENCE_MS       10000 /* an engine away for that long after our start is told */
 
 static void want(struct runtimed *rt, const struct wire_replica *replica,
 		 const struct wire_replica_gen *gen)
@@ -224,6 +224,7 @@ static void enter(struct slot *slot, const struct plan_decision *d)
 {
 	struct runtimed *rt = slot->rt;
 	enum jaco_replica_state before = slot->r.state;
+	const char *code_before = slot->r.reason.code;
 
 	if (!replica_may_enter(before, d->state)) {
 		jaco_log_err("impossible transition", KV_STR(replica, slot->id),
@@ -231,13 +232,12 @@ static void enter(struct slot *slot, const struct plan_decision *d)
 		return;
 	}
 	(void)replica_enter(&slot->r, d->state, &d->reason, jaco_time_wall_ms());
-	if (before != d->state) {
-		jaco_log_info("replica", KV_STR(replica, slot->id),
-			      KV_INT(generation, slot->generation),
-			      KV_STR(state, jaco_enum_word(&jaco_replica_state_enum, d->state)),
-			      KV_STR(reason, d->reason.message));
-		memory_poke(rt);
-	}
+	if (before == d->state && jaco_str_eq(code_before, d->reason.code))
+		return;
+	jaco_log_info("replica", KV_STR(replica, slot->id), KV_INT(generation, slot->generation),
+		      KV_STR(state, jaco_enum_word(&jaco_replica_state_enum, d->state)),
+		      KV_STR(code, d->reason.code), KV_STR(reason, d->reason.message));
+	memory_poke(rt);
 }
 
 /* The step of one slot; true when it may have changed the list of slots. */
@@ -255,6 +255,7 @@ static bool advance(struct slot *slot, const struct gate_state *gate, int64_t no
 		return false;
 	if (slot->inspect && !slot->has_container)
 		return false; /* about to be known */
+	slot->is_planned = true;
 	gather(slot, gate, now, unmet, sizeof(unmet), &facts);
 	plan_next(&slot->r, &facts, now, &d);
 	enter(slot, &d);
@@ -263,10 +264,19 @@ static bool advance(struct slot *slot, const struct gate_state *gate, int64_t no
 	return d.step != PLAN_NOTHING && steps_begin(slot, d.step);
 }
 
-static void publish_all(struct runtimed *rt)
+/* Until the engine was heard once, what we told in an earlier life still stands: an adopted container
+ * must not leave service because we were restarted.  An engine that stays away is told, though. */
+static bool may_publish(const struct runtimed *rt, int64_t now)
+{
+	return rt->was_engine_up || now - rt->opened_ms > SILENCE_MS;
+}
+
+static void publish_all(struct runtimed *rt, int64_t now)
 {
 	struct slot *slot;
 
+	if (!may_publish(rt, now))
+		return;
 	TAILQ_FOREACH(slot, &rt->slots, entry)
 		publish_replica(rt, slot->id);
 }
@@ -289,7 +299,7 @@ void reconcile(struct runtimed *rt)
 		if (slot->is_healthy_run && slot->r.health.next_ms > now && !slot->probe)
 			wake = JACO_MIN(wake, slot->r.health.next_ms);
 	}
-	publish_all(rt);
+	publish_all(rt, now);
 	wake = JACO_MIN(wake, net_sweep(rt, rt->view->is_current, now));
 	image_sweep(rt);
 	spec_sweep(&rt->specs);

@@ -76,6 +76,7 @@ int runtimed_open(struct runtimed *rt, struct jaco_daemon *daemon, struct jaco_e
 	rt->daemon = daemon;
 	rt->loop = &daemon->loop;
 	rt->view = &daemon->view;
+	rt->opened_ms = runtimed_now(rt);
 	TAILQ_INIT(&rt->slots);
 	TAILQ_INIT(&rt->nets);
 	TAILQ_INIT(&rt->images);

@@ -34,6 +34,8 @@ struct runtimed {
 	char cluster_id[ENGINE_CLUSTER_BYTES]; /* "" before this node belongs to a cluster */
 
 	struct engine *engine;
+	bool was_engine_up; /* once since our start */
+	int64_t opened_ms;  /* monotonic */
 	bool is_engine_up; /* connected, events flowing, first listing read */
 	char engine_error[JACO_ERR_TEXT_MAX];
 	struct engine_call *hello, *events, *listing;

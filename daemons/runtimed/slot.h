@@ -46,6 +46,7 @@ struct slot {
 	/* what is seen */
 	bool has_container;
 	bool is_seen;      /* in the listing under way */
+	bool is_planned;   /* something is known of it: it may be published */
 	bool is_made_here; /* created by this process: whole, not left half-made */
 	struct engine_container c;
 	struct engine_call *inspect;

@@ -84,8 +84,19 @@ class Engine:
                 time.sleep(0.05)
 
     def stop(self, signo=signal.SIGTERM):
+        """SIGKILL ends containerd too, as a power cut would; containers' shims stay orphaned."""
         self.process.send_signal(signo)
         self.process.wait(60)
+        if signo == signal.SIGKILL:
+            with open(self.dir + "/exec/containerd/containerd.pid") as f:
+                containerd = int(f.read())
+            os.kill(containerd, signal.SIGKILL)
+            while running(containerd):
+                time.sleep(0.02)
+            for name in ("/pid", "/exec/containerd/containerd.pid", "/exec/containerd/containerd.sock",
+                         "/exec/containerd/containerd.sock.ttrpc"):
+                if os.path.exists(self.dir + name):
+                    os.unlink(self.dir + name)
 
     def tidy(self):
         """Every container and network of tests away; images stay."""
@@ -101,6 +112,14 @@ class Engine:
         finally:
             self.stop()
             clean(self.name, self.dir)
+
+
+def running(pid):
+    try:
+        with open("/proc/%d/stat" % pid) as f:
+            return f.read().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 def clean(name, path):
