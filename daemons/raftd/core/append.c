@@ -72,7 +72,8 @@ static void truncate(struct core *core, uint64_t from)
 	core->ack.verified = JACO_MIN(core->ack.verified, from - 1);
 }
 
-static void store(struct core *core, const struct core_message *msg)
+/* False when an entry would make the terms of the log fall: no leader sends that. */
+static bool store(struct core *core, const struct core_message *msg)
 {
 	for (size_t i = 0; i < msg->n_entries; i++) {
 		struct core_entry *entry = msg->entries[i];
@@ -80,6 +81,8 @@ static void store(struct core *core, const struct core_message *msg)
 
 		if (entry->index <= core->commit)
 			continue;
+		if (!log_term(&core->log, entry->index - 1, &term) || term > entry->term)
+			return false;
 		if (log_term(&core->log, entry->index, &term)) {
 			if (term == entry->term)
 				continue;
@@ -89,6 +92,7 @@ static void store(struct core *core, const struct core_message *msg)
 		if (entry->kind == CORE_ENTRY_CONF)
 			membership_appended(core, entry);
 	}
+	return true;
 }
 
 void append_owe(struct core *core, const struct core_message *msg, uint64_t verified, bool due)
@@ -120,7 +124,8 @@ void append_on_request(struct core *core, const struct core_message *msg)
 		append_reject(core, msg);
 		return;
 	}
-	store(core, msg);
+	if (!store(core, msg))
+		return;
 	covered = JACO_MAX(covered, core->commit);
 	core_set_commit(core, JACO_MIN(msg->commit, covered));
 	stored = rules_stored(covered, core->log.durable);

@@ -12,8 +12,9 @@
 #include "libjaco/base/assert.h"
 #include "libjaco/base/mem.h"
 
-/* No honest cluster gets there by counting elections; keeps term + 1 from wrapping. */
-#define TERM_MAX (UINT64_MAX / 2)
+/* No honest cluster gets there by counting; keeps term + 1 and index + n from wrapping. */
+#define TERM_MAX  (UINT64_MAX / 2)
+#define INDEX_MAX (UINT64_MAX / 2)
 
 /* ---- gathering ---- */
 
@@ -173,8 +174,9 @@ static int check_start(const struct core_start *start, struct jaco_err *err)
 			return jaco_err_wrap(err, "entry %llu", (unsigned long long)entry->index);
 		term = entry->term;
 	}
-	if (term > start->term || start->term > TERM_MAX)
-		return jaco_err_set(err, JACO_VALIDATION_FAILED, "the stored term cannot be");
+	if (term > start->term || start->term > TERM_MAX || start->base_index > INDEX_MAX)
+		return jaco_err_set(err, JACO_VALIDATION_FAILED,
+				    "the stored term or base cannot be");
 	if (start->applied && (start->applied < start->base_index || start->applied > last))
 		return jaco_err_set(err, JACO_VALIDATION_FAILED,
 				    "the state is at %llu, the log holds %llu to %llu",
@@ -317,7 +319,7 @@ void core_receive(struct core *core, const struct core_message *msg)
 {
 	core_begin(core);
 	if (!msg->from || msg->from == core->opt.id || msg->to != core->opt.id ||
-	    msg->term > TERM_MAX)
+	    msg->term > TERM_MAX || msg->index > INDEX_MAX)
 		return;
 	if (msg->type == CORE_VOTE_REQ || msg->type == CORE_PREVOTE_REQ)
 		election_on_request(core, msg);

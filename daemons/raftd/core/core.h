@@ -220,7 +220,7 @@ int core_transfer(struct core *core, uint64_t to, struct jaco_err *err);
 void core_campaign(struct core *core);
 
 /* Linearizable read (ReadIndex, thesis 6.4): @token comes back in core_actions.reads when the
- * owner's state may be read.  Errors: NO_LEADER, TOO_MANY_REQUESTS. */
+ * owner's state may be read.  With lease_reads, core_tick() has to be called just before.  Errors: NO_LEADER, TOO_MANY_REQUESTS. */
 int core_read(struct core *core, uint64_t token, struct jaco_err *err);
 
 /* All writes up to @seq are on stable storage. */

@@ -182,6 +182,32 @@ JT_CASE(impossible_messages_change_nothing)
 	core_entry_unref(conf);
 }
 
+/* Below the commit index nothing is compared, so the first new entry may come with any term. */
+JT_CASE(a_log_whose_terms_would_fall_is_not_built)
+{
+	struct core_options opt = CORE_OPTIONS_DEFAULT;
+	struct jaco_err err = JACO_ERR_INIT;
+	struct core_entry *mine = core_entry_load(CORE_ENTRY_DATA, 1, 5, "a", 1);
+	struct core_entry *theirs[] = {core_entry_load(CORE_ENTRY_DATA, 1, 1, "x", 1),
+				       core_entry_load(CORE_ENTRY_DATA, 2, 2, "y", 1)};
+	struct core_start start = {.term = 5, .entries = &mine, .n_entries = 1, .commit = 1};
+	const struct core_message msg = {.type = CORE_APP_REQ, .from = 2, .to = 1, .term = 6,
+					 .entries = theirs, .n_entries = 2};
+	struct core_status status;
+	struct core *core = NULL;
+
+	opt.id = 1;
+	JT_OK(core_new(&core, &opt, 0, &start, &err), &err);
+	core_receive(core, &msg);
+	core_status(core, &status);
+	JT_EQ(status.last_index, 1);
+	JT_EQ(status.last_term, 5);
+	core_free(core);
+	core_entry_unref(mine);
+	core_entry_unref(theirs[0]);
+	core_entry_unref(theirs[1]);
+}
+
 JT_CASE(one_acknowledgement_covers_a_stream_of_appends)
 {
 	struct core *core = start(CORE_OPTIONS_DEFAULT, 3);
@@ -243,5 +269,6 @@ JT_MAIN(JT_RUN(a_lone_voter_leads_when_its_vote_is_on_disk),
 	JT_RUN(proposals_beyond_the_bound_are_refused_until_some_commit),
 	JT_RUN(who_does_not_lead_says_so), JT_RUN(a_disk_that_cannot_be_is_refused),
 	JT_RUN(impossible_messages_change_nothing),
+	JT_RUN(a_log_whose_terms_would_fall_is_not_built),
 	JT_RUN(one_acknowledgement_covers_a_stream_of_appends),
 	JT_RUN(the_deadline_is_when_something_happens), JT_RUN(compaction_stops_at_what_is_applied))
