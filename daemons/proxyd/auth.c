@@ -32,7 +32,7 @@ static void digest_of(const char *hash, const char *credentials, uint8_t out[JAC
 static bool is_password(const char *password, const char *hash)
 {
 	struct crypt_data *data = jaco_alloc(sizeof(*data));
-	const char *got = crypt_r(password, hash, data);
+	const char *got = crypt_rn(password, hash, data, sizeof(*data)); /* NULL when unusable */
 	size_t n = strlen(hash);
 	bool ok = got && strlen(got) == n && n > 3 && jaco_secret_eq(got, hash, n);
 

@@ -150,10 +150,9 @@ static int check_services(struct reader *r)
 		return wrong(r, "services", "must be an object");
 	json_object_foreach(r->services, name, service) {
 		json_t *list = json_object_get(service, "replicas");
-		bool h2c;
 
 		(void)jaco_str_format(r->place, PLACE_BYTES, "services.%s", name);
-		if (KEYS(r, service, "replicas", "h2c") < 0 || get_bool(r, service, "h2c", &h2c) < 0)
+		if (KEYS(r, service, "replicas") < 0)
 			return -(int)r->err->code;
 		if (list && !json_is_array(list))
 			return wrong(r, "replicas", "must be an array");
@@ -170,7 +169,7 @@ static int check_services(struct reader *r)
 
 /* Endpoints of a service's eligible replicas; a replica's own port wins over @port. */
 static int targets(struct reader *r, const char *name, int64_t port, const uint32_t **out,
-		   uint32_t *out_n, bool *out_h2c)
+		   uint32_t *out_n)
 {
 	json_t *service = json_object_get(r->services, name);
 	json_t *list = json_object_get(service, "replicas"), *replica;
@@ -195,8 +194,6 @@ static int targets(struct reader *r, const char *name, int64_t port, const uint3
 						      (uint16_t)(own ? own : port), id ? id : address);
 	}
 	*out = to;
-	if (out_h2c)
-		*out_h2c = json_is_true(json_object_get(service, "h2c"));
 	return 0;
 }
 
@@ -439,8 +436,7 @@ static int read_route(struct reader *r, json_t *object)
 	route.allow = allow;
 	route.n_allow = (uint16_t)n_allow;
 	if ((balance && config_balance(balance, &r->config->arena, &route, r->err) < 0) ||
-	    (route.service && targets(r, route.service, port, &route.targets, &route.n_targets,
-				      &route.h2c) < 0) ||
+	    (route.service && targets(r, route.service, port, &route.targets, &route.n_targets) < 0) ||
 	    route_table_add(r->config->table, &route, r->err) < 0)
 		return jaco_err_wrap(r->err, "%s", r->place);
 	return 0;
@@ -479,7 +475,7 @@ static int read_listener(struct reader *r, json_t *object, struct config_listene
 	l4.id = r->id(out->kind, out->address);
 	l4.connect_ms = (uint32_t)connect;
 	l4.idle_ms = (uint32_t)idle;
-	if (targets(r, l4.service, port, &l4.targets, &l4.n_targets, NULL) < 0)
+	if (targets(r, l4.service, port, &l4.targets, &l4.n_targets) < 0)
 		return -(int)r->err->code;
 	route_table_add_l4(r->config->table, &l4);
 	return 0;
@@ -553,7 +549,7 @@ static int read_root(struct reader *r, json_t *root)
 	int64_t workers = 0;
 
 	if (KEYS(r, root, "listeners", "services", "routes", "certificates", "trusted_proxies",
-		 "timeouts", "workers", "metrics") < 0)
+		 "timeouts", "workers") < 0)
 		return -(int)r->err->code;
 	r->services = json_object_get(root, "services");
 	c->listeners = jaco_arena_alloc_n(&c->arena, json_array_size(json_object_get(root, "listeners")) + 1,
@@ -566,7 +562,6 @@ static int read_root(struct reader *r, json_t *root)
 	    each(r, root, "certificates", each_certificate) < 0 ||
 	    read_limits(r, json_object_get(root, "timeouts")) < 0 ||
 	    get_int(r, root, "workers", 0, 64, &workers) < 0 ||
-	    get_text(r, root, "metrics", &c->metrics) < 0 ||
 	    get_networks(r, json_object_get(root, "trusted_proxies"), "trusted_proxies", &trusted,
 			 &n_trusted) < 0)
 		return -(int)r->err->code;

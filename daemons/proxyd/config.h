@@ -41,7 +41,6 @@ struct config {
 	size_t n_certificates;
 	struct config_limits limits;
 	uint64_t workers; /* 0: one per processor */
-	const char *metrics; /* address of the metrics page, or NULL */
 };
 
 #define CONFIG_INIT ((struct config){.table = NULL})

@@ -109,8 +109,11 @@ static uint64_t name_port(enum tables_protocol protocol, const char *address)
 
 static void add_listener(struct proxy_plan *plan, enum listen_kind kind, const char *address)
 {
-	struct proxy_listener *l = &plan->listeners[plan->n_listeners++];
+	struct proxy_listener *l;
 
+	if (strcmp(address, "off") == 0)
+		return;
+	l = &plan->listeners[plan->n_listeners++];
 	l->kind = kind;
 	(void)jaco_str_copy(l->address, sizeof(l->address), address);
 	l->id = proxy_listener_id(kind, address);

@@ -59,7 +59,6 @@ struct route {
 	const char *service; /* "deployment/service"; NULL for a pure redirect */
 	uint16_t port;
 	bool strip_path;
-	bool h2c;            /* the replica speaks HTTP/2 in clear text */
 	enum route_tls tls;
 	const char *redirect_to; /* NULL: none */
 	uint16_t redirect_code;

@@ -305,7 +305,7 @@ static int add_route(struct builder *b, const struct wire_route *r, struct jaco_
 {
 	struct route route = {
 		.domain = r->domain, .path = r->path, .port = (uint16_t)r->port,
-		.strip_path = r->strip_path, .h2c = r->h2c, .tls = tls_of(r),
+		.strip_path = r->strip_path, .tls = tls_of(r),
 		.redirect_to = r->redirect_to,
 		.redirect_code = (uint16_t)(r->redirect_code ? r->redirect_code : 308),
 		.max_body = r->max_body,

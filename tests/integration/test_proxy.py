@@ -171,23 +171,18 @@ class Proxy:
         self.log = open(str(tmp_path / "proxy.log"), "w+")
         self.process = subprocess.Popen([PROXYD, "--standalone", self.path], stderr=self.log,
                                         stdout=self.log)
-        self.wait_listening(self.port)
+        self.wait_serving()
 
     def write(self):
         with open(self.path + ".new", "w") as f:
             json.dump(self.doc, f)
         os.rename(self.path + ".new", self.path)
 
-    def wait_listening(self, port):
+    def wait_serving(self):
         end = time.monotonic() + 10
-        while True:
-            assert self.process.poll() is None, self.text()
-            try:
-                socket.create_connection(("127.0.0.1", port), 1).close()
-                return
-            except OSError:
-                assert time.monotonic() < end
-                time.sleep(0.02)
+        while "serving" not in self.text():
+            assert self.process.poll() is None and time.monotonic() < end, self.text()
+            time.sleep(0.01)
 
     def text(self):
         self.log.flush()

@@ -19,7 +19,7 @@ JT_CASE(a_full_document_becomes_tables)
 		"{\"listeners\": [{\"kind\": \"http\", \"address\": \"127.0.0.1:80\"},"
 		" {\"kind\": \"tcp\", \"address\": \"[::]:6379\", \"service\": \"s/db\", \"port\": 6379,"
 		"  \"idle\": \"1m\", \"send_proxy\": true}],"
-		"\"services\": {\"s/web\": {\"h2c\": true, \"replicas\": ["
+		"\"services\": {\"s/web\": {\"replicas\": ["
 		" {\"id\": \"a\", \"address\": \"10.0.0.1\", \"state\": \"running\"},"
 		" {\"id\": \"b\", \"address\": \"10.0.0.2\", \"port\": 81},"
 		" {\"id\": \"c\", \"address\": \"10.0.0.3\", \"state\": \"draining\"},"
@@ -50,7 +50,7 @@ JT_CASE(a_full_document_becomes_tables)
 	JT_EQ(r->n_targets, 2);
 	JT_EQ(config.table->endpoints[r->targets[0]].port, 8080);
 	JT_EQ(config.table->endpoints[r->targets[1]].port, 81);
-	JT_TRUE(r->h2c && r->strip_path);
+	JT_TRUE(r->strip_path);
 	JT_EQ(r->tls, ROUTE_TLS_OFF);
 	JT_EQ(r->max_body, 65536);
 	JT_EQ(r->balance, BALANCE_HASH);
