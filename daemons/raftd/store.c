@@ -288,6 +288,7 @@ static int perform(struct store *store, struct jaco_err *err)
 	is_changed = todo.changed;
 	if (seq != 0 && write_out(store, &todo.write, err) < 0)
 		return jaco_err_wrap(err, "the log");
+	store->unwritten = 0;
 	if (is_applied && apply_batch(store, todo.apply, todo.n_apply, err) < 0)
 		return jaco_err_wrap(err, "the state");
 	settle_reads(store, todo.reads, todo.n_reads);
@@ -579,7 +580,7 @@ int store_propose(struct store *store, const struct txn *txn, store_done_fn *on_
 	if (store->packed.n > SEGMENT_DATA_MAX)
 		return jaco_err_set(err, JACO_LIMIT_EXCEEDED, "the transaction is over %u bytes",
 				    SEGMENT_DATA_MAX);
-	if (wal_has_room(&store->wal, store->packed.n, err) < 0)
+	if (wal_has_room(&store->wal, store->unwritten + store->packed.n, err) < 0)
 		return -(int)err->code;
 	entry = core_entry_new((uint32_t)store->packed.n);
 	memcpy(entry->data, store->packed.data, store->packed.n);
@@ -589,6 +590,7 @@ int store_propose(struct store *store, const struct txn *txn, store_done_fn *on_
 	*pending = (struct store_pending){
 		.index = index, .term = store_status(store).term, .on_done = on_done, .ctx = ctx};
 	TAILQ_INSERT_TAIL(&store->writes, pending, link);
+	store->unwritten += segment_record_size(store->packed.n);
 	store->n_proposals++;
 	jaco_timer_arm_if_idle(&store->pump, 0);
 	return 0;

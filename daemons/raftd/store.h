@@ -65,6 +65,7 @@ struct store {
 	struct machine machine;
 	struct jaco_arena arena;   /* of one entry */
 	struct jaco_buf packed;    /* a proposal while it is built */
+	size_t unwritten;          /* bytes proposed in this pass, not yet in the log */
 	struct store_pendings writes;
 	struct store_pendings reads;
 	struct store_pendings done; /* answered once the core may be called again */

@@ -9,7 +9,6 @@
 #include <string.h>
 
 #include "daemons/raftd/api/api.h"
-#include "daemons/raftd/api/changes.h"
 #include "daemons/raftd/api/facts.h"
 #include "daemons/raftd/api/resolve.h"
 #include "libjaco/base/log.h"
@@ -412,7 +411,7 @@ static int run_apply(struct raftd *raftd, struct jaco_call *call, const struct w
 	*apply = (struct apply){.raftd = raftd, .call = call, .req = req, .audit = audit};
 	if (load(apply, err) < 0 || load_old(apply, err) < 0)
 		return -(int)err->code;
-	apply->diff = changes_between(apply->old_manifest, apply->manifest, call->arena);
+	apply->diff = jaco_manifest_diff(apply->old_manifest, apply->manifest, call->arena);
 	jaco_plan_hash(apply->manifest, apply->had_old ? apply->old.revision : 0, apply->plan);
 	if (req->plan && strcmp(req->plan, apply->plan) != 0)
 		return jaco_err_set(err, JACO_CONFLICT,

@@ -181,6 +181,8 @@ JT_CASE(old_segments_go_once_the_state_holds_them)
 	remove_all(&dir);
 }
 
+static const char *self; /* this program, also under valgrind */
+
 static int crash_writer(const char *path, int fd)
 {
 	struct jaco_err err = JACO_ERR_INIT;
@@ -217,7 +219,7 @@ static void crash_at(const char *fault)
 	pid = fork();
 	if (pid == 0) {
 		setenv("JACO_FAULT", fault, 1);
-		execl("/proc/self/exe", "crash", dir.path, fd_text, NULL);
+		execl(self, self, dir.path, fd_text, NULL);
 		_exit(3);
 	}
 	close(fds[1]);
@@ -288,7 +290,7 @@ JT_CASE(a_full_disk_refuses_writes_and_recovers)
 	pid = fork();
 	if (pid == 0) {
 		setenv("JACO_FAULT", "fail:state_full*1", 1);
-		execl("/proc/self/exe", "full", dir.path, NULL);
+		execl(self, self, dir.path, NULL);
 		_exit(3);
 	}
 	JT_EQ(waitpid(pid, &status, 0), pid);
@@ -310,6 +312,7 @@ int main(int argc, char **argv)
 		JT_RUN(a_full_disk_refuses_writes_and_recovers),
 	};
 
+	self = argv[0];
 	if (argc == 3)
 		return crash_writer(argv[1], (int)strtol(argv[2], NULL, 10));
 	if (argc == 2)
