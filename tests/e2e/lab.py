@@ -1,0 +1,254 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Hosts on one kernel: a network namespace, an engine and eight daemons each (testing.md, "The host
+rig").  Names carry the pid of the test; a sweep removes what belongs to dead ones."""
+import glob
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "integration"))
+from lab_engine import Api, IMAGES, clean  # noqa: E402
+
+TOP = os.path.abspath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", ".."))
+BUILD = os.path.join(TOP, os.environ.get("JACO_BUILD", "build")) if not os.path.isabs(
+    os.environ.get("JACO_BUILD", "build")) else os.environ["JACO_BUILD"]
+JACO = os.path.join(BUILD, "cli", "jaco")
+WAIT_S = 60
+
+
+def wait_for(what, probe, seconds=WAIT_S):
+    """Poll an observable until it holds: an event, never a sleep of a guessed length."""
+    end = time.monotonic() + seconds
+    last = None
+    while time.monotonic() < end:
+        try:
+            last = probe()
+            if last:
+                return last
+        except (OSError, subprocess.SubprocessError, ValueError, KeyError, IndexError) as e:
+            last = e
+        time.sleep(0.05)
+    raise AssertionError("%s did not happen in %d s (last: %r)" % (what, seconds, last))
+
+
+class Host:
+    """One machine: ns + dockerd + jaco supervise, everything below self.dir."""
+
+    def __init__(self, name="n1", address="10.99.0.1", images=("test",), config=""):
+        sweep()
+        self.name = name
+        self.ns = "je%d%s" % (os.getpid(), name)
+        self.dir = tempfile.mkdtemp(prefix="jaco-e2e-%d-%s-" % (os.getpid(), name), dir="/tmp")
+        self.address = address
+        self.root = self.dir + "/j"
+        self.socket = self.dir + "/docker.sock"
+        self.api = Api(self.socket)
+        self.engine = None
+        self.supervisor = None
+        os.makedirs(self.root)
+        sh("ip", "netns", "add", self.ns)
+        sh("ip", "-n", self.ns, "link", "set", "lo", "up")
+        sh("ip", "-n", self.ns, "link", "add", "eth0", "type", "dummy")
+        sh("ip", "-n", self.ns, "addr", "add", address + "/24", "dev", "eth0")
+        sh("ip", "-n", self.ns, "link", "set", "eth0", "up")
+        with open(self.root + "/jacod.yaml", "w") as f:
+            f.write("node_name: %s\nengine_socket: %s\nwg_interface: wg%d%s\n"
+                    "dns:\n  forwarders: [\"127.0.0.1:5399\"]\n%s"
+                    % (name, self.socket, os.getpid() % 100000, name[:4], config))
+        self.start_engine()
+        if images:
+            sh(IMAGES, "-H", "unix://" + self.socket, *images)
+
+    def enter(self, *argv):
+        return ["nsenter", "--net=/run/netns/" + self.ns] + list(argv)
+
+    # --- engine ---
+
+    def start_engine(self):
+        log = open(self.dir + "/dockerd.log", "a")
+        self.engine = subprocess.Popen(
+            self.enter("dockerd", "-H", "unix://" + self.socket, "--data-root", self.dir + "/data",
+                       "--exec-root", self.dir + "/exec", "--pidfile", self.dir + "/pid",
+                       "--containerd-namespace", self.ns,
+                       "--containerd-plugins-namespace", self.ns + "p", "--bridge", "none"),
+            stdout=log, stderr=log)
+        wait_for("the engine's answer", lambda: self.api.call("GET", "/version"))
+
+    def stop_engine(self, signo=signal.SIGTERM):
+        self.engine.send_signal(signo)
+        self.engine.wait(60)
+
+    def containers(self, **labels):
+        return self.api.containers(**labels)
+
+    # --- daemons ---
+
+    def start(self):
+        log = open(self.dir + "/supervise.log", "a")
+        self.supervisor = subprocess.Popen(
+            self.enter(JACO, "supervise", "--root", self.root), stdout=log, stderr=log)
+        wait_for("the control socket", lambda: self.jaco("cluster", "status").returncode == 0)
+
+    def stop(self):
+        if self.supervisor and self.supervisor.poll() is None:
+            self.supervisor.send_signal(signal.SIGTERM)
+            self.supervisor.wait(40)
+
+    def kill_all(self):
+        """The power goes: supervisor and daemons at once."""
+        pids = self.pids()
+        self.supervisor.kill()
+        self.supervisor.wait()
+        for pid in pids.values():
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        wait_for("the end of all daemons",
+                 lambda: not any(os.path.exists("/proc/%d" % p) for p in pids.values()))
+
+    def pids(self):
+        """Daemon name -> pid of the children of the supervisor."""
+        found = {}
+        for path in glob.glob("/proc/[0-9]*/stat"):
+            try:
+                with open(path) as f:
+                    text = f.read()
+                with open(os.path.dirname(path) + "/cmdline") as f:
+                    argv = f.read().split("\0")
+            except OSError:
+                continue
+            if int(text.rsplit(")", 1)[1].split()[1]) == self.supervisor.pid:
+                found[os.path.basename(argv[0]).replace("jaco-", "", 1)] = int(
+                    path.split("/")[2])
+        return found
+
+    def kill(self, daemon, signo=signal.SIGKILL):
+        """Kill one daemon and wait until the supervisor has started it again."""
+        old = self.pids()[daemon]
+        os.kill(old, signo)
+        wait_for(daemon + " to be started again",
+                 lambda: self.pids().get(daemon, old) != old and
+                 self.ask(daemon).returncode == 0)
+
+    def pause(self, daemon):
+        os.kill(self.pids()[daemon], signal.SIGSTOP)
+
+    def ask(self, daemon):
+        if daemon == "raftd":
+            return self.jaco("rpc", "status")
+        return self.jaco("rpc", "status", "--daemon", daemon)
+
+    def log(self, daemon):
+        with open("%s/log/%s.log" % (self.root, daemon)) as f:
+            return f.read()
+
+    # --- command line ---
+
+    def jaco(self, *argv, **kw):
+        return subprocess.run(self.enter(JACO, "--root", self.root, *argv), capture_output=True,
+                              text=True, timeout=kw.pop("timeout", 120), **kw)
+
+    def do(self, *argv, **kw):
+        """A command that must succeed; its output."""
+        r = self.jaco(*argv, **kw)
+        assert r.returncode == 0, "jaco %s: %d\n%s%s" % (" ".join(argv), r.returncode, r.stdout,
+                                                          r.stderr)
+        return r.stdout
+
+    def get(self, *argv):
+        return json.loads(self.do(*argv, "-o", "json"))
+
+    def init(self):
+        self.do("cluster", "init", "--no-systemd-enable")
+        wait_for("the firewall to be loaded", lambda: self.get("rpc", "kv.get", json.dumps(
+            {"key": "/obs/node/%s/firewall" % self.name})).get("entry"))
+
+    def apply(self, path, *more, timeout=120):
+        return self.do("apply", path, "--wait", "--timeout", "100s", *more, timeout=timeout)
+
+    def replicas(self, ref=None):
+        return self.get("get", "replicas", *([ref] if ref else []))
+
+    def running(self, ref, count):
+        rows = self.replicas(ref)
+        good = [r for r in rows if r["state"] == "running" and r["healthy"]]
+        return good if len(good) == count and len(rows) == count else None
+
+    def delete(self, name):
+        self.do("delete", name, "--yes", "--wait")
+
+    # --- traffic ---
+
+    def http(self, host, path="/", port=80, timeout=5):
+        """(status, body) through the ingress, from the host itself."""
+        r = subprocess.run(self.enter("curl", "-s", "-m", str(timeout), "-w", "\n%{http_code}",
+                                      "-H", "Host: " + host,
+                                      "http://127.0.0.1:%d%s" % (port, path)),
+                           capture_output=True, text=True)
+        body, _, code = r.stdout.rpartition("\n")
+        return int(code or 0), body
+
+    def exec(self, container, *argv, timeout=30):
+        """(exit code, output) of a command inside a container."""
+        r = subprocess.run(["docker", "-H", "unix://" + self.socket, "exec", container] + list(argv),
+                           capture_output=True, text=True, timeout=timeout)
+        return r.returncode, r.stdout + r.stderr
+
+    def close(self):
+        try:
+            self.stop()
+            if self.engine.poll() is not None:
+                self.start_engine()
+            for c in self.api.call("GET", "/containers/json?all=1"):
+                self.api.call("DELETE", "/containers/%s?force=1&v=1" % c["Id"], ok=(204, 404, 409))
+        finally:
+            self.stop_engine()
+            if os.environ.get("JACO_KEEP"):
+                print("kept", self.dir)
+            else:
+                clean(self.ns, self.dir)
+
+
+def sh(*argv):
+    r = subprocess.run(argv, capture_output=True, text=True)
+    assert r.returncode == 0, "%s: %s%s" % (" ".join(argv), r.stdout, r.stderr)
+    return r.stdout
+
+
+def sweep():
+    """What a test that died left behind."""
+    for path in glob.glob("/tmp/jaco-e2e-*"):
+        pid, name = os.path.basename(path).split("-")[2:4]
+        if os.path.exists("/proc/" + pid):
+            continue
+        for proc in glob.glob("/proc/[0-9]*/cmdline"):
+            try:
+                with open(proc) as f:
+                    if path in f.read():
+                        os.kill(int(proc.split("/")[2]), signal.SIGKILL)
+            except (OSError, ValueError):
+                pass
+        clean("je%s%s" % (pid, name), path)
+
+
+def write_manifest(host, name, compose, overlay):
+    """A pair of files below the host's directory; returns the overlay's path."""
+    path = os.path.join(host.dir, "app-" + name)
+    os.makedirs(path, exist_ok=True)
+    with open(path + "/compose.yaml", "w") as f:
+        f.write(compose)
+    with open(path + "/jaco.yaml", "w") as f:
+        f.write(overlay)
+    return path + "/jaco.yaml"
+
+
+def tcp(address, port):
+    with socket.create_connection((address, port), timeout=2):
+        return True
