@@ -54,7 +54,8 @@ class Host:
         os.makedirs(self.root)
         sh("ip", "netns", "add", self.ns)
         sh("ip", "-n", self.ns, "link", "set", "lo", "up")
-        sh("ip", "-n", self.ns, "link", "add", "eth0", "type", "dummy")
+        sh("ip", "-n", self.ns, "link", "add", "eth0", "type", "veth", "peer", "name", "eth0wire")
+        sh("ip", "-n", self.ns, "link", "set", "eth0wire", "up")
         sh("ip", "-n", self.ns, "addr", "add", address + "/24", "dev", "eth0")
         sh("ip", "-n", self.ns, "link", "set", "eth0", "up")
         with open(self.root + "/jacod.yaml", "w") as f:
