@@ -285,11 +285,19 @@ int cli_call(struct cli *cli, const struct jaco_method *method, const void *req,
 }
 
 struct stream {
-	struct jaco_loop *loop;
+	jaco_event_fn *on_event;
+	void *ctx; /* of on_event */
 	bool is_done;
 	int rc;
 	struct jaco_err *err;
 };
+
+static void on_stream_event(void *ctx, const void *event)
+{
+	struct stream *stream = ctx;
+
+	stream->on_event(stream->ctx, event);
+}
 
 static void on_stream_end(void *ctx, const void *out, const struct jaco_err *err)
 {
@@ -306,11 +314,11 @@ static void on_stream_end(void *ctx, const void *out, const struct jaco_err *err
 int cli_stream(struct cli *cli, const struct jaco_method *method, const void *req,
 	       jaco_event_fn *on_event, void *ctx, struct jaco_err *err)
 {
-	struct stream stream = {.err = err};
+	struct stream stream = {.on_event = on_event, .ctx = ctx, .err = err};
 
 	if (cli_connect(cli, err) < 0)
 		return -(int)err->code;
-	(void)jaco_client_stream(&cli->client, method, req, on_event, on_stream_end, &stream);
+	(void)jaco_client_stream(&cli->client, method, req, on_stream_event, on_stream_end, &stream);
 	while (!stream.is_done)
 		jaco_loop_once(&cli->loop, 1000);
 	return stream.rc;
