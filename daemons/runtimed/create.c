@@ -122,7 +122,8 @@ static void put_hostname(struct out *o)
 {
 	const char *name = o->service->hostname ? o->service->hostname : o->in->replica_id;
 
-	if (o->service->network_mode == JACO_NETMODE_SERVICE ||
+	if (jaco_str_eq(o->service->uts, "host") || /* an engine refuses both */
+	    o->service->network_mode == JACO_NETMODE_SERVICE ||
 	    o->service->network_mode == JACO_NETMODE_HOST)
 		return;
 	if (!o->service->hostname) {

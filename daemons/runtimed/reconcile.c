@@ -62,14 +62,15 @@ static void begin_health(struct slot *slot, int64_t now)
 	bool was_good = slot->r.health.verdict == HEALTH_GOOD;
 
 	if (slot->is_healthy_run || !slot->service || !slot->has_container ||
-	    !engine_container_is_up(&slot->c))
+	    !slot->c.is_inspected || !engine_container_is_up(&slot->c))
 		return;
 	health_rule_of(slot->service, !slot_needs_addresses(slot), &slot->rule);
+	/* A check that came with the image counts like one of compose. */
+	if (slot->c.health != ENGINE_HEALTH_NONE && slot->service->probe.kind == JACO_PROBE_NONE)
+		slot->rule.kind = HEALTH_ENGINE;
 	health_begin(&slot->r.health, &slot->rule, was_good, now);
 	slot->is_healthy_run = true;
-	if (slot->c.is_inspected)
-		health_on_engine(&slot->r.health, &slot->rule, slot->c.health,
-				 slot->c.health_output);
+	health_on_engine(&slot->r.health, &slot->rule, slot->c.health, slot->c.health_output);
 }
 
 static void watch_health(struct slot *slot, int64_t now)
