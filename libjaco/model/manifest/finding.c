@@ -27,6 +27,7 @@ void jaco_findings_add(struct jaco_findings *findings, const struct jaco_finding
 	findings->items[findings->n++] = *finding;
 }
 
+JACO_PRINTF(2, 0)
 static const char *format(struct jaco_arena *arena, const char *fmt, va_list args)
 {
 	char text[MESSAGE_BYTES];

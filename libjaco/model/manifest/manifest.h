@@ -22,7 +22,13 @@
 #define JACO_PRIVILEGED_LABEL "jaco.io/allow-privileged"
 
 const char *jaco_tls_mode_name(enum jaco_tls_mode mode); /* "auto", "off", "cert" */
-enum jaco_balance { JACO_BALANCE_LEAST, JACO_BALANCE_ROUND, JACO_BALANCE_RANDOM, JACO_BALANCE_HASH_HEADER, JACO_BALANCE_HASH_IP };
+enum jaco_balance {
+	JACO_BALANCE_LEAST,
+	JACO_BALANCE_ROUND,
+	JACO_BALANCE_RANDOM,
+	JACO_BALANCE_HASH_HEADER,
+	JACO_BALANCE_HASH_IP,
+};
 const char *jaco_balance_name(enum jaco_balance balance); /* "least", ... "hash(ip)" */
 
 struct jaco_header_edit {
