@@ -3,7 +3,8 @@
  * cidr.h - IPv4 addresses and networks as values.
  *
  * Pure.  Addresses are in host byte order everywhere in the model; only sockets and netlink see
- * network order.  Text is strict: four decimal octets without leading zeros (no inet_aton forms). */
+ * network order.  Text is strict: four decimal octets without leading zeros (no inet_aton forms).
+ */
 #pragma once
 
 #include <stdbool.h>

@@ -3,8 +3,8 @@
  * imageref.h - image references and registry credentials.
  *
  * Pure.  References as in the distribution specification: [host[:port]/]path[:tag][@digest], where
- * the first part is a host only when it holds a dot or a colon or is "localhost".  Without a host it
- * is docker.io, and a single-part path there lives under library/. */
+ * the first part is a host only when it holds a dot or a colon or is "localhost".  Without a host
+ * it is docker.io, and a single-part path there lives under library/. */
 #pragma once
 
 #include <stdbool.h>

@@ -20,13 +20,15 @@ int jaco_name_check_deployment(const char *name, struct jaco_err *err)
 	for (size_t i = 0; i < n && ok; i++)
 		ok = is_lower_alnum(name[i]) || name[i] == '-';
 	if (!ok)
-		return jaco_err_set(err, JACO_VALIDATION_FAILED,
-				    "\"%.80s\" is not a deployment name: lower-case letters, digits "
-				    "and inner hyphens only", name);
+		return jaco_err_set(
+			err, JACO_VALIDATION_FAILED,
+			"\"%.80s\" is not a deployment name: lower-case letters, digits "
+			"and inner hyphens only",
+			name);
 	if (n > JACO_DEPLOYMENT_MAX)
 		return jaco_err_set(err, JACO_VALIDATION_FAILED,
-				    "deployment name \"%.80s\" has %zu characters, at most %d fit",
-				    name, n, JACO_DEPLOYMENT_MAX);
+		                    "deployment name \"%.80s\" has %zu characters, at most %d fit",
+		                    name, n, JACO_DEPLOYMENT_MAX);
 	return 0;
 }
 
@@ -39,12 +41,13 @@ static int check_word(const char *name, const char *kind, struct jaco_err *err)
 		ok = jaco_ascii_is_alnum(name[i]) || strchr("._-", name[i]);
 	if (!ok)
 		return jaco_err_set(err, JACO_VALIDATION_FAILED,
-				    "\"%.80s\" is not a %s name: letters, digits, \".\", \"_\" and "
-				    "\"-\" only, not beginning with \".\" or \"-\"", name, kind);
+		                    "\"%.80s\" is not a %s name: letters, digits, \".\", \"_\" and "
+		                    "\"-\" only, not beginning with \".\" or \"-\"",
+		                    name, kind);
 	if (n > JACO_NAME_MAX)
 		return jaco_err_set(err, JACO_VALIDATION_FAILED,
-				    "%s name \"%.80s\" has %zu characters, at most %d fit", kind,
-				    name, n, JACO_NAME_MAX);
+		                    "%s name \"%.80s\" has %zu characters, at most %d fit", kind,
+		                    name, n, JACO_NAME_MAX);
 	return 0;
 }
 
@@ -67,14 +70,16 @@ int jaco_name_check_host(const char *name, struct jaco_err *err)
 {
 	size_t n = strlen(name);
 	bool ok = n > 0 && n <= JACO_HOST_MAX && jaco_ascii_is_alnum(name[0]) &&
-		  jaco_ascii_is_alnum(name[n - 1]);
+	          jaco_ascii_is_alnum(name[n - 1]);
 
 	for (size_t i = 0; i < n && ok; i++)
 		ok = jaco_ascii_is_alnum(name[i]) || strchr("._-", name[i]);
 	if (!ok)
-		return jaco_err_set(err, JACO_VALIDATION_FAILED,
-				    "\"%.80s\" is not a host name: letters, digits and inner \".\", "
-				    "\"_\", \"-\", at most %d characters", name, JACO_HOST_MAX);
+		return jaco_err_set(
+			err, JACO_VALIDATION_FAILED,
+			"\"%.80s\" is not a host name: letters, digits and inner \".\", "
+			"\"_\", \"-\", at most %d characters",
+			name, JACO_HOST_MAX);
 	return 0;
 }
 
@@ -122,8 +127,9 @@ int jaco_name_check_domain(const char *name, bool allow_wildcard, struct jaco_er
 	if (!is_labels(is_wildcard ? name + 2 : name, false, &labels) || labels < 2 ||
 	    jaco_str_to_u64(strrchr(name, '.') + 1, UINT64_MAX, &number))
 		return jaco_err_set(err, JACO_VALIDATION_FAILED,
-				    "\"%.120s\" is not a fully qualified domain name such as "
-				    "shop.example.com", name);
+		                    "\"%.120s\" is not a fully qualified domain name such as "
+		                    "shop.example.com",
+		                    name);
 	return 0;
 }
 

@@ -9,8 +9,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const char compose[] = "services:\n  web: {image: x, ports: ['1000:1'], networks: [n]}\n"
-				      "  db: {image: y, volumes: ['d:/d']}\nvolumes: {d: }\n";
+	static const char compose[] =
+		"services:\n  web: {image: x, ports: ['1000:1'], networks: [n]}\n"
+		"  db: {image: y, volumes: ['d:/d']}\nvolumes: {d: }\n";
 	jaco_auto(jaco_arena) struct jaco_arena arena = JACO_ARENA_INIT;
 	struct jaco_findings findings = JACO_FINDINGS_INIT(&arena);
 	struct jaco_document jaco = {"jaco.yaml", (const char *)data, size};

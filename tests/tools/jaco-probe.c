@@ -33,8 +33,8 @@ static struct jaco_document document_of(const struct ask *ask, const char *key, 
 	const json_t *value = json_object_get(ask->in, key);
 	const char *text = json_string_value(value);
 
-	return (struct jaco_document){.name = name, .data = text ? text : "",
-				      .n = text ? json_string_length(value) : 0};
+	return (struct jaco_document){
+		.name = name, .data = text ? text : "", .n = text ? json_string_length(value) : 0};
 }
 
 static void set_text(json_t *object, const char *key, const char *text)
@@ -77,7 +77,7 @@ static bool fail_findings(struct ask *ask)
 }
 
 static const struct jaco_manifest *load(struct ask *ask, const char *jaco_key,
-					const char *compose_key)
+                                        const char *compose_key)
 {
 	struct jaco_document jaco = document_of(ask, jaco_key, "jaco.yaml");
 	struct jaco_document compose = document_of(ask, compose_key, "compose.yaml");
@@ -109,16 +109,16 @@ static void op_apply(struct ask *ask)
 {
 	const struct jaco_manifest *manifest = load(ask, "jaco", "compose");
 	const json_t *hosts = json_object_get(ask->in, "hosts");
-	struct jaco_cluster_facts facts = {.port_owner = owner_of_port, .ctx = ask,
-					   .may_privileged = true};
+	struct jaco_cluster_facts facts = {
+		.port_owner = owner_of_port, .ctx = ask, .may_privileged = true};
 	const json_t *privileged = json_object_get(ask->in, "allows_privileged");
 	struct jaco_err err = JACO_ERR_INIT;
 
 	if (!manifest)
 		return;
 	if (json_is_array(hosts)) {
-		const char **names = jaco_arena_alloc_n(ask->arena, json_array_size(hosts) + 1,
-							sizeof(*names));
+		const char **names =
+			jaco_arena_alloc_n(ask->arena, json_array_size(hosts) + 1, sizeof(*names));
 
 		for (size_t i = 0; i < json_array_size(hosts); i++) {
 			const char *name = json_string_value(json_array_get(hosts, i));
@@ -148,7 +148,7 @@ static json_t *service_json(const struct jaco_service *s)
 		    strcmp(s->attachments[i].network, JACO_DEFAULT_NETWORK) != 0)
 			json_array_append_new(networks, json_string(s->attachments[i].network));
 	return json_pack("{s:i,s:s,s:o,s:o}", "replicas", (int)s->replicas, "placement",
-			 jaco_placement_name(s->placement), "hosts", hosts, "networks", networks);
+	                 jaco_placement_name(s->placement), "hosts", hosts, "networks", networks);
 }
 
 static void op_merge(struct ask *ask)
@@ -161,23 +161,21 @@ static void op_merge(struct ask *ask)
 
 	for (size_t i = 0; manifest && i < manifest->n_services; i++) {
 		json_object_set_new(services, manifest->services[i].name,
-				    service_json(&manifest->services[i]));
+		                    service_json(&manifest->services[i]));
 		json_array_append_new(order, json_string(manifest->services[i].name));
 	}
 	for (size_t i = 0; manifest && i < manifest->n_published; i++) {
 		const struct jaco_published *p = &manifest->published[i];
 
 		if (p->port.mode == JACO_PORT_CLUSTER && p->port.proto == JACO_PROTO_TCP)
-			json_array_append_new(ports,
-					      json_pack("[i,s,i]", p->port.published, p->service,
-							p->port.target));
+			json_array_append_new(ports, json_pack("[i,s,i]", p->port.published,
+			                                       p->service, p->port.target));
 	}
 	for (size_t i = 0; manifest && i < manifest->n_routes; i++)
-		json_array_append_new(routes,
-				      json_pack("{s:s,s:s,s:s}", "domain",
-						manifest->routes[i].domain, "path",
-						manifest->routes[i].path, "tls",
-						jaco_tls_mode_name(manifest->routes[i].tls)));
+		json_array_append_new(
+			routes, json_pack("{s:s,s:s,s:s}", "domain", manifest->routes[i].domain,
+		                          "path", manifest->routes[i].path, "tls",
+		                          jaco_tls_mode_name(manifest->routes[i].tls)));
 	if (manifest) {
 		json_object_set(ask->out, "services", services);
 		json_object_set(ask->out, "order", order);
@@ -205,9 +203,9 @@ static void op_hashpair(struct ask *ask)
 	if (!old && !new)
 		fail(ask, JACO_UNKNOWN_SERVICE, "neither document has that service", "service");
 	else
-		json_object_set_new(ask->out, "recreate",
-				    json_boolean(!old || !new ||
-						 strcmp(old->spec_hash, new->spec_hash) != 0));
+		json_object_set_new(
+			ask->out, "recreate",
+			json_boolean(!old || !new || strcmp(old->spec_hash, new->spec_hash) != 0));
 }
 
 /* -- interp, dotenv, envres, pipeline ----------------------------------------------------- */
@@ -227,7 +225,7 @@ static json_t *tree_json(const struct jaco_yaml_node *node)
 	for (size_t i = 0; i < node->n; i++) {
 		if (node->kind == JACO_YAML_MAP)
 			json_object_set_new(value, node->entries[i].key,
-					    tree_json(node->entries[i].value));
+			                    tree_json(node->entries[i].value));
 		else
 			json_array_append_new(value, tree_json(node->entries[i].value));
 	}
@@ -285,7 +283,7 @@ static void op_dotenv(struct ask *ask)
 
 /* Files of the question instead of the disk. */
 static int read_asked(void *ctx, const char *path, struct jaco_arena *arena,
-		      struct jaco_document *out, struct jaco_err *err)
+                      struct jaco_document *out, struct jaco_err *err)
 {
 	const struct ask *ask = ctx;
 	const json_t *files = json_object_get(ask->in, "files");
@@ -294,8 +292,7 @@ static int read_asked(void *ctx, const char *path, struct jaco_arena *arena,
 	(void)arena;
 	file = json_object_get(files, path);
 	if (!file)
-		file = json_object_get(
-			files, jaco_arena_printf(ask->arena, "./%s", path));
+		file = json_object_get(files, jaco_arena_printf(ask->arena, "./%s", path));
 	if (strcmp(path, "jaco.yaml") == 0 && json_object_get(ask->in, "jaco"))
 		file = json_object_get(ask->in, "jaco");
 	if (strcmp(path, "compose.yaml") == 0 && json_object_get(ask->in, "compose"))
@@ -320,21 +317,23 @@ static void set_environment(struct ask *ask, const struct jaco_yaml_node *root)
 		fail(ask, JACO_UNKNOWN_SERVICE, "no such service", "services");
 	else
 		json_object_set_new(ask->out, "environment",
-				    environment && environment->kind == JACO_YAML_MAP
-					    ? tree_json(environment)
-					    : json_object());
+		                    environment && environment->kind == JACO_YAML_MAP
+		                            ? tree_json(environment)
+		                            : json_object());
 }
 
 static void op_envres(struct ask *ask)
 {
 	jaco_auto(jaco_vars) struct jaco_vars vars = JACO_VARS_INIT(ask->arena);
 	struct jaco_manifest_options options = {.read = read_asked, .read_ctx = ask};
-	struct jaco_client client = {.options = &options, .arena = ask->arena,
-				     .findings = &ask->findings, .vars = &vars,
-				     .warned = JACO_VARS_INIT(ask->arena)};
+	struct jaco_client client = {.options = &options,
+	                             .arena = ask->arena,
+	                             .findings = &ask->findings,
+	                             .vars = &vars,
+	                             .warned = JACO_VARS_INIT(ask->arena)};
 	struct jaco_document compose = document_of(ask, "compose", "compose.yaml");
-	struct jaco_yaml_node *root = jaco_yaml_parse(compose.name, compose.data, compose.n,
-						      ask->arena, &ask->findings);
+	struct jaco_yaml_node *root =
+		jaco_yaml_parse(compose.name, compose.data, compose.n, ask->arena, &ask->findings);
 
 	if (root)
 		jaco_client_fold(&client, root);
@@ -343,8 +342,8 @@ static void op_envres(struct ask *ask)
 
 static void op_pipeline(struct ask *ask)
 {
-	struct jaco_manifest_options options = {.jaco_path = "jaco.yaml", .read = read_asked,
-						.read_ctx = ask};
+	struct jaco_manifest_options options = {
+		.jaco_path = "jaco.yaml", .read = read_asked, .read_ctx = ask};
 	struct jaco_resolved resolved = {0};
 	struct jaco_err err = JACO_ERR_INIT;
 
@@ -354,7 +353,7 @@ static void op_pipeline(struct ask *ask)
 		return;
 	}
 	set_environment(ask, jaco_yaml_parse("compose.yaml", resolved.compose.data,
-					     resolved.compose.n, ask->arena, &ask->findings));
+	                                     resolved.compose.n, ask->arena, &ask->findings));
 }
 
 /* -- image references --------------------------------------------------------------------- */
@@ -406,10 +405,10 @@ static const struct {
 	const char *name;
 	void (*answer)(struct ask *ask);
 } ops[] = {
-	{"apply", op_apply},	   {"credmatch", op_credmatch}, {"dotenv", op_dotenv},
-	{"envres", op_envres},	   {"hashpair", op_hashpair},	{"imagerepo", op_imagerepo},
-	{"interp", op_interp},	   {"merge", op_merge},		{"pipeline", op_pipeline},
-	{"regkey", op_regkey},	   {"serveraddr", op_serveraddr},
+	{"apply", op_apply},   {"credmatch", op_credmatch},   {"dotenv", op_dotenv},
+	{"envres", op_envres}, {"hashpair", op_hashpair},     {"imagerepo", op_imagerepo},
+	{"interp", op_interp}, {"merge", op_merge},           {"pipeline", op_pipeline},
+	{"regkey", op_regkey}, {"serveraddr", op_serveraddr},
 };
 
 static void answer(struct ask *ask)
@@ -430,8 +429,10 @@ static void answer_line(const char *line, size_t n)
 	jaco_auto(jaco_arena) struct jaco_arena arena = JACO_ARENA_INIT;
 	json_error_t json_err;
 	json_t *in = json_loadb(line, n, JSON_ALLOW_NUL, &json_err);
-	struct ask ask = {.in = in, .out = json_object(), .arena = &arena,
-			  .findings = JACO_FINDINGS_INIT(&arena)};
+	struct ask ask = {.in = in,
+	                  .out = json_object(),
+	                  .arena = &arena,
+	                  .findings = JACO_FINDINGS_INIT(&arena)};
 	char *text;
 
 	if (json_is_object(in))

@@ -73,8 +73,8 @@ static bool check_target(struct jaco_read *read, struct jaco_mount *mount)
 {
 	if (!mount->target || *mount->target != '/')
 		return jaco_read_error(read, mount->pos, VOLUME_REMEDY,
-				       "the path in the container must be absolute, not \"%.80s\"",
-				       mount->target ? mount->target : "");
+		                       "the path in the container must be absolute, not \"%.80s\"",
+		                       mount->target ? mount->target : "");
 	mount->target = jaco_compose_clean_path(read->arena, mount->target);
 	return true;
 }
@@ -82,7 +82,7 @@ static bool check_target(struct jaco_read *read, struct jaco_mount *mount)
 static void read_option(struct jaco_read *read, struct jaco_mount *mount, const char *option)
 {
 	static const char *const propagation[] = {"private", "rprivate", "shared",
-						  "rshared", "slave", "rslave"};
+	                                          "rshared", "slave",    "rslave"};
 
 	if (strcmp(option, "ro") == 0 || strcmp(option, "readonly") == 0) {
 		mount->read_only = true;
@@ -104,11 +104,11 @@ static void read_option(struct jaco_read *read, struct jaco_mount *mount, const 
 	if (strcmp(option, "rw") != 0 && strcmp(option, "cached") != 0 &&
 	    strcmp(option, "delegated") != 0 && strcmp(option, "consistent") != 0 && *option)
 		jaco_read_warn(read, mount->pos, "volume option \"%.40s\" is not known and ignored",
-			       option);
+		               option);
 }
 
 static void read_short(struct jaco_read *read, struct jaco_service *service,
-		       const struct jaco_yaml_node *node)
+                       const struct jaco_yaml_node *node)
 {
 	struct jaco_mount mount = {.type = JACO_MOUNT_VOLUME, .pos = node->pos};
 	char *text = jaco_arena_strdup(read->arena, node->text);
@@ -117,8 +117,8 @@ static void read_short(struct jaco_read *read, struct jaco_service *service,
 
 	if (colon && colon == text + 1 && (text[2] == '\\' || text[2] == '/') &&
 	    jaco_ascii_is_alnum(text[0]) && text[2] == '\\') {
-		jaco_read_error(read, node->pos, VOLUME_REMEDY,
-				"\"%.80s\" is a Windows path", node->text);
+		jaco_read_error(read, node->pos, VOLUME_REMEDY, "\"%.80s\" is a Windows path",
+		                node->text);
 		return;
 	}
 	mount.target = text;
@@ -138,7 +138,7 @@ static void read_short(struct jaco_read *read, struct jaco_service *service,
 		mount.target = colon;
 		if (!*text) {
 			jaco_read_warn(read, node->pos,
-				       "no source is written: an anonymous volume is used");
+			               "no source is written: an anonymous volume is used");
 			mount.source = NULL;
 		} else if (is_path(text)) {
 			mount.type = JACO_MOUNT_BIND;
@@ -171,10 +171,10 @@ static void fill_mode(struct jaco_read *read, const struct jaco_yaml_node *node,
 		return;
 	/* 0440 and "440" are octal, a plain 288 is decimal: as YAML and compose read them */
 	mode->value = (int64_t)strtoul(node->text + (jaco_str_starts(node->text, "0o") ? 2 : 0),
-				       &end, is_octal ? 8 : 10);
+	                               &end, is_octal ? 8 : 10);
 	if (*end || mode->value > 07777 || !jaco_ascii_is_digit(*node->text)) {
 		jaco_read_error(read, node->pos, "write permission bits such as 0440",
-				"\"%.40s\" is not a file mode", node->text);
+		                "\"%.40s\" is not a file mode", node->text);
 		return;
 	}
 	mode->is_set = true;
@@ -194,14 +194,14 @@ static void fill_type(struct jaco_read *read, const struct jaco_yaml_node *node,
 		form->mount.type = JACO_MOUNT_TMPFS;
 	else
 		jaco_read_error(read, node->pos, "use bind, volume or tmpfs",
-				"mount type \"%.40s\" is not supported", form->type);
+		                "mount type \"%.40s\" is not supported", form->type);
 }
 
 static const struct jaco_key_row bind_rows[] = {
 	{"create_host_path", JACO_HONOURED, jaco_fill_bool,
-	 offsetof(struct jaco_mount, create_host_path), NULL},
+         offsetof(struct jaco_mount, create_host_path), NULL},
 	{"propagation", JACO_HONOURED, jaco_fill_text, offsetof(struct jaco_mount, propagation),
-	 NULL},
+         NULL},
 	{"recursive", JACO_SILENT, NULL, 0, NULL},
 	{"selinux", JACO_HONOURED, jaco_fill_text, offsetof(struct jaco_mount, selinux), NULL},
 	{NULL},
@@ -242,11 +242,11 @@ static const struct jaco_key_row mount_rows[] = {
 	{"bind", JACO_HONOURED, fill_bind, offsetof(struct long_mount, mount), NULL},
 	{"consistency", JACO_SILENT, NULL, 0, NULL},
 	{"read_only", JACO_HONOURED, jaco_fill_bool,
-	 offsetof(struct long_mount, mount) + offsetof(struct jaco_mount, read_only), NULL},
+         offsetof(struct long_mount, mount) + offsetof(struct jaco_mount, read_only), NULL},
 	{"source", JACO_HONOURED, jaco_fill_text,
-	 offsetof(struct long_mount, mount) + offsetof(struct jaco_mount, source), NULL},
+         offsetof(struct long_mount, mount) + offsetof(struct jaco_mount, source), NULL},
 	{"target", JACO_HONOURED, jaco_fill_text,
-	 offsetof(struct long_mount, mount) + offsetof(struct jaco_mount, target), NULL},
+         offsetof(struct long_mount, mount) + offsetof(struct jaco_mount, target), NULL},
 	{"tmpfs", JACO_HONOURED, fill_tmpfs_options, offsetof(struct long_mount, mount), NULL},
 	{"type", JACO_HONOURED, fill_type, 0, NULL},
 	{"volume", JACO_HONOURED, fill_volume, offsetof(struct long_mount, mount), NULL},
@@ -254,10 +254,10 @@ static const struct jaco_key_row mount_rows[] = {
 };
 
 static void read_long(struct jaco_read *read, struct jaco_service *service,
-		      const struct jaco_yaml_node *node)
+                      const struct jaco_yaml_node *node)
 {
-	struct long_mount form = {.mount = {.type = JACO_MOUNT_VOLUME, .pos = node->pos,
-					    .create_host_path = true}};
+	struct long_mount form = {
+		.mount = {.type = JACO_MOUNT_VOLUME, .pos = node->pos, .create_host_path = true}};
 	size_t n_before = read->findings->n_errors;
 
 	jaco_read_rows(read, node, mount_rows, &form, "a volume");
@@ -274,7 +274,7 @@ static void read_long(struct jaco_read *read, struct jaco_service *service,
 	if (form.mount.type == JACO_MOUNT_BIND) {
 		if (!form.mount.source) {
 			jaco_read_error(read, node->pos, "add source: with a path of the host",
-					"a bind mount needs a source");
+			                "a bind mount needs a source");
 			return;
 		}
 		if (!is_path(form.mount.source))
@@ -325,7 +325,7 @@ void jaco_compose_fill_tmpfs(struct jaco_read *read, const struct jaco_yaml_node
 
 		if (*tmpfs.target != '/') {
 			jaco_read_error(read, node->pos, "write an absolute path such as /run",
-					"tmpfs path \"%.80s\" is not absolute", tmpfs.target);
+			                "tmpfs path \"%.80s\" is not absolute", tmpfs.target);
 			continue;
 		}
 		tmpfs.target = jaco_compose_clean_path(read->arena, tmpfs.target);
@@ -370,14 +370,14 @@ static bool split_device(struct jaco_arena *arena, const char *text, struct jaco
 
 static const struct jaco_key_row device_rows[] = {
 	{"permissions", JACO_HONOURED, jaco_fill_text, offsetof(struct jaco_device, permissions),
-	 NULL},
+         NULL},
 	{"source", JACO_HONOURED, jaco_fill_text, offsetof(struct jaco_device, source), NULL},
 	{"target", JACO_HONOURED, jaco_fill_text, offsetof(struct jaco_device, target), NULL},
 	{NULL},
 };
 
 static bool read_device(struct jaco_read *read, const struct jaco_yaml_node *node,
-			struct jaco_device *out)
+                        struct jaco_device *out)
 {
 	const char *equals;
 
@@ -386,7 +386,7 @@ static bool read_device(struct jaco_read *read, const struct jaco_yaml_node *nod
 		jaco_read_rows(read, node, device_rows, out, "a device");
 		if (!out->source)
 			return jaco_read_error(read, node->pos, "add source: /dev/...",
-					       "a device needs a source");
+			                       "a device needs a source");
 		if (!out->target)
 			out->target = out->source;
 		if (!out->permissions)
@@ -398,13 +398,15 @@ static bool read_device(struct jaco_read *read, const struct jaco_yaml_node *nod
 		return false;
 	equals = strchr(node->text, '=');
 	if (*node->text != '/' && equals && strchr(node->text, '/')) {
-		*out = (struct jaco_device){.source = node->text, .target = node->text,
-					    .permissions = "rwm", .is_cdi = true};
+		*out = (struct jaco_device){.source = node->text,
+		                            .target = node->text,
+		                            .permissions = "rwm",
+		                            .is_cdi = true};
 		return true;
 	}
 	if (!split_device(read->arena, node->text, out))
 		return jaco_read_error(read, node->pos, "write \"/dev/x:/dev/x:rwm\"",
-				       "\"%.80s\" is not a device", node->text);
+		                       "\"%.80s\" is not a device", node->text);
 	return true;
 }
 
@@ -415,7 +417,8 @@ void jaco_compose_fill_devices(struct jaco_read *read, const struct jaco_yaml_no
 
 	if (jaco_read_is_unset(node) || !jaco_read_is_seq(read, node))
 		return;
-	service->s.devices = jaco_arena_alloc_n(read->arena, node->n + 1, sizeof(struct jaco_device));
+	service->s.devices =
+		jaco_arena_alloc_n(read->arena, node->n + 1, sizeof(struct jaco_device));
 	for (size_t i = 0; i < node->n; i++) {
 		jaco_read_push_index(read, i);
 		kept += read_device(read, node->entries[i].value, &service->s.devices[kept]);
@@ -442,8 +445,8 @@ static const struct jaco_key_row file_rows[] = {
 	{NULL},
 };
 
-static void read_file_use(struct jaco_read *read, const struct jaco_yaml_node *node,
-			  bool is_secret, struct compose_service *service)
+static void read_file_use(struct jaco_read *read, const struct jaco_yaml_node *node, bool is_secret,
+                          struct compose_service *service)
 {
 	struct file_use use = {0};
 	struct jaco_file *file = &service->s.files[service->s.n_files];
@@ -454,22 +457,25 @@ static void read_file_use(struct jaco_read *read, const struct jaco_yaml_node *n
 		return;
 	if (!use.source) {
 		jaco_read_error(read, node->pos, "add source: with its top-level name",
-				"a %s needs a source", is_secret ? "secret" : "config");
+		                "a %s needs a source", is_secret ? "secret" : "config");
 		return;
 	}
-	*file = (struct jaco_file){.name = use.source, .is_secret = is_secret, .uid = use.uid,
-				   .gid = use.gid, .pos = node->pos,
-				   .mode = use.mode.is_set ? (uint32_t)use.mode.value : 0444};
+	*file = (struct jaco_file){.name = use.source,
+	                           .is_secret = is_secret,
+	                           .uid = use.uid,
+	                           .gid = use.gid,
+	                           .pos = node->pos,
+	                           .mode = use.mode.is_set ? (uint32_t)use.mode.value : 0444};
 	file->target = use.target ? use.target : use.source;
 	if (*file->target != '/')
 		file->target = jaco_arena_printf(read->arena, "%s%s",
-						 is_secret ? "/run/secrets/" : "/", file->target);
+		                                 is_secret ? "/run/secrets/" : "/", file->target);
 	file->target = jaco_compose_clean_path(read->arena, file->target);
 	service->s.n_files++;
 }
 
 static void fill_files(struct jaco_read *read, const struct jaco_yaml_node *node, bool is_secret,
-		       struct compose_service *service)
+                       struct compose_service *service)
 {
 	struct jaco_file *files;
 
@@ -522,20 +528,20 @@ static const struct jaco_key_row blob_rows[] = {
 	{"driver", JACO_REFUSED, NULL, 0, "use file:, content: or external: true"},
 	{"driver_opts", JACO_REFUSED, NULL, 0, "use file:, content: or external: true"},
 	{"environment", JACO_HONOURED, jaco_fill_text, offsetof(struct blob_form, environment),
-	 NULL},
+         NULL},
 	{"external", JACO_HONOURED, fill_external, 0, NULL},
 	{"file", JACO_HONOURED, jaco_fill_text, offsetof(struct blob_form, file), NULL},
 	{"labels", JACO_IGNORED, NULL, 0, "labels of configs and secrets are ignored"},
 	{"name", JACO_HONOURED, jaco_fill_text, offsetof(struct blob_form, name), NULL},
 	{"template_driver", JACO_REFUSED, NULL, 0, "write the final text"},
 	{"x-jaco-encoding", JACO_HONOURED, jaco_fill_text, offsetof(struct blob_form, encoding),
-	 NULL},
+         NULL},
 	{NULL},
 };
 
 /* content: as text, or base64 where the client folded bytes that YAML cannot carry. */
 static bool take_content(struct jaco_read *read, const struct blob_form *form,
-			 struct compose_blob *blob)
+                         struct compose_blob *blob)
 {
 	size_t n = strlen(form->content);
 
@@ -555,7 +561,7 @@ static bool take_content(struct jaco_read *read, const struct blob_form *form,
 }
 
 static void read_blob(struct jaco_read *read, const struct jaco_yaml_entry *entry, bool is_secret,
-		      struct compose_doc *doc)
+                      struct compose_doc *doc)
 {
 	struct blob_form form = {0};
 	struct compose_blob *blob = &doc->blobs[doc->n_blobs];
@@ -569,8 +575,8 @@ static void read_blob(struct jaco_read *read, const struct jaco_yaml_entry *entr
 		.is_secret = is_secret,
 		.is_external = form.is_external,
 		.engine_name = form.external_name ? form.external_name
-			       : form.name	   ? form.name
-						   : entry->key,
+	                       : form.name        ? form.name
+	                                          : entry->key,
 		.host_path = form.file,
 		.environment = form.environment,
 		.pos = entry->pos,
@@ -580,17 +586,19 @@ static void read_blob(struct jaco_read *read, const struct jaco_yaml_entry *entr
 	if (form.content && !take_content(read, &form, blob))
 		return;
 	if (!form.is_external && !form.file && !form.environment && !form.content)
-		jaco_read_error(read, entry->pos, "add file:, content:, environment: or external: true",
-				"a %s needs a source", is_secret ? "secret" : "config");
+		jaco_read_error(read, entry->pos,
+		                "add file:, content:, environment: or external: true",
+		                "a %s needs a source", is_secret ? "secret" : "config");
 	else if (!read->is_client && !form.is_external && !form.content)
-		jaco_read_error(read, entry->pos, "apply with the jaco command, which folds files in",
-				"\"%s\" must be folded into content: by the client",
-				form.file ? "file" : "environment");
+		jaco_read_error(read, entry->pos,
+		                "apply with the jaco command, which folds files in",
+		                "\"%s\" must be folded into content: by the client",
+		                form.file ? "file" : "environment");
 	doc->n_blobs++;
 }
 
 void jaco_compose_read_blobs(struct jaco_read *read, const struct jaco_yaml_node *map,
-			     bool is_secret, struct compose_doc *doc)
+                             bool is_secret, struct compose_doc *doc)
 {
 	struct compose_blob *blobs;
 

@@ -23,7 +23,7 @@ void jaco_findings_add(struct jaco_findings *findings, const struct jaco_finding
 		return;
 	}
 	findings->items = jaco_arena_grow(findings->arena, findings->items, &findings->cap,
-					  findings->n + 1, sizeof(*findings->items));
+	                                  findings->n + 1, sizeof(*findings->items));
 	findings->items[findings->n++] = *finding;
 }
 
@@ -37,10 +37,13 @@ static const char *format(struct jaco_arena *arena, const char *fmt, va_list arg
 }
 
 void jaco_findings_error(struct jaco_findings *findings, enum jaco_code code, struct jaco_pos pos,
-			 const char *path, const char *remedy, const char *fmt, ...)
+                         const char *path, const char *remedy, const char *fmt, ...)
 {
-	struct jaco_finding finding = {.code = code, .severity = JACO_SEVERITY_ERROR, .pos = pos,
-				       .path = path, .remedy = remedy};
+	struct jaco_finding finding = {.code = code,
+	                               .severity = JACO_SEVERITY_ERROR,
+	                               .pos = pos,
+	                               .path = path,
+	                               .remedy = remedy};
 	va_list args;
 
 	va_start(args, fmt);
@@ -50,10 +53,13 @@ void jaco_findings_error(struct jaco_findings *findings, enum jaco_code code, st
 }
 
 void jaco_findings_warn(struct jaco_findings *findings, struct jaco_pos pos, const char *path,
-			const char *remedy, const char *fmt, ...)
+                        const char *remedy, const char *fmt, ...)
 {
-	struct jaco_finding finding = {.code = JACO_OK, .severity = JACO_SEVERITY_WARNING,
-				       .pos = pos, .path = path, .remedy = remedy};
+	struct jaco_finding finding = {.code = JACO_OK,
+	                               .severity = JACO_SEVERITY_WARNING,
+	                               .pos = pos,
+	                               .path = path,
+	                               .remedy = remedy};
 	va_list args;
 
 	va_start(args, fmt);
@@ -131,11 +137,11 @@ const char *jaco_finding_text(struct jaco_findings *findings, const struct jaco_
 
 	if (finding->pos.line > 0)
 		(void)jaco_str_format(place, sizeof(place), "%s%u:%u", *file ? ":" : "",
-				      finding->pos.line, finding->pos.column);
-	return jaco_arena_printf(findings->arena, "%s%s%s%s%s%s%s%s", file, place,
-				 *file || *place ? ": " : "", has_path ? finding->path : "",
-				 has_path ? ": " : "", finding->message,
-				 finding->remedy ? "; " : "", finding->remedy ? finding->remedy : "");
+		                      finding->pos.line, finding->pos.column);
+	return jaco_arena_printf(
+		findings->arena, "%s%s%s%s%s%s%s%s", file, place, *file || *place ? ": " : "",
+		has_path ? finding->path : "", has_path ? ": " : "", finding->message,
+		finding->remedy ? "; " : "", finding->remedy ? finding->remedy : "");
 }
 
 int jaco_findings_to_err(const struct jaco_findings *findings, struct jaco_err *err)
@@ -147,13 +153,12 @@ int jaco_findings_to_err(const struct jaco_findings *findings, struct jaco_err *
 		if (findings->items[i].severity == JACO_SEVERITY_ERROR)
 			first = &findings->items[i];
 	if (!first)
-		return findings->n_errors == 0
-			       ? 0
-			       : jaco_err_set(err, JACO_VALIDATION_FAILED, "%zu errors",
-					      findings->n_errors);
+		return findings->n_errors == 0 ? 0
+		                               : jaco_err_set(err, JACO_VALIDATION_FAILED,
+		                                              "%zu errors", findings->n_errors);
 	if (findings->n_errors > 1)
 		(void)jaco_err_set(err, first->code, "%.440s (and %zu more)",
-				   jaco_finding_text(&scratch, first), findings->n_errors - 1);
+		                   jaco_finding_text(&scratch, first), findings->n_errors - 1);
 	else
 		(void)jaco_err_set(err, first->code, "%s", jaco_finding_text(&scratch, first));
 	if (first->pos.file)

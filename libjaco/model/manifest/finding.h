@@ -25,19 +25,19 @@ struct jaco_pos {
 };
 
 struct jaco_finding {
-	enum jaco_code code;          /* JACO_OK for a warning that is no error code */
+	enum jaco_code code; /* JACO_OK for a warning that is no error code */
 	enum jaco_severity severity;
 	struct jaco_pos pos;
-	const char *path;             /* "services.web.ports[0]"; "" for the document */
-	const char *message;          /* what is the matter */
-	const char *remedy;           /* what to do instead; NULL when the message says it */
-	const char *detail_key;       /* one extra detail ("modern_equivalent", "owner"), or NULL */
+	const char *path;       /* "services.web.ports[0]"; "" for the document */
+	const char *message;    /* what is the matter */
+	const char *remedy;     /* what to do instead; NULL when the message says it */
+	const char *detail_key; /* one extra detail ("modern_equivalent", "owner"), or NULL */
 	const char *detail_value;
 };
 
 struct jaco_findings {
-	struct jaco_arena *arena;     /* of the texts */
-	const char *first_file;       /* sorts before all others; NULL: order of first mention */
+	struct jaco_arena *arena; /* of the texts */
+	const char *first_file;   /* sorts before all others; NULL: order of first mention */
 	struct jaco_finding *items;
 	size_t n;
 	size_t cap;
@@ -53,10 +53,10 @@ void jaco_findings_add(struct jaco_findings *findings, const struct jaco_finding
 
 /* Append an error or warning at @pos; @remedy may be NULL. */
 void jaco_findings_error(struct jaco_findings *findings, enum jaco_code code, struct jaco_pos pos,
-			 const char *path, const char *remedy, const char *fmt, ...)
+                         const char *path, const char *remedy, const char *fmt, ...)
 	JACO_PRINTF(6, 7);
 void jaco_findings_warn(struct jaco_findings *findings, struct jaco_pos pos, const char *path,
-			const char *remedy, const char *fmt, ...) JACO_PRINTF(5, 6);
+                        const char *remedy, const char *fmt, ...) JACO_PRINTF(5, 6);
 
 /* By file (in order of first mention), line, column; stable; exact repetitions removed. */
 void jaco_findings_sort(struct jaco_findings *findings);

@@ -18,7 +18,7 @@
 #include "libjaco/model/manifest/service.h"
 
 /* The network of services that name none. */
-#define JACO_DEFAULT_NETWORK "_default"
+#define JACO_DEFAULT_NETWORK  "_default"
 #define JACO_PRIVILEGED_LABEL "jaco.io/allow-privileged"
 
 const char *jaco_tls_mode_name(enum jaco_tls_mode mode); /* "auto", "off", "cert" */
@@ -42,11 +42,11 @@ struct jaco_basic_user {
 };
 
 struct jaco_route {
-	const char *domain;  /* folded; may begin with "*." */
-	const char *path;    /* "/" when not written; no trailing slash otherwise */
-	const char *service; /* NULL with a redirect */
-	uint16_t port;       /* 0 with a redirect */
-	enum jaco_tls_mode tls; /* acme: off already folded in */
+	const char *domain;             /* folded; may begin with "*." */
+	const char *path;               /* "/" when not written; no trailing slash otherwise */
+	const char *service;            /* NULL with a redirect */
+	uint16_t port;                  /* 0 with a redirect */
+	enum jaco_tls_mode tls;         /* acme: off already folded in */
 	const char *tls_cert, *tls_key; /* JACO_TLS_CERT: file or secret name */
 	bool strip_path;
 	const char *redirect_to; /* NULL: none */
@@ -94,9 +94,9 @@ struct jaco_published {
 
 struct jaco_manifest {
 	const char *deployment;
-	const char *environment; /* path of the env file, NULL when none */
-	bool acme;               /* false: acme: off */
-	const char *acme_email;  /* NULL: cluster default */
+	const char *environment;       /* path of the env file, NULL when none */
+	bool acme;                     /* false: acme: off */
+	const char *acme_email;        /* NULL: cluster default */
 	struct jaco_service *services; /* sorted by name */
 	size_t n_services;
 	struct jaco_route *routes; /* sorted by domain, path */
@@ -128,39 +128,41 @@ enum jaco_manifest_side { JACO_SIDE_SERVER, JACO_SIDE_CLIENT };
  * findings, warnings too, are in @findings, sorted.
  */
 int jaco_manifest_load(const struct jaco_document *jaco, const struct jaco_document *compose,
-		       struct jaco_findings *findings, const struct jaco_manifest **out_manifest,
-		       struct jaco_err *err);
+                       struct jaco_findings *findings, const struct jaco_manifest **out_manifest,
+                       struct jaco_err *err);
 
 /* Read the file @path (relative to the current directory or absolute) whole into @out, which the
  * callee allocates from @arena.  Return 0, -JACO_UNAVAILABLE when there is no such file, or another
  * negative code; @err gets the sentence. */
 typedef int (*jaco_manifest_read_fn)(void *ctx, const char *path, struct jaco_arena *arena,
-				     struct jaco_document *out, struct jaco_err *err);
+                                     struct jaco_document *out, struct jaco_err *err);
 
 struct jaco_manifest_options {
-	const char *jaco_path;           /* required */
+	const char *jaco_path;            /* required */
 	const char *const *compose_paths; /* several -f files; n 0: looked for beside jaco_path */
 	size_t n_compose_paths;
-	const char *compose_stdin;       /* NULL, or the whole document for "-f -" */
+	const char *compose_stdin; /* NULL, or the whole document for "-f -" */
 	size_t compose_stdin_bytes;
-	const char *const *env_files;    /* --env-file, later wins, over the overlay's environment: */
+	const char *const *env_files; /* --env-file, later wins, over the overlay's environment: */
 	size_t n_env_files;
-	const char *const *set;          /* --set K=V */
+	const char *const *set; /* --set K=V */
 	size_t n_set;
-	const char *const *host_env;     /* environ(7) with --host-env, else NULL */
-	const char *const *profiles;     /* --profile; "*" = all */
+	const char *const *host_env; /* environ(7) with --host-env, else NULL */
+	const char *const *profiles; /* --profile; "*" = all */
 	size_t n_profiles;
-	const char *cwd;  /* absolute: relative bind sources become absolute; NULL: they are refused */
+	const char
+		*cwd; /* absolute: relative bind sources become absolute; NULL: they are refused */
 	const char *home; /* what ~ means in bind sources; NULL: they are refused */
-	bool is_strict;                  /* warnings are errors */
+	bool is_strict;   /* warnings are errors */
 	jaco_manifest_read_fn read;
 	void *read_ctx;
 };
 
 struct jaco_resolved {
 	const struct jaco_manifest *manifest;
-	struct jaco_document jaco;    /* literal bytes of jaco.yaml: send this */
-	struct jaco_document compose; /* resolved compose as YAML: send this, print with jaco config */
+	struct jaco_document jaco; /* literal bytes of jaco.yaml: send this */
+	struct jaco_document
+		compose; /* resolved compose as YAML: send this, print with jaco config */
 };
 
 /* The names looked for beside jaco.yaml, in order, ended by NULL. */
@@ -170,23 +172,24 @@ extern const char *const jaco_manifest_compose_names[];
  * secrets, choose profiles, load.  Findings carry positions of the files people wrote.  Returns as
  * jaco_manifest_load(); Errors: also PARSE_FAILED, UNAVAILABLE (a named file is missing). */
 int jaco_manifest_resolve(const struct jaco_manifest_options *options,
-			  struct jaco_findings *findings, struct jaco_resolved *out,
-			  struct jaco_err *err);
+                          struct jaco_findings *findings, struct jaco_resolved *out,
+                          struct jaco_err *err);
 
 /* NULL when there is none; borrowed. */
 const struct jaco_service *jaco_manifest_service(const struct jaco_manifest *manifest,
-						 const char *name);
+                                                 const char *name);
 const struct jaco_network *jaco_manifest_network(const struct jaco_manifest *manifest,
-						 const char *name);
+                                                 const char *name);
 const struct jaco_volume *jaco_manifest_volume(const struct jaco_manifest *manifest,
-					       const char *name);
+                                               const char *name);
 
 /* What only the cluster knows.  Every callback may be NULL (no check).  Owners are deployment names
  * borrowed for the call; NULL = free, or owned by this deployment. */
 struct jaco_cluster_facts {
 	const char *const *hosts; /* members; NULL: do not check */
 	size_t n_hosts;
-	const uint16_t *reserved_ports; /* the nodes' own API, peer, mesh ports; 80 and 443 always are */
+	const uint16_t
+		*reserved_ports; /* the nodes' own API, peer, mesh ports; 80 and 443 always are */
 	size_t n_reserved_ports;
 	const char *(*port_owner)(void *ctx, enum jaco_proto proto, uint16_t port);
 	const char *(*route_owner)(void *ctx, const char *domain, const char *path);
@@ -203,8 +206,8 @@ struct jaco_cluster_facts {
  * replicas_exceed_pinned_hosts, permission_denied, limit_exceeded, reserved_port, route_tls_mixed)
  * and returns as jaco_manifest_load().  @findings must use an arena that outlives the manifest. */
 int jaco_manifest_admit(const struct jaco_manifest *manifest,
-			const struct jaco_cluster_facts *facts, struct jaco_findings *findings,
-			struct jaco_err *err);
+                        const struct jaco_cluster_facts *facts, struct jaco_findings *findings,
+                        struct jaco_err *err);
 
 /* The canonical form of what shapes the container: sorted pairs "environment.KEY" -> value.  Equal
  * pairs, equal spec_hash. */
@@ -213,7 +216,7 @@ struct jaco_pairs jaco_service_canon(const struct jaco_service *service, struct 
 /* The rest of a service that a person would call a change: replicas, placement, health, rollout,
  * ports, names.  Same form. */
 struct jaco_pairs jaco_service_canon_place(const struct jaco_service *service,
-					   struct jaco_arena *arena);
+                                           struct jaco_arena *arena);
 
 /* SHA-256 in hex over all services, routes, ports, networks and volumes. */
 void jaco_manifest_hash(const struct jaco_manifest *manifest, char out[static JACO_HASH_MAX + 1]);
@@ -247,9 +250,9 @@ struct jaco_diff {
 
 /* @before NULL: everything is added.  Memory from @arena. */
 struct jaco_diff jaco_manifest_diff(const struct jaco_manifest *before,
-				    const struct jaco_manifest *after, struct jaco_arena *arena);
+                                    const struct jaco_manifest *after, struct jaco_arena *arena);
 
 /* The hash `apply --plan` demands: of the state it was made against and of what it will become.
  * @revision is the deployment's current revision, 0 for none. */
 void jaco_plan_hash(const struct jaco_manifest *after, uint64_t revision,
-		    char out[static JACO_HASH_MAX + 1]);
+                    char out[static JACO_HASH_MAX + 1]);

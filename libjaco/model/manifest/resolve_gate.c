@@ -10,11 +10,11 @@
 #define GATES_MAX 32
 
 static void add(struct resolve *resolve, struct jaco_service *service, struct jaco_pos pos,
-		const char *key, const char *why)
+                const char *key, const char *why)
 {
 	if (!service->gates)
-		service->gates =
-			jaco_arena_alloc_n(resolve->read->arena, GATES_MAX, sizeof(*service->gates));
+		service->gates = jaco_arena_alloc_n(resolve->read->arena, GATES_MAX,
+		                                    sizeof(*service->gates));
 	if (service->n_gates < GATES_MAX)
 		service->gates[service->n_gates++] =
 			(struct jaco_gate){.key = key, .why = why, .pos = pos};
@@ -34,19 +34,33 @@ static void check_caps(struct resolve *resolve, struct jaco_service *service)
 			if (jaco_str_eq_nocase(strip_cap(service->cap_add.items[i]), gated[j]))
 				add(resolve, service, service->pos, "cap_add",
 				    jaco_arena_printf(resolve->read->arena, "capability %s",
-						      gated[j]));
+				                      gated[j]));
 }
 
 /* Directories through which a container could take over the engine or JACO itself. */
 static bool is_gated_path(const char *path)
 {
-	static const char *const exact[] = {
-		"/", "/etc", "/run", "/var/run", "/var", "/run/podman", "/run/containerd",
-		"/run/docker.sock", "/var/run/docker.sock", "/run/podman/podman.sock",
-		"/var/run/podman/podman.sock", "/var/run/podman", "/run/containerd/containerd.sock",
-		"/var/run/containerd", "/var/run/containerd/containerd.sock", "/run/crio/crio.sock",
-		"/var/lib/docker", "/var/lib/containers", "/var/lib"};
-	static const char *const trees[] = {"/run/jaco", "/var/run/jaco", "/etc/jaco", "/var/lib/jaco"};
+	static const char *const exact[] = {"/",
+	                                    "/etc",
+	                                    "/run",
+	                                    "/var/run",
+	                                    "/var",
+	                                    "/run/podman",
+	                                    "/run/containerd",
+	                                    "/run/docker.sock",
+	                                    "/var/run/docker.sock",
+	                                    "/run/podman/podman.sock",
+	                                    "/var/run/podman/podman.sock",
+	                                    "/var/run/podman",
+	                                    "/run/containerd/containerd.sock",
+	                                    "/var/run/containerd",
+	                                    "/var/run/containerd/containerd.sock",
+	                                    "/run/crio/crio.sock",
+	                                    "/var/lib/docker",
+	                                    "/var/lib/containers",
+	                                    "/var/lib"};
+	static const char *const trees[] = {"/run/jaco", "/var/run/jaco", "/etc/jaco",
+	                                    "/var/lib/jaco"};
 
 	for (size_t i = 0; i < JACO_ARRAY_SIZE(exact); i++)
 		if (strcmp(path, exact[i]) == 0)
@@ -68,7 +82,7 @@ static void check_mounts(struct resolve *resolve, struct jaco_service *service)
 		if (mount->type == JACO_MOUNT_BIND && is_gated_path(mount->source))
 			add(resolve, service, mount->pos, "volumes",
 			    jaco_arena_printf(resolve->read->arena, "bind mount of %s",
-					      mount->source));
+			                      mount->source));
 	}
 }
 

@@ -29,11 +29,10 @@ void jaco_resolve_names(struct resolve *resolve)
 			struct compose_service *target = jaco_resolve_find(resolve, link->service);
 
 			if (!target)
-				jaco_resolve_error(resolve, JACO_UNKNOWN_SERVICE, link->pos,
-						   service->s.name, "links",
-						   "name a service of this file",
-						   "linked service \"%.63s\" does not exist",
-						   link->service);
+				jaco_resolve_error(
+					resolve, JACO_UNKNOWN_SERVICE, link->pos, service->s.name,
+					"links", "name a service of this file",
+					"linked service \"%.63s\" does not exist", link->service);
 			else if (link->alias && jaco_name_is_dns(link->alias))
 				add_dns_name(resolve, &target->s, link->alias);
 		}
@@ -96,10 +95,11 @@ static void find_cycles(struct resolve *resolve)
 
 			if (on == SIZE_MAX || is_done[on])
 				continue;
-			jaco_resolve_error(resolve, JACO_VALIDATION_FAILED, s->depends_on[j].pos,
-					   s->name, "depends_on", "break the circle",
-					   "\"%.63s\" and \"%.63s\" depend on each other in a circle",
-					   s->name, s->depends_on[j].service);
+			jaco_resolve_error(
+				resolve, JACO_VALIDATION_FAILED, s->depends_on[j].pos, s->name,
+				"depends_on", "break the circle",
+				"\"%.63s\" and \"%.63s\" depend on each other in a circle", s->name,
+				s->depends_on[j].service);
 			break;
 		}
 	}
@@ -114,17 +114,17 @@ static void check_dependencies(struct resolve *resolve, struct jaco_service *s)
 		struct compose_service *target = jaco_resolve_find(resolve, dependency->service);
 
 		if (strcmp(dependency->service, s->name) == 0) {
-			jaco_resolve_error(resolve, JACO_VALIDATION_FAILED, dependency->pos, s->name,
-					   "depends_on", "remove it",
-					   "the service depends on itself");
+			jaco_resolve_error(resolve, JACO_VALIDATION_FAILED, dependency->pos,
+			                   s->name, "depends_on", "remove it",
+			                   "the service depends on itself");
 			continue;
 		}
 		if (!target && !dependency->required)
 			continue;
 		if (!target) {
 			jaco_resolve_error(resolve, JACO_UNKNOWN_SERVICE, dependency->pos, s->name,
-					   "depends_on", "name a service of this file",
-					   "service \"%.63s\" does not exist", dependency->service);
+			                   "depends_on", "name a service of this file",
+			                   "service \"%.63s\" does not exist", dependency->service);
 			continue;
 		}
 		if (dependency->condition == JACO_CONDITION_COMPLETED)
@@ -143,19 +143,19 @@ static void check_shared_namespace(struct resolve *resolve, struct compose_servi
 		return;
 	target = jaco_resolve_find(resolve, s->network_service);
 	if (!target)
-		jaco_resolve_error(resolve, JACO_UNKNOWN_SERVICE, service->network_mode_pos, s->name,
-				   "network_mode", "name a service of this file",
-				   "service \"%.63s\" does not exist", s->network_service);
+		jaco_resolve_error(resolve, JACO_UNKNOWN_SERVICE, service->network_mode_pos,
+		                   s->name, "network_mode", "name a service of this file",
+		                   "service \"%.63s\" does not exist", s->network_service);
 	else if (target == service)
 		jaco_resolve_error(resolve, JACO_VALIDATION_FAILED, service->network_mode_pos,
-				   s->name, "network_mode", "name another service",
-				   "the service shares its own network");
+		                   s->name, "network_mode", "name another service",
+		                   "the service shares its own network");
 	else if (target->s.network_mode == JACO_NETMODE_SERVICE)
 		jaco_resolve_error(resolve, JACO_VALIDATION_FAILED, service->network_mode_pos,
-				   s->name, "network_mode",
-				   "name the service at the end of the chain",
-				   "\"%.63s\" itself shares the network of another service",
-				   s->network_service);
+		                   s->name, "network_mode",
+		                   "name the service at the end of the chain",
+		                   "\"%.63s\" itself shares the network of another service",
+		                   s->network_service);
 }
 
 void jaco_resolve_dependencies(struct resolve *resolve)
@@ -186,13 +186,13 @@ static struct jaco_network *find_used(struct jaco_manifest *manifest, const char
 }
 
 static void use_network(struct resolve *resolve, const struct jaco_service *s,
-			const struct jaco_attachment *attachment)
+                        const struct jaco_attachment *attachment)
 {
 	struct jaco_manifest *manifest = resolve->manifest;
 	const struct compose_network *declared =
 		find_declared(resolve->compose, attachment->network);
-	struct jaco_network network = {.name = attachment->network, .pos = attachment->pos,
-				       .is_implicit = true};
+	struct jaco_network network = {
+		.name = attachment->network, .pos = attachment->pos, .is_implicit = true};
 
 	if (find_used(manifest, attachment->network))
 		return;
@@ -200,13 +200,13 @@ static void use_network(struct resolve *resolve, const struct jaco_service *s,
 		network = declared->n;
 	else if (strcmp(attachment->network, JACO_DEFAULT_NETWORK) != 0)
 		jaco_resolve_warn(resolve, attachment->pos, s->name, "networks",
-				  "network \"%.63s\" is not declared: declared implicitly",
-				  attachment->network);
+		                  "network \"%.63s\" is not declared: declared implicitly",
+		                  attachment->network);
 	manifest->networks[manifest->n_networks++] = network;
 }
 
 static const struct overlay_service *overlay_of(const struct resolve *resolve, const char *name,
-						size_t *out_index)
+                                                size_t *out_index)
 {
 	for (size_t i = 0; i < resolve->overlay->n_services; i++)
 		if (strcmp(resolve->overlay->services[i].name, name) == 0) {
@@ -232,25 +232,27 @@ static bool is_known_network(const struct resolve *resolve, const char *name)
 
 /* The overlay's list replaces the set; aliases written in compose stay with their network. */
 static void override_networks(struct resolve *resolve, struct jaco_service *s,
-			      const struct overlay_service *overlay, size_t overlay_index)
+                              const struct overlay_service *overlay, size_t overlay_index)
 {
-	struct jaco_attachment *list = jaco_arena_alloc_n(
-		resolve->read->arena, overlay->networks.n + 1, sizeof(*list));
+	struct jaco_attachment *list =
+		jaco_arena_alloc_n(resolve->read->arena, overlay->networks.n + 1, sizeof(*list));
 	size_t kept = 0;
 
 	for (size_t i = 0; i < overlay->networks.n; i++) {
 		const char *name = overlay->networks.items[i];
 
 		if (!is_known_network(resolve, name)) {
-			jaco_findings_error(
-				resolve->read->findings, JACO_UNKNOWN_NETWORK, overlay->networks_pos,
-				jaco_arena_printf(resolve->read->arena, "services[%zu].networks",
-						  overlay_index),
-				"declare it in the compose file",
-				"network \"%.63s\" is not in the compose file", name);
+			jaco_findings_error(resolve->read->findings, JACO_UNKNOWN_NETWORK,
+			                    overlay->networks_pos,
+			                    jaco_arena_printf(resolve->read->arena,
+			                                      "services[%zu].networks",
+			                                      overlay_index),
+			                    "declare it in the compose file",
+			                    "network \"%.63s\" is not in the compose file", name);
 			continue;
 		}
-		list[kept] = (struct jaco_attachment){.network = name, .pos = overlay->networks_pos};
+		list[kept] =
+			(struct jaco_attachment){.network = name, .pos = overlay->networks_pos};
 		for (size_t j = 0; j < s->n_attachments; j++)
 			if (strcmp(s->attachments[j].network, name) == 0)
 				list[kept] = s->attachments[j];
@@ -263,13 +265,15 @@ static void override_networks(struct resolve *resolve, struct jaco_service *s,
 static void attach_default(struct resolve *resolve, struct jaco_service *s)
 {
 	s->attachments = jaco_arena_alloc(resolve->read->arena, sizeof(*s->attachments));
-	s->attachments[0] = (struct jaco_attachment){.network = JACO_DEFAULT_NETWORK, .pos = s->pos};
+	s->attachments[0] =
+		(struct jaco_attachment){.network = JACO_DEFAULT_NETWORK, .pos = s->pos};
 	s->n_attachments = 1;
 }
 
 static int compare_networks(const void *a, const void *b)
 {
-	return strcmp(((const struct jaco_network *)a)->name, ((const struct jaco_network *)b)->name);
+	return strcmp(((const struct jaco_network *)a)->name,
+	              ((const struct jaco_network *)b)->name);
 }
 
 /* At most this many different networks in one deployment: each costs a subnet on every node. */
@@ -291,11 +295,11 @@ void jaco_resolve_networks(struct resolve *resolve)
 
 		if (s->network_mode != JACO_NETMODE_NETWORKS) {
 			if (service->has_networks_key)
-				jaco_resolve_error(resolve, JACO_VALIDATION_FAILED,
-						   service->network_mode_pos, s->name,
-						   "network_mode", "keep one of them",
-						   "network_mode %.40s and networks exclude each other",
-						   service->network_mode);
+				jaco_resolve_error(
+					resolve, JACO_VALIDATION_FAILED, service->network_mode_pos,
+					s->name, "network_mode", "keep one of them",
+					"network_mode %.40s and networks exclude each other",
+					service->network_mode);
 			s->n_attachments = 0;
 			continue;
 		}
@@ -305,11 +309,10 @@ void jaco_resolve_networks(struct resolve *resolve)
 			attach_default(resolve, s);
 		for (size_t j = 0; j < s->n_attachments; j++) {
 			if (manifest->n_networks >= NETWORKS_MAX) {
-				jaco_resolve_error(resolve, JACO_LIMIT_EXCEEDED,
-						   s->attachments[j].pos, s->name, "networks",
-						   "use fewer networks",
-						   "more than %d networks in one deployment",
-						   NETWORKS_MAX);
+				jaco_resolve_error(
+					resolve, JACO_LIMIT_EXCEEDED, s->attachments[j].pos,
+					s->name, "networks", "use fewer networks",
+					"more than %d networks in one deployment", NETWORKS_MAX);
 				return;
 			}
 			use_network(resolve, s, &s->attachments[j]);

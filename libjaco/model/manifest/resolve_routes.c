@@ -49,15 +49,15 @@ static void check_target(struct resolve *resolve, size_t index)
 	service = jaco_resolve_find(resolve, route->service);
 	if (!service)
 		jaco_findings_error(resolve->read->findings, JACO_UNKNOWN_SERVICE, route->pos,
-				    route_path(resolve, index, "service"),
-				    "name a service of the compose file",
-				    "service \"%.63s\" is not in the compose file", route->service);
+		                    route_path(resolve, index, "service"),
+		                    "name a service of the compose file",
+		                    "service \"%.63s\" is not in the compose file", route->service);
 	else if (service->s.network_mode != JACO_NETMODE_NETWORKS)
 		jaco_findings_error(resolve->read->findings, JACO_VALIDATION_FAILED, route->pos,
-				    route_path(resolve, index, "service"),
-				    "route to a service with networks",
-				    "service \"%.63s\" has no address of its own (network_mode %s)",
-				    route->service, service->network_mode);
+		                    route_path(resolve, index, "service"),
+		                    "route to a service with networks",
+		                    "service \"%.63s\" has no address of its own (network_mode %s)",
+		                    route->service, service->network_mode);
 }
 
 static int compare_routes(const void *a, const void *b)
@@ -80,18 +80,17 @@ static void check_pairs(struct resolve *resolve)
 		if (strcmp(before->domain, route->domain) != 0)
 			continue;
 		if (strcmp(before->path, route->path) == 0)
-			jaco_findings_error(resolve->read->findings, JACO_ROUTE_CONFLICT, route->pos,
-					    "routes", "change the path, or remove one",
-					    "%.120s%.120s is routed twice", route->domain,
-					    route->path);
+			jaco_findings_error(resolve->read->findings, JACO_ROUTE_CONFLICT,
+			                    route->pos, "routes", "change the path, or remove one",
+			                    "%.120s%.120s is routed twice", route->domain,
+			                    route->path);
 		if (before->tls != route->tls || !jaco_str_eq(before->tls_cert, route->tls_cert) ||
 		    !jaco_str_eq(before->tls_key, route->tls_key))
-			jaco_findings_error(resolve->read->findings, JACO_ROUTE_TLS_MIXED,
-					    route->pos, "routes",
-					    "write the same tls on every route of the domain",
-					    "domain %.120s has two tls modes, %s and %s",
-					    route->domain, jaco_tls_mode_name(before->tls),
-					    jaco_tls_mode_name(route->tls));
+			jaco_findings_error(
+				resolve->read->findings, JACO_ROUTE_TLS_MIXED, route->pos, "routes",
+				"write the same tls on every route of the domain",
+				"domain %.120s has two tls modes, %s and %s", route->domain,
+				jaco_tls_mode_name(before->tls), jaco_tls_mode_name(route->tls));
 	}
 }
 
@@ -101,7 +100,7 @@ void jaco_resolve_routes(struct resolve *resolve)
 	struct jaco_manifest *manifest = resolve->manifest;
 
 	manifest->routes = jaco_arena_alloc_n(resolve->read->arena, overlay->n_routes + 1,
-					      sizeof(*manifest->routes));
+	                                      sizeof(*manifest->routes));
 	for (size_t i = 0; i < overlay->n_routes; i++) {
 		struct jaco_route route = overlay->routes[i];
 
@@ -168,7 +167,7 @@ static void sort_ports(struct resolve *resolve, struct jaco_service *s)
 }
 
 static void check_port(struct resolve *resolve, struct compose_service *service,
-		       struct jaco_port *port)
+                       struct jaco_port *port)
 {
 	struct jaco_service *s = &service->s;
 
@@ -176,24 +175,26 @@ static void check_port(struct resolve *resolve, struct compose_service *service,
 		return;
 	if (s->network_mode == JACO_NETMODE_HOST) {
 		jaco_resolve_warn(resolve, port->pos, s->name, "ports",
-				  "with network_mode host the port is the container's own: "
-				  "documented, not published");
+		                  "with network_mode host the port is the container's own: "
+		                  "documented, not published");
 		port->mode = JACO_PORT_EXPOSED;
 		port->published = 0;
 		port->host_ip = NULL;
 		return;
 	}
 	if (s->network_mode != JACO_NETMODE_NETWORKS)
-		jaco_resolve_error(resolve, JACO_VALIDATION_FAILED, port->pos, s->name, "ports",
-				   s->network_mode == JACO_NETMODE_SERVICE
-					   ? "publish the port on the service whose network is shared"
-					   : "remove the port, or network_mode",
-				   "the service has no address of its own (network_mode %s)",
-				   service->network_mode);
+		jaco_resolve_error(
+			resolve, JACO_VALIDATION_FAILED, port->pos, s->name, "ports",
+			s->network_mode == JACO_NETMODE_SERVICE
+				? "publish the port on the service whose network is shared"
+				: "remove the port, or network_mode",
+			"the service has no address of its own (network_mode %s)",
+			service->network_mode);
 	if (port->proto == JACO_PROTO_TCP && (port->published == 80 || port->published == 443))
-		jaco_resolve_error(resolve, JACO_RESERVED_PORT, port->pos, s->name, "ports",
-				   "add a route in jaco.yaml: {domain: ..., service: ..., port: ...}",
-				   "port %u belongs to JACO's ingress", port->published);
+		jaco_resolve_error(
+			resolve, JACO_RESERVED_PORT, port->pos, s->name, "ports",
+			"add a route in jaco.yaml: {domain: ..., service: ..., port: ...}",
+			"port %u belongs to JACO's ingress", port->published);
 }
 
 static int compare_published(const void *a, const void *b)
@@ -237,14 +238,14 @@ static void check_collisions(struct resolve *resolve)
 
 		if (!collides(&before->port, &port->port))
 			continue;
-		finding.path = jaco_arena_printf(resolve->read->arena, "services.%s.ports",
-						 port->service);
+		finding.path =
+			jaco_arena_printf(resolve->read->arena, "services.%s.ports", port->service);
 		finding.message = jaco_arena_printf(
-			resolve->read->arena, "port %u/%s is published already by service \"%.63s\"",
+			resolve->read->arena,
+			"port %u/%s is published already by service \"%.63s\"",
 			port->port.published, jaco_proto_name(port->port.proto), before->service);
-		finding.detail_value = jaco_arena_printf(resolve->read->arena, "%s/%s",
-							 resolve->read->deployment,
-							 before->service);
+		finding.detail_value = jaco_arena_printf(
+			resolve->read->arena, "%s/%s", resolve->read->deployment, before->service);
 		jaco_findings_add(resolve->read->findings, &finding);
 	}
 }
@@ -263,10 +264,11 @@ void jaco_resolve_ports(struct resolve *resolve)
 		s->default_probe_port = first_probe_port(resolve, s);
 		if (s->probe.kind == JACO_PROBE_HTTP && s->probe.port == 0 &&
 		    s->default_probe_port == 0)
-			jaco_resolve_error(resolve, JACO_VALIDATION_FAILED, s->pos, s->name,
-					   "health", "add port: to health in jaco.yaml",
-					   "the health check has no port: none is routed, published "
-					   "or exposed");
+			jaco_resolve_error(
+				resolve, JACO_VALIDATION_FAILED, s->pos, s->name, "health",
+				"add port: to health in jaco.yaml",
+				"the health check has no port: none is routed, published "
+				"or exposed");
 		sort_ports(resolve, s);
 		n += s->n_ports;
 	}

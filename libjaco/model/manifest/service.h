@@ -72,16 +72,16 @@ enum jaco_mount_type {
 };
 struct jaco_mount {
 	enum jaco_mount_type type;
-	const char *source;      /* bind: absolute host path; volume: compose key; NULL: anonymous */
+	const char *source; /* bind: absolute host path; volume: compose key; NULL: anonymous */
 	const char *engine_name; /* volume: the engine's name ("jaco_shop_data"); else NULL */
 	const char *target;      /* absolute path in the container, cleaned */
 	bool is_external;        /* volume: must exist already */
 	bool read_only;
-	bool no_copy;               /* volume.nocopy */
-	const char *subpath;        /* volume.subpath */
-	const char *propagation;    /* bind.propagation: rprivate, rslave, ... */
-	const char *selinux;        /* "z" or "Z" */
-	bool create_host_path;      /* bind: make a missing source directory (short form: true) */
+	bool no_copy;            /* volume.nocopy */
+	const char *subpath;     /* volume.subpath */
+	const char *propagation; /* bind.propagation: rprivate, rslave, ... */
+	const char *selinux;     /* "z" or "Z" */
+	bool create_host_path;   /* bind: make a missing source directory (short form: true) */
 	struct jaco_opt_i64 tmpfs_bytes;
 	struct jaco_opt_i64 tmpfs_mode; /* permission bits */
 	struct jaco_pos pos;
@@ -94,7 +94,7 @@ struct jaco_tmpfs {
 };
 
 struct jaco_device {
-	const char *source;      /* on the host; CDI names ("nvidia.com/gpu=all") have no target */
+	const char *source; /* on the host; CDI names ("nvidia.com/gpu=all") have no target */
 	const char *target;
 	const char *permissions; /* "rwm" unless written */
 	bool is_cdi;
@@ -148,12 +148,12 @@ struct jaco_healthcheck {
 enum jaco_probe_kind { JACO_PROBE_NONE, JACO_PROBE_HTTP, JACO_PROBE_TCP, JACO_PROBE_CMD };
 struct jaco_probe {
 	enum jaco_probe_kind kind;
-	const char *path;             /* http */
-	uint16_t port;                /* http, tcp; 0: first routed, published or exposed port */
+	const char *path;                /* http */
+	uint16_t port;                   /* http, tcp; 0: first routed, published or exposed port */
 	uint16_t expect_min, expect_max; /* http status, 200..399 unless written */
-	struct jaco_strings command;  /* cmd */
+	struct jaco_strings command;     /* cmd */
 	int64_t interval_ms, timeout_ms; /* 2000 and 5000 unless written */
-	uint32_t retries;             /* failures in a row until degraded; 3 unless written */
+	uint32_t retries;                /* failures in a row until degraded; 3 unless written */
 };
 
 enum jaco_condition {
@@ -182,14 +182,14 @@ struct jaco_attachment {
 
 /* configs: and secrets: as files in the container. */
 struct jaco_file {
-	const char *name;    /* key under top-level configs or secrets */
+	const char *name; /* key under top-level configs or secrets */
 	bool is_secret;
-	bool is_external;    /* content is `jaco secret` value engine_name of this deployment */
+	bool is_external;        /* content is `jaco secret` value engine_name of this deployment */
 	const char *engine_name; /* top-level name:, else name */
-	const char *target;  /* absolute path in the container */
-	const char *uid, *gid; /* NULL: 0 */
-	uint32_t mode;       /* permission bits; 0444 unless written */
-	const uint8_t *content; /* literal bytes once folded by the client; NULL when external */
+	const char *target;      /* absolute path in the container */
+	const char *uid, *gid;   /* NULL: 0 */
+	uint32_t mode;           /* permission bits; 0444 unless written */
+	const uint8_t *content;  /* literal bytes once folded by the client; NULL when external */
 	size_t content_bytes;
 	const char *host_path; /* file: not folded yet (client side only); NULL afterwards */
 	struct jaco_pos pos;
@@ -204,7 +204,7 @@ enum jaco_network_mode {
 	JACO_NETMODE_NETWORKS, /* attachments[] */
 	JACO_NETMODE_NONE,
 	JACO_NETMODE_HOST,
-	JACO_NETMODE_SERVICE,  /* shares network_service's namespace, same node */
+	JACO_NETMODE_SERVICE, /* shares network_service's namespace, same node */
 };
 
 enum jaco_restart_kind {
@@ -222,14 +222,16 @@ struct jaco_restart {
 enum jaco_pull_policy { JACO_PULL_MISSING, JACO_PULL_ALWAYS, JACO_PULL_NEVER };
 
 struct jaco_resources {
-	struct jaco_opt_i64 nano_cpus;          /* limit; 1e9 = one CPU */
-	struct jaco_opt_i64 memory_bytes;       /* limit */
-	struct jaco_opt_i64 memory_reservation; /* bytes; HostConfig.MemoryReservation and scheduling */
+	struct jaco_opt_i64 nano_cpus;    /* limit; 1e9 = one CPU */
+	struct jaco_opt_i64 memory_bytes; /* limit */
+	struct jaco_opt_i64
+		memory_reservation; /* bytes; HostConfig.MemoryReservation and scheduling */
 	struct jaco_opt_i64 reserved_nano_cpus; /* scheduling only */
 	struct jaco_opt_i64 memswap_bytes;      /* -1 unlimited */
 	struct jaco_opt_i64 mem_swappiness;     /* 0..100 */
 	struct jaco_opt_i64 pids;               /* -1 unlimited */
-	struct jaco_opt_i64 cpu_shares, cpu_quota_us, cpu_period_us, cpu_rt_runtime_us, cpu_rt_period_us;
+	struct jaco_opt_i64 cpu_shares, cpu_quota_us, cpu_period_us, cpu_rt_runtime_us,
+		cpu_rt_period_us;
 	const char *cpuset;
 };
 
@@ -259,11 +261,11 @@ struct jaco_constraint {
 struct jaco_rollout {
 	enum jaco_rollout_order order; /* resolved: stop-first when stateful unless written */
 	bool order_is_set;
-	uint32_t parallel;  /* 0: all at once */
-	int64_t timeout_ms; /* 60 s */
-	int64_t drain_ms;   /* 10 s */
-	int64_t monitor_ms; /* 5 s */
-	int64_t delay_ms;   /* 0 */
+	uint32_t parallel;        /* 0: all at once */
+	int64_t timeout_ms;       /* 60 s */
+	int64_t drain_ms;         /* 10 s */
+	int64_t monitor_ms;       /* 5 s */
+	int64_t delay_ms;         /* 0 */
 	double max_failure_ratio; /* 0 */
 	enum jaco_on_failure on_failure;
 };
@@ -281,7 +283,7 @@ struct jaco_service {
 	char spec_hash[JACO_HASH_MAX + 1]; /* SHA-256 in hex, spec/manifests.md section 5 */
 
 	/* what runs */
-	const char *image; /* never NULL; "<deployment>-<service>" when only build: is given */
+	const char *image;    /* never NULL; "<deployment>-<service>" when only build: is given */
 	const char *platform; /* "linux/arm64" */
 	enum jaco_pull_policy pull_policy;
 	struct jaco_build build;
@@ -338,7 +340,8 @@ struct jaco_service {
 	size_t n_expose;
 	struct jaco_pairs extra_hosts; /* sorted by name; several addresses joined by "," */
 	struct jaco_strings dns, dns_search, dns_opt;
-	struct jaco_strings dns_names; /* besides the service name, all networks: container_name, links */
+	struct jaco_strings
+		dns_names; /* besides the service name, all networks: container_name, links */
 
 	/* health and order */
 	struct jaco_healthcheck healthcheck;

@@ -42,7 +42,7 @@ bool jaco_vars_set_pair(struct jaco_vars *vars, const char *pair)
 	if (!equals || equals == pair)
 		return false;
 	jaco_vars_set(vars, jaco_arena_strndup(vars->arena, pair, (size_t)(equals - pair)),
-		      equals + 1);
+	              equals + 1);
 	return true;
 }
 
@@ -61,7 +61,8 @@ struct jaco_pairs jaco_vars_list(const struct jaco_vars *vars, struct jaco_arena
 {
 	struct jaco_pairs pairs = {0};
 
-	pairs.items = jaco_arena_alloc_n(arena, HASH_COUNT(vars->entries) + 1, sizeof(*pairs.items));
+	pairs.items =
+		jaco_arena_alloc_n(arena, HASH_COUNT(vars->entries) + 1, sizeof(*pairs.items));
 	for (const struct jaco_vars_entry *entry = vars->entries; entry; entry = entry->hh.next)
 		pairs.items[pairs.n++] = (struct jaco_pair){entry->name, entry->value};
 	jaco_pairs_sort(&pairs);

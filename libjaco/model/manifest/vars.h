@@ -2,8 +2,8 @@
  *
  * vars.h - variables for interpolation: names to values, with an outer set behind an inner one.
  *
- * Pure.  Everything lives in the arena given to jaco_vars_init(); jaco_vars_fini() releases only the
- * hash table. */
+ * Pure.  Everything lives in the arena given to jaco_vars_init(); jaco_vars_fini() releases only
+ * the hash table. */
 #pragma once
 
 #include <stdbool.h>

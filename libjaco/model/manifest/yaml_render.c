@@ -29,7 +29,8 @@ static bool is_safe_plain(const char *text)
 /* Words and numbers that a quoted text must not turn into when written plain. */
 static bool looks_typed(const char *text)
 {
-	static const char *const words[] = {"null", "true", "false", "yes", "no", "on", "off", "y", "n"};
+	static const char *const words[] = {"null", "true", "false", "yes", "no",
+	                                    "on",   "off",  "y",     "n"};
 
 	for (size_t i = 0; i < JACO_ARRAY_SIZE(words); i++)
 		if (jaco_str_eq_nocase(text, words[i]))
@@ -80,7 +81,7 @@ static void add_scalar(struct jaco_buf *out, const struct jaco_yaml_node *node)
 	if (jaco_yaml_is_null(node))
 		jaco_buf_add_str(out, "null");
 	else if (is_safe_plain(node->text) &&
-		 ((node->is_plain && !node->is_interpolated) || !looks_typed(node->text)))
+	         ((node->is_plain && !node->is_interpolated) || !looks_typed(node->text)))
 		jaco_buf_add_str(out, node->text);
 	else
 		add_quoted(out, node->text);
@@ -88,7 +89,8 @@ static void add_scalar(struct jaco_buf *out, const struct jaco_yaml_node *node)
 
 static void add_key(struct jaco_buf *out, const char *key)
 {
-	/* a long key needs the explicit "?" form to be found (libyaml looks 1024 characters ahead) */
+	/* a long key needs the explicit "?" form to be found (libyaml looks 1024 characters ahead)
+	 */
 	if (strlen(key) > 500)
 		jaco_buf_add_str(out, "? ");
 	if (is_safe_plain(key) && !looks_typed(key))
