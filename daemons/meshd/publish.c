@@ -40,7 +40,9 @@ static const char *endpoint_of(const char *addr, int64_t port, struct jaco_arena
 static void fill_endpoints(const struct meshd *meshd, const struct wire_node *node,
 			   struct wire_strs *out, struct jaco_arena *arena)
 {
-	const char *const sources[] = {node->peer_addr, node->api_addr};
+	const char *const sources[] = {
+		node->peer_addr ? node->peer_addr : meshd->daemon->config.cluster_addr,
+		node->api_addr};
 
 	out->v = jaco_arena_alloc_n(arena, JACO_ARRAY_SIZE(sources), sizeof(*out->v));
 	for (size_t i = 0; i < JACO_ARRAY_SIZE(sources); i++) {

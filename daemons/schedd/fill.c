@@ -250,5 +250,5 @@ void fill_world(struct world *world, const struct jaco_view *view, const char *s
 	fill_replicas(world, view, arena);
 	fill_observed(world, view, arena);
 	fill_books(world, view, arena);
-	world_sort(world);
+	world_sort(world, arena);
 }

@@ -10,7 +10,6 @@
 
 #include "libjaco/base/assert.h"
 #include "libjaco/base/buf.h"
-#include "libjaco/base/random.h"
 #include "libjaco/base/str.h"
 
 /* FNV-1a, 64 bit: a spread for names, not for trust. */
@@ -21,11 +20,14 @@ static uint64_t hash_text(uint64_t h, const char *text)
 	return (h ^ 0xff) * 0x100000001b3ull; /* ends the field: "ab","c" is not "a","bc" */
 }
 
-static uint64_t mix(uint64_t a, uint64_t b)
+/* The finaliser of MurmurHash3, 64 bit: in the innermost loop of placement. */
+static inline uint64_t mix(uint64_t a, uint64_t b)
 {
-	uint64_t state = a ^ (b * 0x9e3779b97f4a7c15ull);
+	uint64_t h = a ^ b * 0x9e3779b97f4a7c15ull;
 
-	return jaco_prng_next(&state);
+	h = (h ^ h >> 33) * 0xff51afd7ed558ccdull;
+	h = (h ^ h >> 33) * 0xc4ceb9fe1a85ec53ull;
+	return h ^ h >> 33;
 }
 
 static size_t index_of(const struct placement *p, const char *host)
@@ -199,16 +201,27 @@ void placement_begin(struct placement *p, const struct world_service *service,
 		     const struct world_replica *replicas, size_t n)
 {
 	p->service = service;
+	p->replicas = replicas;
+	p->n_replicas = n;
+	p->is_prepared = false;
+}
+
+/* Judging every node is put off until somebody must be placed: mostly nobody must. */
+static void prepare(struct placement *p)
+{
+	if (p->is_prepared)
+		return;
+	p->is_prepared = true;
 	for (size_t i = 0; i < p->world->n_nodes; i++) {
 		const struct world_node *node = &p->world->nodes[i];
 
 		p->loads[i].n_of_service = 0;
-		p->verdict[i] = judge_written(service, node);
+		p->verdict[i] = judge_written(p->service, node);
 		if (p->verdict[i] == PLACEMENT_N_RULES)
 			p->verdict[i] = judge_state(node);
 	}
-	for (size_t i = 0; i < n; i++) {
-		size_t node = index_of(p, replicas[i].now.host);
+	for (size_t i = 0; i < p->n_replicas; i++) {
+		size_t node = index_of(p, p->replicas[i].now.host);
 
 		if (node != PLACEMENT_NONE)
 			p->loads[node].n_of_service++;
@@ -268,6 +281,7 @@ static enum placement_rule judge(const struct placement *p, size_t node)
 
 bool placement_is_eligible(struct placement *p, size_t node)
 {
+	prepare(p);
 	return judge(p, node) == PLACEMENT_N_RULES;
 }
 
@@ -290,46 +304,60 @@ static uint64_t fullness(const struct placement *p, size_t i)
 	return JACO_MAX(cpu, memory);
 }
 
-/* Is node @a a better place than @b?  Total order: no two nodes tie. */
-static bool is_better(const struct placement *p, size_t a, size_t b, uint64_t seed)
+/* What the policy compares first; smaller is better. */
+static uint64_t rank(const struct placement *p, size_t i)
 {
-	const struct placement_load *x = &p->loads[a], *y = &p->loads[b];
-	uint64_t wx, wy;
+	const struct placement_load *load = &p->loads[i];
 
-	if (p->service->placement == WORLD_PACK) {
-		wx = fullness(p, a);
-		wy = fullness(p, b);
-		return wx != wy ? wx > wy : a < b;
-	}
-	if (x->n_of_service != y->n_of_service)
-		return x->n_of_service < y->n_of_service;
-	if (x->n_replicas != y->n_replicas)
-		return x->n_replicas < y->n_replicas;
-	wx = mix(seed, p->name_hash[a]);
-	wy = mix(seed, p->name_hash[b]);
-	return wx != wy ? wx > wy : a < b;
+	if (p->service->placement == WORLD_PACK)
+		return UINT64_MAX - fullness(p, i);
+	return (uint64_t)load->n_of_service << 32 | load->n_replicas;
 }
 
+/* Then: by name for pack, else the rendezvous weight; smaller is better. */
+static uint64_t tie(const struct placement *p, size_t i, uint64_t seed)
+{
+	return p->service->placement == WORLD_PACK ? 0 : mix(seed, p->name_hash[i]);
+}
+
+static void count_reasons(const struct placement *p, struct placement_reasons *out)
+{
+	memset(out, 0, sizeof(*out));
+	for (size_t i = 0; i < p->world->n_nodes; i++)
+		if (judge(p, i) != PLACEMENT_N_RULES)
+			out->rejected[judge(p, i)]++;
+}
+
+/* The rank is looked at first, because it is one comparison and rules out most nodes. */
 size_t placement_choose(struct placement *p, uint64_t index, struct placement_reasons *out_reasons)
 {
 	uint64_t seed = hash_text(hash_text(index, p->service->deployment), p->service->name);
+	uint64_t best_rank = UINT64_MAX, best_tie = UINT64_MAX;
 	size_t best = PLACEMENT_NONE;
 
-	memset(out_reasons, 0, sizeof(*out_reasons));
+	prepare(p);
 	for (size_t i = 0; i < p->world->n_nodes; i++) {
-		enum placement_rule rule = judge(p, i);
+		uint64_t r = rank(p, i), t;
 
-		if (rule != PLACEMENT_N_RULES)
-			out_reasons->rejected[rule]++;
-		else if (best == PLACEMENT_NONE || is_better(p, i, best, seed))
-			best = i;
+		if (p->verdict[i] != PLACEMENT_N_RULES || r > best_rank)
+			continue;
+		t = tie(p, i, seed);
+		if ((r == best_rank && best != PLACEMENT_NONE && t >= best_tie) ||
+		    judge_load(p, i) != PLACEMENT_N_RULES)
+			continue;
+		best = i;
+		best_rank = r;
+		best_tie = t;
 	}
+	if (best == PLACEMENT_NONE)
+		count_reasons(p, out_reasons);
 	return best;
 }
 
 void placement_add(struct placement *p, size_t node)
 {
 	JACO_ASSERT(node < p->world->n_nodes);
+	prepare(p);
 	load_add(p, p->service, node);
 	p->loads[node].n_of_service++;
 }
@@ -338,6 +366,7 @@ void placement_remove(struct placement *p, size_t node)
 {
 	struct placement_load *load = &p->loads[node];
 
+	prepare(p);
 	JACO_ASSERT(node < p->world->n_nodes && load->n_replicas && load->n_of_service);
 	load->n_replicas--;
 	load->n_of_service--;

@@ -54,6 +54,9 @@ struct placement {
 	size_t n_ports, cap_ports;
 	/* of the service being planned */
 	const struct world_service *service;
+	const struct world_replica *replicas;
+	size_t n_replicas;
+	bool is_prepared;
 	enum placement_rule *verdict; /* static rules, per node; N_RULES: eligible so far */
 };
 

@@ -10,6 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "libjaco/base/arena.h"
+
 enum world_placement {
 	WORLD_SPREAD, /* fewest replicas of the service, then fewest replicas */
 	WORLD_PACK,   /* fullest node that still fits */
@@ -170,6 +172,8 @@ struct world {
 	int64_t reschedule_after_ms; /* < 0: off */
 	struct world_node *nodes;    /* by name */
 	size_t n_nodes;
+	const uint32_t *node_index;  /* hash of the names: position + 1, 0 free */
+	size_t n_node_index;         /* a power of two */
 	struct world_service *services; /* by (deployment, name) */
 	size_t n_services;
 	struct world_replica *replicas; /* by (deployment, service, is_global, index or host) */
@@ -184,8 +188,8 @@ struct world {
 	size_t n_restarts;
 };
 
-/* Put every array into the order named above; call once after filling. */
-void world_sort(struct world *world);
+/* Put every array into the order named above and index the nodes; call once after filling. */
+void world_sort(struct world *world, struct jaco_arena *arena);
 
 /* Look-ups by the sorted keys; NULL when there is none. */
 struct world_node *world_node(const struct world *world, const char *name);

@@ -266,7 +266,7 @@ static void observe(const char *id, uint64_t generation, const char *host, const
 	o->state = world_state_parse(state);
 	o->code = jaco_arena_strdup(&store, code ? code : "");
 	o->message = jaco_arena_strdup(&store, message ? message : "");
-	world_sort(&world);
+	world_sort(&world, &store);
 }
 
 static void do_observed(char **save)
@@ -340,7 +340,7 @@ static void keep_replica(const struct world_replica *from)
 	to->mod = ++revision;
 	to->uses_missing = uses;
 	to->acks_missing = acks;
-	world_sort(&world);
+	world_sort(&world, &store);
 }
 
 static void keep_rollout(const struct world_rollout *from)
@@ -354,7 +354,7 @@ static void keep_rollout(const struct world_rollout *from)
 	to->code = jaco_arena_strdup(&store, from->code);
 	to->message = jaco_arena_strdup(&store, from->message);
 	to->mod = ++revision;
-	world_sort(&world);
+	world_sort(&world, &store);
 }
 
 static void write_op(const struct plan_op *op)
@@ -394,7 +394,7 @@ static void write_op(const struct plan_op *op)
 	case PLAN_AUDIT:
 		break;
 	}
-	world_sort(&world);
+	world_sort(&world, &store);
 }
 
 static void do_plan(void)
@@ -440,7 +440,7 @@ static void play(char *line)
 	} else {
 		die("unknown verb", verb);
 	}
-	world_sort(&world);
+	world_sort(&world, &store);
 }
 
 int main(int argc, char **argv)
