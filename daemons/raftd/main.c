@@ -18,6 +18,7 @@ static const struct jaco_daemon_spec raftd_spec = {
 	.caps = JACO_CAP_NONE,
 	.sandbox = JACO_SANDBOX_PLAIN,
 	.metrics = raftd_metrics,
+	.facts = raftd_facts,
 };
 
 int main(int argc, char **argv)

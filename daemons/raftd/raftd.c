@@ -178,6 +178,30 @@ void raftd_close(struct raftd *raftd)
 
 /* --- looking in --- */
 
+void raftd_facts(void *self, struct jaco_arena *arena, struct wire_daemon_status *status)
+{
+	const struct raftd *raftd = self;
+	const struct store *store = &raftd->store;
+	struct core_status core;
+	struct wire_pair *pairs = jaco_arena_alloc_n(arena, 6, sizeof(*pairs));
+	size_t n = 0;
+
+	if (!store->is_open)
+		return;
+	core = store_status(store);
+	status->revision = store->machine.applied;
+	pairs[n++] = (struct wire_pair){"role", core.role == CORE_LEADER ? "leader" : "follower"};
+	pairs[n++] = (struct wire_pair){
+		"term", jaco_arena_printf(arena, "%llu", (unsigned long long)core.term)};
+	pairs[n++] = (struct wire_pair){
+		"keys", jaco_arena_printf(arena, "%llu", (unsigned long long)store->machine.n_keys)};
+	pairs[n++] = (struct wire_pair){"observed", jaco_arena_printf(arena, "%zu", raftd->records.n)};
+	pairs[n++] = (struct wire_pair){"watches", jaco_arena_printf(arena, "%zu", raftd->hub.n_readers)};
+	if (store->full[0] != '\0')
+		pairs[n++] = (struct wire_pair){"writes_refused", store->full};
+	status->facts = (struct wire_dict){.v = pairs, .n = n};
+}
+
 void raftd_metrics(void *self, struct jaco_buf *out)
 {
 	struct raftd *raftd = self;

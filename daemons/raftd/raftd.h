@@ -54,6 +54,9 @@ int raftd_open_store(struct raftd *raftd, struct jaco_err *err);
 /* The role sockets and the control socket, after jaco_daemon_serve(). */
 int raftd_listen(struct raftd *raftd, struct jaco_err *err);
 
+/* jaco_daemon_spec.facts */
+void raftd_facts(void *self, struct jaco_arena *arena, struct wire_daemon_status *status);
+
 /* jaco_daemon_spec.metrics */
 void raftd_metrics(void *self, struct jaco_buf *out);
 

@@ -72,6 +72,7 @@ def test_before_init_only_a_few_methods_answer(blank):
 
 def test_init_happens_once_and_survives(blank):
     rpc = blank.rpc()
+    fails("validation_failed", "name", rpc.call, "cluster.init", name="no good")
     made = rpc.call("cluster.init", name="prod")
     assert len(made["token"]) == 64 and made["identity"] == "bootstrap"
     fails("cluster_already_initialized", made["cluster_id"], rpc.call, "cluster.init")
@@ -401,6 +402,10 @@ def test_tokens_are_shown_once_and_registry_secrets_reach_only_runtimed(node):
     rpc.call("registry.login", registry="https://Registry.Example.com:443/team/", user="u",
              password="hunter2-hunter2")
     assert rpc.call("registry.list")["items"][0]["registry"] == "registry.example.com/team"
+    rpc.call("registry.login", registry="https://index.docker.io/v1/", user="u", password="p")
+    assert rpc.call("registry.list")["items"][0]["registry"] == "docker.io"
+    rpc.call("registry.logout", registry="docker.io")
+    rpc.call("registry.logout", registry="never.seen")
     secret = node.rpc("runtimed").call("registry.secrets")["items"][0]
     assert secret["password"] == "hunter2-hunter2"
     fails("permission_denied", "", node.rpc("proxyd").call, "registry.secrets")

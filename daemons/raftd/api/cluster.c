@@ -211,6 +211,13 @@ static void on_cancel(struct jaco_call *call, void *ctx)
 	init_free(ctx);
 }
 
+static bool is_cluster_name(const char *name)
+{
+	size_t n = strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-");
+
+	return n > 0 && name[n] == '\0';
+}
+
 int raftd_on_cluster_init(struct raftd *raftd, struct jaco_call *call,
 			  const struct wire_cluster_init *req, struct jaco_err *err)
 {
@@ -220,6 +227,11 @@ int raftd_on_cluster_init(struct raftd *raftd, struct jaco_call *call,
 	if (raftd->is_initialised)
 		return jaco_err_set(err, JACO_CLUSTER_ALREADY_INITIALIZED,
 				    "node %s belongs to cluster %s", raftd->host, raftd->cluster_id);
+	if (jaco_name_check_host(raftd->host, err) < 0)
+		return jaco_err_wrap(err, "this machine's name (node_name in jacod.yaml overrides it)");
+	if (req->name && !is_cluster_name(req->name))
+		return jaco_err_set(err, JACO_VALIDATION_FAILED,
+				    "name: letters, digits and . _ - are allowed");
 	if (!raftd->store.is_open && ((!store_exists(raftd->dir) &&
 				       store_create(raftd->dir, FIRST_RAFT_ID, err) < 0) ||
 				      raftd_open_store(raftd, err) < 0))

@@ -53,7 +53,10 @@ static int canonical(const char *text, char out[static REGISTRY_MAX], struct jac
 	}
 	for (size_t i = 0; i < JACO_ARRAY_SIZE(hub); i++)
 		if (strlen(hub[i]) == host_n && memcmp(host, hub[i], host_n) == 0) {
-			(void)jaco_str_format(out, REGISTRY_MAX, "docker.io%s", host + host_n);
+			/* ".../v1/" is how Docker's own configuration writes the hub itself */
+			(void)jaco_str_format(out, REGISTRY_MAX, "docker.io%s",
+					      strcmp(host + host_n, "/v1") == 0 ? ""
+										: host + host_n);
 			return 0;
 		}
 	(void)jaco_str_copy(out, REGISTRY_MAX, host);
