@@ -27,7 +27,3 @@ int readback_chain(struct jaco_netlink *nl, uint8_t family, const char *table,
  * size of the change, not of the sets.  *@out_ok false when one is not as meant. */
 int readback_changes(struct jaco_netlink *nl, const struct plan *plan, bool *out_ok,
 		     struct jaco_err *err);
-
-/* One message of a dump into @out (exposed for the fuzz target; other types are ignored). */
-struct nlmsghdr;
-int readback_take(struct ruleset *out, const struct nlmsghdr *msg, struct jaco_err *err);

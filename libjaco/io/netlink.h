@@ -63,3 +63,11 @@ int jaco_netlink_transact(struct jaco_netlink *nl, const void *data, size_t n, u
  * Errors: LIMIT_EXCEEDED - some were lost (ENOBUFS): look at everything again. */
 int jaco_netlink_drain(struct jaco_netlink *nl, jaco_netlink_fn *fn, void *ctx,
 		       struct jaco_err *err);
+
+/* Does a whole message lie in the @left bytes at @msg?  libmnl's own check compares lengths as signed
+ * numbers. */
+static inline bool jaco_netlink_fits(const struct nlmsghdr *msg, int left)
+{
+	return left >= (int)sizeof(*msg) && msg->nlmsg_len >= sizeof(*msg) &&
+	       msg->nlmsg_len <= (uint32_t)left;
+}
