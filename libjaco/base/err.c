@@ -18,6 +18,7 @@ static const struct {
 #undef X
 };
 
+JACO_PRINTF(3, 0)
 static void set_text(struct jaco_err *err, enum jaco_code code, const char *fmt, va_list ap)
 {
 	err->code = code;

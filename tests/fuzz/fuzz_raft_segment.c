@@ -50,6 +50,8 @@ static void build(struct jaco_buf *file, const struct segment_header *header, co
 		jaco_buf_add(file, data + used, n - used);
 }
 
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
 	struct segment_header header = {.base_index = 7, .base_term = 1, .salt = 0x5a17};
