@@ -620,6 +620,7 @@ static void head_reset(struct http1_head *head)
 {
 	memset(head, 0, offsetof(struct http1_head, fields));
 	head->why = NULL;
+	head->authority.p = head->query.p = head->path.p = "";
 }
 
 int http1_parse_request(struct http1_head *head, const char *data, size_t n)

@@ -209,7 +209,8 @@ void relay_sent(struct relay *relay, struct iobuf *in, size_t n)
 	if (k)
 		sent_payload(relay, in, k);
 	k = less(&n, relay->tail_n);
-	relay->tail += k;
+	if (k)
+		relay->tail += k;
 	relay->tail_n = (uint8_t)(relay->tail_n - k);
 	if (relay->trailers) {
 		iobuf_consume(relay->trailers, less(&n, relay->trailers->n));
