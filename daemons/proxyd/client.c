@@ -25,6 +25,8 @@
 #include "libjaco/base/random.h"
 #include "libjaco/base/str.h"
 
+#define DRAIN_IDLE_MS 1000
+
 static void client_run(struct client *c);
 
 /* --- socket --- */
@@ -193,8 +195,10 @@ void client_drain_all(struct worker *worker)
 
 	for (c = LIST_FIRST(&worker->clients); c; c = next) {
 		next = LIST_NEXT(c, link);
+		/* An idle client may be sending just now: its request is still served, with
+		 * Connection: close, and only silence ends the connection. */
 		if (is_idle(c))
-			client_close(c);
+			wheel_set(&worker->wheel, &c->timer, worker->now_ms + DRAIN_IDLE_MS);
 		else
 			c->keep_alive = false;
 	}

@@ -55,7 +55,7 @@ void client_new(struct worker *worker, const struct listener *listener, int take
 void client_close(struct client *client);
 void client_close_all(struct worker *worker);
 
-/* No new requests: idle connections close now, others after their response. */
+/* Connections close after their next response, or after a second of silence. */
 void client_drain_all(struct worker *worker);
 
 /* Read into client->in; as uconn_fill(). */

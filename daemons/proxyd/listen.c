@@ -14,20 +14,17 @@
 
 #define ACCEPT_BATCH 64 /* then the connections already here get their turn */
 
-static void on_accept(struct jaco_io *io, unsigned events, void *ctx)
+/* False when no more wait. */
+static bool accept_batch(struct listener *l)
 {
-	struct listener *l = ctx;
-
-	(void)events;
-	worker_touch(l->worker);
 	for (int i = 0; i < ACCEPT_BATCH; i++) {
 		struct jaco_addr peer;
-		int fd = jaco_sock_accept(io->fd, &peer);
+		int fd = jaco_sock_accept(l->fd, &peer);
 
 		if (fd < 0) {
 			if (errno == EMFILE || errno == ENFILE)
 				jaco_log_warning("no descriptor left for a connection");
-			return;
+			return false;
 		}
 		if (l->kind == LISTEN_TCP)
 			l4_new(l->worker, l, fd, &peer);
@@ -36,6 +33,17 @@ static void on_accept(struct jaco_io *io, unsigned events, void *ctx)
 		else
 			client_new(l->worker, l, fd, &peer);
 	}
+	return true;
+}
+
+static void on_accept(struct jaco_io *io, unsigned events, void *ctx)
+{
+	struct listener *l = ctx;
+
+	(void)io;
+	(void)events;
+	worker_touch(l->worker);
+	(void)accept_batch(l);
 }
 
 void listen_add(struct worker *worker, const struct listen_spec *spec)
@@ -73,6 +81,16 @@ void listen_remove(struct worker *worker, uint64_t id)
 			close_listener(l);
 			return;
 		}
+}
+
+void listen_drain(struct worker *worker)
+{
+	struct listener *l;
+
+	LIST_FOREACH(l, &worker->listeners, link)
+		while (l->kind != LISTEN_UDP && accept_batch(l))
+			;
+	listen_close_all(worker);
 }
 
 void listen_close_all(struct worker *worker)

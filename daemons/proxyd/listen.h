@@ -37,3 +37,6 @@ struct listen_spec {
 void listen_add(struct worker *worker, const struct listen_spec *spec);
 void listen_remove(struct worker *worker, uint64_t id);
 void listen_close_all(struct worker *worker);
+
+/* Take what already waits, then close: a closed socket resets its queue. */
+void listen_drain(struct worker *worker);

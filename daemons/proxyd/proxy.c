@@ -103,7 +103,7 @@ static void task_drain(struct worker *worker, void *arg)
 {
 	(void)arg;
 	worker->is_draining = true;
-	listen_close_all(worker);
+	listen_drain(worker);
 	client_drain_all(worker);
 	upstream_close_all(worker);
 }

@@ -915,6 +915,44 @@ def test_stop_finishes_requests_under_way(lab):
     assert p.process.wait(5) == 0
 
 
+def test_three_restarts_under_load_fail_no_request(lab):
+    """The next process listens beside the old one, which then takes what waits and finishes."""
+    p = lab.proxy(lab.replica())
+    counts = {"ok": 0, "bad": 0}
+    stop = threading.Event()
+
+    def load():
+        peer = p.connect()
+        while not stop.is_set():
+            try:
+                peer.send(GET)
+                status, head, _ = peer.response()
+                counts["ok" if status == 200 else "bad"] += 1
+                if "Connection: close" in head:
+                    peer = p.connect()
+            except (OSError, EOFError):
+                counts["bad"] += 1
+                peer = p.connect()
+
+    threads = [threading.Thread(target=load) for _ in range(4)]
+    for t in threads:
+        t.start()
+    for _ in range(3):
+        old, before = p.process, p.text().count("serving")
+        p.process = subprocess.Popen([PROXYD, "--standalone", p.path], stderr=p.log, stdout=p.log)
+        end = time.monotonic() + 10
+        while p.text().count("serving") == before:
+            assert time.monotonic() < end
+            time.sleep(0.01)
+        old.terminate()
+        assert old.wait(20) == 0
+    stop.set()
+    for t in threads:
+        t.join()
+    print("requests", counts)
+    assert counts["bad"] == 0 and counts["ok"] > 100
+
+
 def test_check_option_names_the_place(tmp_path):
     path = tmp_path / "x.json"
     path.write_text('{"routes": [{"domain": "a", "service": "none"}]}')
