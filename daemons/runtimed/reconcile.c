@@ -241,6 +241,13 @@ static void enter(struct slot *slot, const struct plan_decision *d)
 	memory_poke(rt);
 }
 
+/* Until the engine was heard once, what we told in an earlier life still stands: an adopted container
+ * must not leave service because we were restarted.  An engine that stays away is told, though. */
+static bool may_publish(const struct runtimed *rt, int64_t now)
+{
+	return rt->was_engine_up || now - rt->opened_ms > SILENCE_MS;
+}
+
 /* The step of one slot; true when it may have changed the list of slots. */
 static bool advance(struct slot *slot, const struct gate_state *gate, int64_t now, int64_t *wake)
 {
@@ -256,20 +263,13 @@ static bool advance(struct slot *slot, const struct gate_state *gate, int64_t no
 		return false;
 	if (slot->inspect && !slot->has_container)
 		return false; /* about to be known */
-	slot->is_planned = true;
+	slot->is_planned |= may_publish(slot->rt, now);
 	gather(slot, gate, now, unmet, sizeof(unmet), &facts);
 	plan_next(&slot->r, &facts, now, &d);
 	enter(slot, &d);
 	if (d.reason.retry_ms > 0)
 		*wake = JACO_MIN(*wake, d.reason.retry_ms);
 	return d.step != PLAN_NOTHING && steps_begin(slot, d.step);
-}
-
-/* Until the engine was heard once, what we told in an earlier life still stands: an adopted container
- * must not leave service because we were restarted.  An engine that stays away is told, though. */
-static bool may_publish(const struct runtimed *rt, int64_t now)
-{
-	return rt->was_engine_up || now - rt->opened_ms > SILENCE_MS;
 }
 
 static void publish_all(struct runtimed *rt, int64_t now)
