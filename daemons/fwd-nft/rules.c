@@ -214,9 +214,9 @@ static void add_antispoof(struct ruleset_chain *chain, const struct rules_length
 	/* No container has an IPv6 address yet, so only link-local sources (RFC 4291 section 2.5.6)
 	 * can be honest. */
 	rule = ruleset_add_rule(chain);
+	add_family(rule, NFPROTO_IPV6); /* first: an IPv4 packet then costs no second look-up */
 	add_meta(rule, NFT_META_IIFNAME, 0, IFNAMSIZ);
 	add_lookup(rule, "bridges", 0, false);
-	add_family(rule, NFPROTO_IPV6);
 	expr = add_expr(rule, RULESET_PAYLOAD);
 	expr->key = IP6_SADDR;
 	expr->len = sizeof(link_mask);
