@@ -2,8 +2,9 @@
  *
  * answer.c - see answer.h.
  *
- * Order of decisions: can it be read, is it a kind of query we serve, is the name ours, has the name
- * that type.  The reply is written behind the question, which thereby keeps its case. */
+ * Order of decisions: can it be read, is it a kind of query we serve, is the name ours (in the asked
+ * scope, else in another one of the replica that asks), has the name that type.  The reply is written
+ * behind the question, which thereby keeps its case. */
 #include "daemons/dnsd/answer.h"
 
 #include <string.h>
@@ -29,10 +30,21 @@ struct reply {
 	bool is_cut;
 };
 
+/* What a name without entry of its own is: below a service it may ask for its ports. */
+struct service_name {
+	const struct zone_entry *entry; /* the service, NULL when it is no such name */
+	size_t at;                      /* where the service's name begins; 0: no such form */
+	uint16_t port;                  /* 0: not a port we could know */
+	bool is_parent;                 /* "_tcp.<service>" itself */
+};
+
 struct request {
-	const struct zone *zone;
+	const struct zone *zone; /* that has the name; the asked one when none has */
 	const struct packet_query *query;
 	const struct zone_entry *entry;
+	struct service_name service; /* known when there is no entry */
+	const struct zone *const *siblings; /* known when the asked zone has neither */
+	size_t n_siblings;
 	uint64_t *prng;
 };
 
@@ -198,14 +210,6 @@ static bool is_transport_label(const uint8_t *label)
 	       (packet_name_equals(tcp, label, 5) || packet_name_equals(udp, label, 5));
 }
 
-/* What a name without entry of its own is: below a service it may ask for its ports. */
-struct service_name {
-	const struct zone_entry *entry; /* the service, NULL when it is no such name */
-	size_t at;                      /* where the service's name begins; 0: no such form */
-	uint16_t port;                  /* 0: not a port we could know */
-	bool is_parent;                 /* "_tcp.<service>" itself */
-};
-
 static struct service_name find_service_name(const struct zone *zone, const uint8_t *name,
 					     size_t name_n)
 {
@@ -247,14 +251,18 @@ static void put_known(struct reply *reply, const struct request *request)
 			type == PACKET_TYPE_A ? ABSENT_TTL_S : OTHER_TYPE_TTL_S);
 }
 
-static void put_service_answer(struct reply *reply, const struct request *request,
-			       const struct service_name *service)
+/* A port of a service, or the name above its ports. */
+static void put_service_answer(struct reply *reply, const struct request *request)
 {
+	const struct service_name *service = &request->service;
+	struct request at_service = *request;
+
+	at_service.entry = service->entry;
 	if (service->port != 0 && request->query->type == PACKET_TYPE_ANY)
 		put_hinfo(reply);
 	else if (service->port != 0 && request->query->type == PACKET_TYPE_SRV &&
 		 service->entry->n_members > 0)
-		put_services(reply, request, service->port);
+		put_services(reply, &at_service, service->port);
 	else
 		put_soa(reply, request, 1, ABSENT_TTL_S);
 }
@@ -289,48 +297,83 @@ static enum answer_verdict refuse(uint8_t *msg, struct answer *answer, enum pack
 	return ANSWER_REPLY;
 }
 
-/* A name with no entry: a port of a service, certainly absent, or somebody else's. */
+/* Has @zone the name, or a service the name is a port of? */
+static bool find_in(struct request *request, const struct zone *zone, const uint8_t *name)
+{
+	request->zone = zone;
+	request->entry = zone_find(zone, name, request->query->name_n);
+	if (request->entry)
+		return true;
+	request->service = find_service_name(zone, name, request->query->name_n);
+	return request->service.entry != NULL;
+}
+
+static bool find_in_siblings(struct request *request, uint32_t source, const uint8_t *name)
+{
+	const struct zone *asked = request->zone;
+
+	request->n_siblings = zone_siblings(asked, source, &request->siblings);
+	for (size_t i = 0; i < request->n_siblings; i++)
+		if (request->siblings[i] != asked && find_in(request, request->siblings[i], name))
+			return true;
+	request->zone = asked;
+	return false;
+}
+
+static bool has_way_out(const struct request *request)
+{
+	if (!zone_is_internal(request->zone))
+		return true;
+	for (size_t i = 0; i < request->n_siblings; i++)
+		if (!zone_is_internal(request->siblings[i]))
+			return true;
+	return false;
+}
+
+/* A name no zone of the client has: certainly absent, or somebody else's. */
 static enum answer_verdict answer_other(const struct request *request, struct reply *reply,
 					struct answer *answer)
 {
 	const struct packet_query *query = request->query;
+	const struct service_name *service = &request->service;
 	const uint8_t *name = qname(reply->msg);
-	struct service_name service = find_service_name(request->zone, name, query->name_n);
-	struct request at_service = *request;
-	bool exists = service.entry && (service.port != 0 || service.is_parent);
-	unsigned n_above = service.at == 0 ? 0 : service.is_parent ? 1 : 2;
+	unsigned n_above = service->at == 0 ? 0 : service->is_parent ? 1 : 2;
 
 	/* A port of a name shares that name's fate. */
-	if (!service.entry && zone_classify(request->zone, name + service.at, query->name_n - service.at,
-					    query->n_labels - n_above) == ZONE_NOTHING)
-		return zone_is_internal(request->zone) ? refuse(reply->msg, answer, PACKET_REFUSED)
-						       : ANSWER_FORWARD;
-	answer->rcode = exists ? PACKET_NOERROR : PACKET_NXDOMAIN;
+	if (zone_classify(request->zone, name + service->at, query->name_n - service->at,
+			  query->n_labels - n_above) == ZONE_NOTHING)
+		return has_way_out(request) ? ANSWER_FORWARD
+					    : refuse(reply->msg, answer, PACKET_REFUSED);
+	answer->rcode = PACKET_NXDOMAIN;
 	packet_reply_header(reply->msg, answer->rcode, true, 1);
-	at_service.entry = service.entry;
-	if (exists)
-		put_service_answer(reply, &at_service, &service);
-	else
-		put_soa(reply, request, 1, ABSENT_TTL_S);
+	put_soa(reply, request, 1, ABSENT_TTL_S);
 	return reply_end(reply, answer);
 }
 
-static enum answer_verdict answer_name(const struct zone *zone, bool is_tcp, uint64_t *prng,
+static enum answer_verdict answer_name(const struct answer_from *from, bool is_tcp, uint64_t *prng,
 				       uint8_t *msg, size_t cap, struct answer *answer)
 {
-	struct request request = {.zone = zone, .query = &answer->query, .prng = prng};
+	struct request request = {.query = &answer->query, .prng = prng};
 	struct reply reply = reply_begin(msg, &answer->query, is_tcp, cap);
+	bool exists;
 
-	request.entry = zone_find(zone, qname(msg), answer->query.name_n);
-	if (!request.entry)
+	if (!find_in(&request, from->zone, qname(msg)) &&
+	    !find_in_siblings(&request, from->source, qname(msg)))
 		return answer_other(&request, &reply, answer);
-	packet_reply_header(msg, PACKET_NOERROR, true, 1);
-	put_known(&reply, &request);
+	exists = request.entry || request.service.port != 0 || request.service.is_parent;
+	answer->rcode = exists ? PACKET_NOERROR : PACKET_NXDOMAIN;
+	packet_reply_header(msg, answer->rcode, true, 1);
+	if (request.entry)
+		put_known(&reply, &request);
+	else if (exists)
+		put_service_answer(&reply, &request);
+	else
+		put_soa(&reply, &request, 1, ABSENT_TTL_S);
 	return reply_end(&reply, answer);
 }
 
-enum answer_verdict answer_query(const struct zone *zone, bool is_tcp, uint64_t *prng, uint8_t *msg,
-				 size_t n, size_t cap, struct answer *out_answer)
+enum answer_verdict answer_query(const struct answer_from *from, bool is_tcp, uint64_t *prng,
+				 uint8_t *msg, size_t n, size_t cap, struct answer *out_answer)
 {
 	struct answer *answer = out_answer;
 	const struct packet_query *query = &answer->query;
@@ -355,5 +398,6 @@ enum answer_verdict answer_query(const struct zone *zone, bool is_tcp, uint64_t 
 		return refuse(msg, answer, PACKET_REFUSED);
 	if (query->type == PACKET_TYPE_OPT) /* a meta type cannot be asked for, RFC 6891 6.1.1 */
 		return refuse(msg, answer, PACKET_FORMERR);
-	return zone ? answer_name(zone, is_tcp, prng, msg, cap, answer) : ANSWER_FORWARD;
+	return from->zone ? answer_name(from, is_tcp, prng, msg, cap, answer)
+			  : ANSWER_FORWARD;
 }

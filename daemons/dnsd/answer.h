@@ -18,6 +18,12 @@
 	(PACKET_HEADER_BYTES + PACKET_NAME_MAX + 4 + \
 	 ZONE_ANSWERS_MAX * (18 + PACKET_NAME_MAX + 14 + PACKET_NAME_MAX) + PACKET_OPT_BYTES)
 
+/* Whom a query came to, and from. */
+struct answer_from {
+	const struct zone *zone; /* NULL: nothing is ours (every name is forwarded) */
+	uint32_t source;         /* the client's IPv4 address, host byte order; 0: unknown */
+};
+
 enum answer_verdict {
 	ANSWER_REPLY,   /* the reply is in the buffer */
 	ANSWER_FORWARD, /* not ours: the query is untouched */
@@ -33,10 +39,13 @@ struct answer {
 /*
  * Answer the query in @msg (@n bytes, PACKET_SLACK readable behind, @cap in all) in place.
  *
- * @zone  NULL: nothing is ours (every name is forwarded)
+ * A name the asked scope does not have is looked up in the other scopes of the replica that asks,
+ * so that a container knows the names of all its networks whichever gateway it asks.  It has the way
+ * out of any of them, so a name of the outside is refused only when all are internal.
+ *
  * @cap   room in @msg; UDP replies also obey the client's limit and set TC (RFC 2181 section 9):
  *        as many whole records as fit are still sent
  * @prng  state of jaco_prng_next(), picks the rotation
  */
-enum answer_verdict answer_query(const struct zone *zone, bool is_tcp, uint64_t *prng, uint8_t *msg,
-				 size_t n, size_t cap, struct answer *out_answer);
+enum answer_verdict answer_query(const struct answer_from *from, bool is_tcp, uint64_t *prng,
+				 uint8_t *msg, size_t n, size_t cap, struct answer *out_answer);

@@ -100,6 +100,18 @@ void listen_configure(struct listen_set *set, size_t tcp_max, int64_t tcp_idle_m
 	tcp_pool_configure(set->tcp, tcp_max, tcp_idle_ms);
 }
 
+uint32_t listen_source(const struct sockaddr *peer)
+{
+	const struct sockaddr_in6 *in6 = (const void *)peer;
+
+	if (peer->sa_family == AF_INET)
+		return ntohl(((const struct sockaddr_in *)(const void *)peer)->sin_addr.s_addr);
+	/* Any address of both families is one socket. */
+	if (peer->sa_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr))
+		return packet_get32(in6->sin6_addr.s6_addr + 12);
+	return 0;
+}
+
 /* --- UDP --- */
 
 static void pending_on_reply(struct forward_client *client, uint8_t *reply, size_t n,
@@ -147,12 +159,13 @@ static void take_query(struct listener *listener, size_t i, size_t *n_out)
 	struct batch *batch = &set->batch;
 	struct mmsghdr *in = &batch->in[i];
 	uint8_t *msg = batch->bytes[i];
+	struct answer_from from = {listener->zone, listen_source(in->msg_hdr.msg_name)};
 	struct answer answer;
 	enum packet_rcode rcode;
 	size_t n;
 
 	/* A query longer than the buffer was cut by the kernel and fails as any truncated one. */
-	switch (answer_query(listener->zone, false, &set->prng, msg, in->msg_len, QUERY_BYTES, &answer)) {
+	switch (answer_query(&from, false, &set->prng, msg, in->msg_len, QUERY_BYTES, &answer)) {
 	case ANSWER_REPLY:
 		set->stats->local++;
 		set->stats->rcodes[answer.rcode]++;

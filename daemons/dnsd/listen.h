@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/socket.h>
 
 #include "daemons/dnsd/forward.h"
 #include "daemons/dnsd/stats.h"
@@ -41,6 +42,9 @@ size_t listen_apply(struct listen_set *set, const struct listen_want *wants, siz
 size_t listen_retry(struct listen_set *set, struct jaco_err *err);
 
 size_t listen_open_count(const struct listen_set *set);
+
+/* The client's IPv4 address, host byte order; 0 when it has none. */
+uint32_t listen_source(const struct sockaddr *peer);
 
 /* Take no more queries: what the kernel has queued waits for the next process. */
 void listen_pause(struct listen_set *set);

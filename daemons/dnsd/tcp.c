@@ -31,6 +31,7 @@ struct conn {
 	TAILQ_ENTRY(conn) by_use;
 	struct tcp_pool *pool;
 	const struct zone *const *zone;
+	uint32_t source; /* as of struct answer_from */
 	int fd;
 	struct jaco_io io;
 	struct jaco_timer timer;
@@ -167,11 +168,12 @@ static void conn_answer(struct conn *conn, size_t n)
 	struct tcp_pool *pool = conn->pool;
 	uint8_t *msg = pool->buffer;
 	struct jaco_time began = jaco_loop_now(pool->loop);
+	struct answer_from from = {*conn->zone, conn->source};
 	struct answer answer;
 	enum packet_rcode rcode;
 
 	pool->stats->tcp++;
-	switch (answer_query(*conn->zone, true, &pool->prng, msg, n, PACKET_MAX, &answer)) {
+	switch (answer_query(&from, true, &pool->prng, msg, n, PACKET_MAX, &answer)) {
 	case ANSWER_REPLY:
 		pool->stats->local++;
 		conn_put(conn, msg, answer.n, answer.rcode);
@@ -315,6 +317,7 @@ void tcp_accept(struct tcp_pool *pool, int fd, const struct zone *const *zone)
 		conn = jaco_alloc(sizeof(*conn));
 		conn->pool = pool;
 		conn->zone = zone;
+		conn->source = listen_source(&peer.sa);
 		conn->fd = client;
 		conn->in.max = PACKET_MAX + 2 + READ_BYTES;
 		LIST_INIT(&conn->pendings);

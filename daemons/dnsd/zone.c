@@ -11,6 +11,7 @@
 
 #include <string.h>
 
+#include "daemons/dnsd/sources.h"
 #include "libjaco/base/arena.h"
 #include "libjaco/base/mem.h"
 #include "libjaco/base/str.h"
@@ -40,6 +41,7 @@ struct zone_table {
 	struct names foreign; /* <service>.<deployment> of every scope */
 	struct jaco_cidr *ranges;
 	size_t n_ranges;
+	struct sources sources;
 	uint32_t serial;
 	uint8_t domain[PACKET_NAME_MAX + PACKET_SLACK];
 	size_t domain_n;
@@ -445,6 +447,36 @@ static void add_ranges(struct zone_table *table, const struct zone_table_spec *s
 	}
 }
 
+/* Every address of a replica in one served scope; the zones are those of the table, in order. */
+static void note_sources(const struct zone_spec *spec, const struct zone *zone,
+			 struct source_spec **specs, size_t *n, size_t *cap)
+{
+	for (size_t i = 0; i < spec->n_services; i++) {
+		const struct zone_service_spec *service = &spec->services[i];
+
+		for (size_t j = 0; j < service->n_replicas; j++) {
+			const struct zone_replica_spec *replica = &service->replicas[j];
+
+			if (replica->addr == 0)
+				continue;
+			*specs = jaco_grow(*specs, cap, *n + 1, sizeof(**specs));
+			(*specs)[(*n)++] = (struct source_spec){spec->deployment, replica->id,
+								replica->host, zone, replica->addr};
+		}
+	}
+}
+
+static void build_sources(struct zone_table *table, const struct zone_table_spec *spec)
+{
+	jaco_auto(jaco_ptr) struct source_spec *specs = NULL;
+	size_t n = 0, cap = 0, n_zones = 0;
+
+	for (size_t i = 0; i < spec->n_scopes; i++)
+		if (spec->scopes[i].is_served)
+			note_sources(&spec->scopes[i], &table->zones[n_zones++], &specs, &n, &cap);
+	sources_build(&table->sources, &table->arena, specs, n);
+}
+
 static int check_spec(const struct zone_table_spec *spec, struct jaco_err *err)
 {
 	uint8_t name[PACKET_NAME_MAX + PACKET_SLACK];
@@ -485,6 +517,7 @@ int zone_table_build(const struct zone_table_spec *spec, struct zone_table **out
 			build_zone(table, &table->zones[table->n_zones++], &spec->scopes[i],
 				   spec->alias_zone);
 	}
+	build_sources(table, spec);
 	*out_table = table;
 	return 0;
 }
@@ -517,6 +550,12 @@ uint32_t zone_table_serial(const struct zone_table *table)
 size_t zone_table_scopes(const struct zone_table *table)
 {
 	return table->n_zones;
+}
+
+size_t zone_siblings(const struct zone *zone, uint32_t source,
+		     const struct zone *const **out_zones)
+{
+	return sources_find(&zone->table->sources, source, out_zones);
 }
 
 uint32_t zone_serial(const struct zone *zone)

@@ -119,5 +119,11 @@ enum zone_kind zone_classify(const struct zone *zone, const uint8_t *name, size_
  * web.jaco.internal): the owner of its SOA.  0: the name itself is taken as owner. */
 size_t zone_owner_offset(const struct zone *zone, const uint8_t *name, size_t name_n);
 
+/* All served scopes the replica at @source (host byte order) has addresses in; 0: nobody's address
+ * (0.0.0.0 always), or of a replica in one scope only.  Replicas count before they are eligible: a
+ * container asks names while it starts.  One hash look-up, for names @zone lacks. */
+size_t zone_siblings(const struct zone *zone, uint32_t source,
+		     const struct zone *const **out_zones);
+
 uint32_t zone_serial(const struct zone *zone);
 bool zone_is_internal(const struct zone *zone);

@@ -24,14 +24,23 @@ static const struct zone_service_spec services[] = {
 	{.name = "idle"},
 };
 static const struct jaco_cidr subnets[] = {{0x0a000000, 24}};
-static const struct zone_spec scope = {.deployment = "d", .network = "n", .services = services,
-				       .n_services = 2, .subnets = subnets, .n_subnets = 1,
-				       .is_served = true};
+static const struct zone_replica_spec web_beside[] = {
+	{.id = "d-web-0", .slot = "0", .host = "n1", .addr = 0x0a000101},
+};
+static const struct zone_service_spec beside[] = {
+	{.name = "db", .replicas = replicas + 1, .n_replicas = 1},
+	{.name = "web", .replicas = web_beside, .n_replicas = 1},
+};
+static const struct zone_spec scopes[] = {
+	{.deployment = "d", .network = "n", .services = services, .n_services = 2,
+	 .subnets = subnets, .n_subnets = 1, .is_served = true},
+	{.deployment = "d", .network = "m", .services = beside, .n_services = 2, .is_served = true},
+};
 
 static const struct zone *the_zone(void)
 {
 	static struct zone_table *table;
-	struct zone_table_spec spec = {.scopes = &scope, .n_scopes = 1, .alias_zone = "z"};
+	struct zone_table_spec spec = {.scopes = scopes, .n_scopes = 2, .alias_zone = "z"};
 
 	if (!table)
 		JACO_ASSERT(zone_table_build(&spec, &table, NULL) == 0);
@@ -54,12 +63,14 @@ static void try_query(const uint8_t *data, size_t size, bool is_tcp)
 {
 	static uint8_t msg[ANSWER_BUFFER_BYTES];
 	static uint64_t prng = 1;
+	/* Of the replica in both scopes, or of nobody. */
+	struct answer_from from = {the_zone(), size % 2 ? 0x0a000001 : 0};
 	struct answer answer;
 	size_t n = JACO_MIN(size, 4096u);
 
 	memcpy(msg, data, n);
 	memset(msg + n, 0xaa, PACKET_SLACK);
-	if (answer_query(the_zone(), is_tcp, &prng, msg, n, sizeof(msg), &answer) != ANSWER_REPLY)
+	if (answer_query(&from, is_tcp, &prng, msg, n, sizeof(msg), &answer) != ANSWER_REPLY)
 		return;
 	check_reply(msg, answer.n);
 	JACO_ASSERT(is_tcp || answer.n <= PACKET_UDP_LIMIT);

@@ -101,6 +101,48 @@ def test_truncation_over_udp_and_the_whole_over_tcp(made):
     assert not tcp.tc and len(tcp.answers) == 64
 
 
+def ask_from(port, source, name, transport):
+    """What the listener at @port says to a client at the address @source."""
+    kind = socket.SOCK_DGRAM if transport == "udp" else socket.SOCK_STREAM
+    with socket.socket(socket.AF_INET, kind) as s:
+        s.settimeout(5)
+        s.bind((source, 0))
+        s.connect(("127.0.0.1", port))
+        if transport == "tcp":
+            send_framed(s, query(name))
+            return read_framed(s)
+        s.send(query(name))
+        return Message(s.recv(4096))
+
+
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+def test_a_container_on_two_networks_knows_the_names_of_both_at_either_gateway(made, transport):
+    u, back = made.upstream(), free_port()
+
+    def app(address, state):
+        return {"name": "app", "replicas": [dict(index=0, host="n1", address=address, state=state)]}
+
+    d = made.dnsd(u)
+    d.table["listeners"].append({"address": "127.0.0.1:%d" % back, "scope": "shop/back"})
+    d.table["scopes"][0]["services"].append(app("127.0.0.2", "starting"))
+    d.table["scopes"].append({"deployment": "shop", "network": "back", "internal": True, "services": [
+        {"name": "db", "replicas": replicas("10.3.0.2")}, app("127.0.0.3", "starting")]})
+    d.write()
+    d.reload()
+    assert ask_from(d.port, "127.0.0.2", "db", transport).addresses == ["10.3.0.2"]
+    assert sorted(ask_from(back, "127.0.0.3", "Web.Shop", transport).addresses) == ["10.1.0.2", "10.1.0.3"]
+    assert ask_from(back, "127.0.0.3", "example.com", transport).addresses == ["192.0.2.1"]
+    assert u.count() == 1
+    for source in ("127.0.0.1", "127.0.0.4"):
+        assert ask_from(d.port, source, "db", transport).rcode == NXDOMAIN
+        assert ask_from(back, source, "web", transport).rcode == NXDOMAIN
+        assert ask_from(back, source, "example.com", transport).rcode == REFUSED
+    d.table["scopes"][-1]["services"].pop()
+    d.write()
+    d.reload()
+    assert ask_from(back, "127.0.0.3", "web", transport).rcode == NXDOMAIN
+
+
 # --- forwarding ---
 
 def test_replies_are_relayed_as_they_came(made):

@@ -2,7 +2,7 @@
  *
  * answers - the golden suite of dnsd: a standalone file, "---", then one query a line:
  *
- *     SCOPE NAME TYPE [tcp] [edns=BYTES] [do] [cd] [norec] [version=N] [opcode=N] [class=N]
+ *     SCOPE NAME TYPE [tcp] [edns=BYTES] [do] [cd] [norec] [from=ADDRESS] [version=N] [opcode=N] [class=N]
  *     SCOPE hex BYTES
  *
  * Replies are read back by ldns, so that what is printed was understood by somebody else. */
@@ -18,6 +18,7 @@
 #define SEED 20261121
 
 static uint8_t msg[ANSWER_BUFFER_BYTES];
+static struct answer_from from;
 
 static const struct zone *find_scope(const struct standalone *file, char *scope)
 {
@@ -55,6 +56,9 @@ static size_t make_query(const char *name, const char *type, char *rest, bool *o
 			msg[3] |= PACKET_CD;
 		else if (jaco_str_eq(word, "norec"))
 			msg[2] &= (uint8_t)~PACKET_RD;
+		else if (jaco_str_starts(word, "from=") &&
+			 jaco_ipv4_parse(word + 5, &from.source))
+			continue;
 		else if (jaco_str_starts(word, "version="))
 			version = number(word + 8);
 		else if (jaco_str_starts(word, "opcode="))
@@ -127,8 +131,9 @@ static void run_line(const struct standalone *file, char *line)
 		printf("  wants SCOPE NAME TYPE\n");
 		return;
 	}
+	from = (struct answer_from){.zone = find_scope(file, scope)};
 	n = jaco_str_eq(name, "hex") ? make_raw(type) : make_query(name, type, save, &is_tcp);
-	switch (answer_query(find_scope(file, scope), is_tcp, &prng, msg, n, sizeof(msg), &answer)) {
+	switch (answer_query(&from, is_tcp, &prng, msg, n, sizeof(msg), &answer)) {
 	case ANSWER_REPLY:
 		print_reply(answer.n);
 		return;

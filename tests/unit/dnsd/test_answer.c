@@ -9,7 +9,8 @@
 #include "tests/lib/test.h"
 #include "tests/unit/dnsd/dns_text.h"
 
-#define MANY 200
+#define MANY  200
+#define ASKER 0x0a010001 /* of a replica in both networks, not eligible yet */
 
 static struct zone_table *table;
 static const struct zone *zone;
@@ -21,14 +22,25 @@ static int build(void **state)
 {
 	static struct zone_replica_spec many[MANY];
 	static char slots[MANY][8];
+	static const struct zone_replica_spec front = {.id = "shop-app-0", .slot = "0", .host = "n1",
+						       .addr = 0x0a020001};
 	static struct zone_service_spec services[] = {
 		{.name = "many", .replicas = many, .n_replicas = MANY},
 		{.name = "three", .replicas = many, .n_replicas = 3},
 		{.name = "idle"},
+		{.name = "app", .replicas = &front, .n_replicas = 1},
 	};
-	struct zone_spec scope = {.deployment = "shop", .network = "default", .services = services,
-				  .n_services = 3, .is_served = true};
-	struct zone_table_spec spec = {.scopes = &scope, .n_scopes = 1};
+	static const struct zone_replica_spec beside = {.id = "shop-app-0", .slot = "0", .host = "n1",
+							.addr = ASKER};
+	static const struct zone_service_spec app = {.name = "app", .replicas = &beside,
+						     .n_replicas = 1};
+	struct zone_spec scopes[] = {
+		{.deployment = "shop", .network = "default", .services = services, .n_services = 4,
+		 .is_served = true},
+		{.deployment = "shop", .network = "back", .services = &app, .n_services = 1,
+		 .is_served = true},
+	};
+	struct zone_table_spec spec = {.scopes = scopes, .n_scopes = 2};
 	struct jaco_err err = JACO_ERR_INIT;
 
 	for (unsigned i = 0; i < MANY; i++) {
@@ -51,7 +63,9 @@ static int drop(void **state)
 
 static enum answer_verdict ask(size_t n, bool is_tcp)
 {
-	return answer_query(zone, is_tcp, &prng, msg, n, sizeof(msg), &answer);
+	struct answer_from from = {.zone = zone};
+
+	return answer_query(&from, is_tcp, &prng, msg, n, sizeof(msg), &answer);
 }
 
 static unsigned n_answers(void)
@@ -174,13 +188,37 @@ JT_CASE(malformed_input_is_never_answered_with_more_than_it_sent)
 	}
 }
 
-JT_CASE(without_a_zone_everything_is_forwarded_untouched)
+JT_CASE(a_name_of_the_other_network_is_answered_as_if_it_was_ours)
 {
-	size_t n = dns_query(msg, "three", PACKET_TYPE_A);
+	struct answer_from from = {.zone = zone_table_find(table, "shop", "back"), .source = ASKER};
+	size_t n = dns_query(msg, "many", PACKET_TYPE_A);
 	uint8_t sent[64];
 
 	memcpy(sent, msg, n);
-	JT_EQ(answer_query(NULL, false, &prng, msg, n, sizeof(msg), &answer), ANSWER_FORWARD);
+	JT_EQ(answer_query(&from, false, &prng, msg, n, sizeof(msg), &answer), ANSWER_REPLY);
+	JT_EQ(answer.rcode, PACKET_NOERROR);
+	JT_EQ(n_answers(), (512 - n) / 16);
+	JT_TRUE(msg[2] & PACKET_TC);
+	memcpy(msg, sent, n);
+	from.source = ASKER + 1;
+	JT_EQ(answer_query(&from, false, &prng, msg, n, sizeof(msg), &answer), ANSWER_REPLY);
+	JT_EQ(answer.rcode, PACKET_NXDOMAIN);
+	/* What the asked network has is its own: the replica has no eligible one there. */
+	n = dns_query(msg, "app", PACKET_TYPE_A);
+	from.source = ASKER;
+	JT_EQ(answer_query(&from, false, &prng, msg, n, sizeof(msg), &answer), ANSWER_REPLY);
+	JT_EQ(answer.rcode, PACKET_NOERROR);
+	JT_EQ(n_answers(), 0);
+}
+
+JT_CASE(without_a_zone_everything_is_forwarded_untouched)
+{
+	size_t n = dns_query(msg, "three", PACKET_TYPE_A);
+	struct answer_from from = {.zone = NULL, .source = 0x0a000001};
+	uint8_t sent[64];
+
+	memcpy(sent, msg, n);
+	JT_EQ(answer_query(&from, false, &prng, msg, n, sizeof(msg), &answer), ANSWER_FORWARD);
 	JT_MEM(msg, sent, n);
 	JT_EQ(answer.query.type, PACKET_TYPE_A);
 }
@@ -196,6 +234,7 @@ int main(void)
 		JT_RUN(the_largest_srv_answer_fits_the_buffer),
 		JT_RUN(case_and_id_come_back_as_sent),
 		JT_RUN(malformed_input_is_never_answered_with_more_than_it_sent),
+		JT_RUN(a_name_of_the_other_network_is_answered_as_if_it_was_ours),
 		JT_RUN(without_a_zone_everything_is_forwarded_untouched),
 	};
 

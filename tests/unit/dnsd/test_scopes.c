@@ -142,6 +142,7 @@ JT_CASE(what_is_not_running_or_not_healthy_or_another_generation_is_not_named)
 		put_seen(unfit[i], true, 3, "n1");
 		read_at(0);
 		JT_FALSE(web()->is_eligible);
+		JT_EQ(web()->addr, 0x0a000002); /* it may ask names all the same */
 	}
 	put_seen(JACO_REPLICA_RUNNING, false, 3, "n1");
 	read_at(0);

@@ -203,6 +203,116 @@ JT_CASE(a_thousand_services_keep_apart)
 	zone = zone_table_find(table, "shop", "default");
 }
 
+/* Networks a and b of one deployment, c that is only on other hosts, and another deployment. */
+static struct zone_table *build_siblings(struct zone_replica_spec *a, size_t n_a,
+					 struct zone_replica_spec *b, size_t n_b)
+{
+	const struct zone_service_spec in_a = {.name = "s", .replicas = a, .n_replicas = n_a};
+	const struct zone_service_spec in_b = {.name = "s", .replicas = b, .n_replicas = n_b};
+	/* Another deployment may have a replica of the same id. */
+	const struct zone_replica_spec e = {.id = "d-s-2", .slot = "0", .host = "n1", .addr = 99};
+	const struct zone_service_spec in_e = {.name = "s", .replicas = &e, .n_replicas = 1};
+	const struct zone_spec nets[] = {
+		{.deployment = "d", .network = "c", .services = &in_b, .n_services = 1},
+		{.deployment = "d", .network = "a", .services = &in_a, .n_services = 1,
+		 .is_served = true},
+		{.deployment = "d", .network = "b", .services = &in_b, .n_services = 1,
+		 .is_served = true},
+		{.deployment = "e", .network = "a", .services = &in_e, .n_services = 1,
+		 .is_served = true},
+	};
+	struct zone_table_spec spec = {.scopes = nets, .n_scopes = JACO_ARRAY_SIZE(nets)};
+	struct zone_table *built = NULL;
+	struct jaco_err err = JACO_ERR_INIT;
+
+	JT_OK(zone_table_build(&spec, &built, &err), &err);
+	return built;
+}
+
+static size_t siblings(const struct zone_table *built, uint32_t source)
+{
+	const struct zone *const *zones = NULL;
+	size_t n = zone_siblings(zone_table_find(built, "d", "a"), source, &zones);
+
+	if (n > 0) {
+		JT_EQ(n, 2);
+		JT_TRUE(zones[0] == zone_table_find(built, "d", "a"));
+		JT_TRUE(zones[1] == zone_table_find(built, "d", "b"));
+	}
+	return n;
+}
+
+JT_CASE(a_source_has_the_scopes_of_its_replica)
+{
+	struct zone_replica_spec a[] = {
+		{.id = "d-s-0", .slot = "0", .host = "n1", .addr = 1, .is_eligible = true},
+		{.id = "d-s-0", .slot = "0", .host = "n1", .addr = 2}, /* next generation starts */
+		{.id = "d-s-1", .slot = "1", .host = "n1", .addr = 3, .is_eligible = true},
+		{.id = "d-s-2", .slot = "2", .host = "n1", .addr = 4, .is_eligible = true},
+		{.id = "d-s-3", .slot = "3", .host = "n1", .addr = 5, .is_eligible = true},
+	};
+	struct zone_replica_spec b[] = {
+		{.id = "d-s-0", .slot = "0", .host = "n1", .addr = 11, .is_eligible = true},
+		{.id = "d-s-1", .slot = "1", .host = "n2", .addr = 13, .is_eligible = true},
+		{.id = "d-s-3", .slot = "3", .host = "n1"}, /* no address there yet */
+	};
+	struct zone_table *built = build_siblings(a, 5, b, 3);
+
+	JT_EQ(siblings(built, 1), 2);
+	JT_EQ(siblings(built, 2), 2);
+	JT_EQ(siblings(built, 11), 2);
+	for (uint32_t addr = 3; addr <= 5; addr++)
+		JT_EQ(siblings(built, addr), 0);
+	JT_EQ(siblings(built, 13), 0);
+	JT_EQ(siblings(built, 99), 0);
+	JT_EQ(siblings(built, 0), 0);
+	JT_EQ(siblings(built, 0x0a000001), 0);
+	zone_table_free(built);
+}
+
+JT_CASE(an_address_of_two_replicas_is_nobodys)
+{
+	struct zone_replica_spec a[] = {
+		{.id = "d-s-0", .slot = "0", .host = "n1", .addr = 1},
+		{.id = "d-s-1", .slot = "1", .host = "n1", .addr = 1},
+		{.id = "d-s-2", .slot = "2", .host = "n1", .addr = 1},
+		{.id = "d-s-3", .slot = "3", .host = "n1", .addr = 12}, /* one scope only */
+	};
+	struct zone_replica_spec b[] = {
+		{.id = "d-s-0", .slot = "0", .host = "n1", .addr = 11},
+		{.id = "d-s-1", .slot = "1", .host = "n1", .addr = 12},
+		{.id = "d-s-2", .slot = "2", .host = "n1", .addr = 13},
+	};
+	struct zone_table *built = build_siblings(a, 4, b, 3);
+
+	JT_EQ(siblings(built, 11), 2);
+	JT_EQ(siblings(built, 1), 0);
+	JT_EQ(siblings(built, 12), 0);
+	zone_table_free(built);
+}
+
+JT_CASE(a_thousand_sources_keep_apart)
+{
+	static struct zone_replica_spec a[1000], b[1000];
+	static char ids[1000][16];
+	struct zone_table *built;
+
+	for (uint32_t i = 0; i < 1000; i++) {
+		snprintf(ids[i], sizeof(ids[i]), "d-s-%u", i);
+		a[i] = (struct zone_replica_spec){.id = ids[i], .slot = ids[i] + 4, .host = "n1",
+						  .addr = 0x0a000000 + i + 1};
+		b[i] = a[i];
+		b[i].addr += i % 2 ? 0x10000 : 0x20000;
+	}
+	built = build_siblings(a, 1000, b, 1000);
+	for (uint32_t i = 0; i < 1000; i++) {
+		JT_EQ(siblings(built, a[i].addr), 2);
+		JT_EQ(siblings(built, b[i].addr), 2);
+		JT_EQ(siblings(built, a[i].addr + 0x30000), 0);
+	}
+	zone_table_free(built);
+}
+
 int main(void)
 {
 	const struct CMUnitTest cases[] = {
@@ -217,6 +327,9 @@ int main(void)
 		JT_RUN(names_above_ours_exist_without_records),
 		JT_RUN(refuses_a_scope_given_twice_and_a_bad_alias_zone),
 		JT_RUN(a_thousand_services_keep_apart),
+		JT_RUN(a_source_has_the_scopes_of_its_replica),
+		JT_RUN(an_address_of_two_replicas_is_nobodys),
+		JT_RUN(a_thousand_sources_keep_apart),
 	};
 
 	return cmocka_run_group_tests(cases, build, drop);
