@@ -8,6 +8,7 @@
 #include "cli/commands.h"
 #include "cli/out.h"
 #include "libjaco/base/str.h"
+#include "libjaco/daemon/config.h"
 #include "libjaco/wire/print.h"
 
 static const struct out_column daemon_columns[] = {
@@ -130,10 +131,15 @@ int debug_daemons(struct cli *cli, struct jaco_err *err)
 int debug_describe(struct cli *cli, struct jaco_err *err)
 {
 	jaco_auto(jaco_buf) struct jaco_buf text = JACO_BUF_INIT;
+	const char *what = cli_arg(cli, 0) ? cli_arg(cli, 0) : "wire";
 
-	(void)cli;
-	(void)err;
-	jaco_describe_mdoc(&text);
+	if (jaco_str_eq(what, "config"))
+		jaco_config_template(&text);
+	else if (jaco_str_eq(what, "wire"))
+		jaco_describe_mdoc(&text);
+	else
+		return jaco_err_set(err, JACO_VALIDATION_FAILED, "nothing to describe: \"%s\"; wire or config",
+				    what);
 	fwrite(text.data, 1, text.n, stdout);
 	return 0;
 }

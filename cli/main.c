@@ -164,7 +164,8 @@ const struct cli_command cli_commands[] = {
 	{"completion", "bash|zsh|fish", 1, 1, "completion script", "completion bash", NULL, completion_print},
 	{"complete", "[WORD...]", 0, CLI_ARGS_MAX, "words that may follow, for completion", "complete -- get", NULL,
 	 completion_words},
-	{"describe", "", 0, 0, "messages, methods and keys in mdoc", "describe", NULL, debug_describe},
+	{"describe", "[wire|config]", 0, 1, "messages in mdoc, or jacod.yaml with its defaults",
+	 "describe config", NULL, debug_describe},
 	{"version", "", 0, 0, "print the version", "version -o json", NULL, version_print},
 	{NULL, NULL, 0, 0, NULL, NULL, NULL, NULL},
 };

@@ -23,7 +23,10 @@ def has_purpose(name):
     if name.endswith((".c", ".h", ".def")):
         comments = re.match(r"(\s|/\*.*?\*/)*", top, re.S).group(0)
         words = re.sub(r"SPDX-License-Identifier: \S+|[/*\s]", "", comments)
-        return len(words) > 10
+        if len(words) > 10 or not name.endswith(".c"):
+            return len(words) > 10
+        own = next((path for _, path in source.includes(name)), "")
+        return own == name[:-1] + "h" and has_purpose(own)  # said once, in its header
     lines = [l for l in top.split("\n") if not l.startswith("#!") and "SPDX" not in l]
     return bool(lines) and lines[0].startswith("#") and len(lines[0].strip("# ")) > 5
 

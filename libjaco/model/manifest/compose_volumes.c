@@ -161,18 +161,32 @@ struct long_mount {
 	bool has_bind;
 };
 
+/* Digits of @base only, at most 07777; -1 otherwise. */
+static int64_t parse_mode(const char *text, int base)
+{
+	int64_t mode = 0;
+
+	if (!*text)
+		return -1;
+	for (; *text; text++) {
+		if (*text < '0' || *text >= '0' + base || mode > 07777)
+			return -1;
+		mode = mode * base + (*text - '0');
+	}
+	return mode <= 07777 ? mode : -1;
+}
+
 static void fill_mode(struct jaco_read *read, const struct jaco_yaml_node *node, void *out)
 {
 	struct jaco_opt_i64 *mode = out;
 	bool is_octal = !node->is_plain || *node->text == '0';
-	char *end;
 
 	if (jaco_read_is_unset(node) || !jaco_read_is_scalar(read, node))
 		return;
 	/* 0440 and "440" are octal, a plain 288 is decimal: as YAML and compose read them */
-	mode->value = (int64_t)strtoul(node->text + (jaco_str_starts(node->text, "0o") ? 2 : 0),
-	                               &end, is_octal ? 8 : 10);
-	if (*end || mode->value > 07777 || !jaco_ascii_is_digit(*node->text)) {
+	mode->value = parse_mode(node->text + (jaco_str_starts(node->text, "0o") ? 2 : 0),
+				 is_octal ? 8 : 10);
+	if (mode->value < 0) {
 		jaco_read_error(read, node->pos, "write permission bits such as 0440",
 		                "\"%.40s\" is not a file mode", node->text);
 		return;

@@ -1,4 +1,6 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * net.c - sockets of the small servers in the test images. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
