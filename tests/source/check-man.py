@@ -3,6 +3,7 @@
 """Manual pages lint clean and hold every command, option, key and error code there is.
 
 usage: check-man.py [BUILT-PAGE...]     pages made by the build are linted too"""
+import os
 import re
 import shutil
 import subprocess
@@ -86,7 +87,7 @@ def main():
     verdict = source.Verdict()
     for page in source.tracked(*(f".{n}" for n in range(1, 9)), under="man/"):
         lint(verdict, page)
-    for page in sys.argv[1:]:
+    for page in map(os.path.abspath, sys.argv[1:]):
         lint(verdict, page)
     check_cli(verdict)
     for name in source.DAEMONS:
