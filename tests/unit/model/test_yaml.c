@@ -84,8 +84,7 @@ JT_CASE(what_is_rendered_reads_back_the_same)
 		"a: |\n  two\n  lines\nb: >-\n  folded\n  text\n",
 		"\"odd key: x\": \"t\\tq\\\"b\\\\ \\u00e9\\x07\\u2028\\u0085\"\n",
 		"'123': v\n'': w\n'null': z\n'- a': b\n",
-		"a: \"\xe2\x82\xac\xf0\x9f\x98\x80\"\nb: \" lead\"\nc: \"trail \"\nd: 'a: b'\ne: "
-	        "'a #b'\n",
+		"a: \"\xe2\x82\xac\xf0\x9f\x98\x80\"\nb: \" lead\"\nc: \"trail \"\nd: 'a: b'\ne: 'a #b'\n",
 		"just a scalar\n",
 		"- a\n- - b\n  - c\n- {d: e}\n",
 	};
