@@ -50,8 +50,10 @@ def check_daemon(verdict, name):
     table = re.search(r"struct jaco_option \w+\[\] = \{(.*?)\n\};", main, re.S)
     options = re.findall(r'\{"([\w-]+)",', table.group(1)) if table else []
     options += ["standalone"] if "has_standalone = true" in main else []
-    for option in options + ["config", "root"]:
-        need(verdict, page, option, re.search(rf"Fl -{option}\b", text), "option --")
+    common = re.search(r"jaco_option common_options\[\] = \{(.*?)\n\};",
+                       source.text("libjaco/daemon/daemon.c"), re.S).group(1)
+    for option in options + re.findall(r'\{"([\w-]+)",', common):
+        need(verdict, page, option, re.search(rf"(Fl|Fl -help \|) -{option}\b", text), "option --")
 
 
 def check_rows(verdict):
