@@ -173,14 +173,14 @@ int deploy_config(struct cli *cli, struct jaco_err *err)
 	return 0;
 }
 
+/* The server's warnings are those of the same library the client has already printed, with positions
+ * of the resolved document: they are for -o json. */
 static void print_plan(const struct cli *cli, const struct wire_applied *got)
 {
 	jaco_auto(jaco_buf) struct jaco_buf table = JACO_BUF_INIT;
 
 	if (out_msg(cli, &wire_applied_desc, got))
 		return;
-	for (size_t i = 0; i < got->findings.n && !cli->is_quiet; i++)
-		fprintf(stderr, "warning: %s\n", got->findings.v[i].message);
 	if (got->changes.n && !cli->is_quiet) {
 		out_table(&table, cli, &wire_change_desc, got->changes.v, got->changes.n, change_columns);
 		fputs(jaco_buf_str(&table), stdout);

@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A host with both examples deployed, shared by the tests of one file."""
+import os
+import sys
+
+import pytest
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import lab  # noqa: E402
+
+EXAMPLES = os.path.join(lab.TOP, "contrib", "examples")
+
+
+@pytest.fixture(scope="module")
+def host():
+    if os.geteuid() != 0:
+        pytest.skip("needs root: network namespaces and an engine")
+    h = lab.Host(images=("test", "hello", "web", "api", "worker", "store"))
+    try:
+        h.start()
+        h.init()
+        h.apply(os.path.join(EXAMPLES, "hello", "jaco.yaml"))
+        h.apply(os.path.join(EXAMPLES, "shop", "jaco.yaml"))
+        yield h
+    finally:
+        h.close()

@@ -1,0 +1,313 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One node, a real engine, both examples: what issue "One node runs a real application" promises."""
+import json
+import os
+import re
+import shutil
+import signal
+import threading
+import time
+
+import pytest
+
+from conftest import EXAMPLES
+from lab import sh, wait_for, write_manifest
+
+
+def names_behind(host, domain, n=60):
+    """Replicas that answered n requests."""
+    seen = set()
+    for _ in range(n):
+        status, body = host.http(domain)
+        assert status == 200, (status, body)
+        seen.add(json.loads(body)["replica"])
+    return seen
+
+
+def container(host, replica):
+    found = host.containers(jaco__replica_id=replica)
+    assert len(found) == 1, found
+    return found[0]
+
+
+def ids(host, **labels):
+    return {c["Labels"]["jaco.replica_id"]: c["Id"] for c in host.containers(**labels)}
+
+
+def addresses(host, ref=None):
+    return {r["id"]: r["addresses"] for r in host.replicas(ref)}
+
+
+class Loader(threading.Thread):
+    """Requests without a pause until stopped; counts every answer that is not 200."""
+
+    def __init__(self, host, domain):
+        super().__init__()
+        self.host, self.domain, self.stopping = host, domain, False
+        self.good, self.bad = 0, []
+        self.start()
+
+    def run(self):
+        while not self.stopping:
+            status, body = self.host.http(self.domain)
+            if status == 200:
+                self.good += 1
+            else:
+                self.bad.append((time.monotonic(), status, body[:80]))
+
+    def finish(self):
+        self.stopping = True
+        self.join()
+        return self.good, self.bad
+
+
+# --- serving ---
+
+def test_the_page_comes_from_every_replica(host):
+    assert names_behind(host, "hello.localhost") == {"hello-web-0", "hello-web-1", "hello-web-2"}
+
+
+def test_the_shop_answers_on_its_page_its_api_and_its_port(host):
+    status, body = host.http("shop.localhost")
+    assert status == 200 and "<h1>The little shop</h1>" in body and "api says 200" in body
+    status, body = host.http("shop.localhost", "/api/items")
+    assert status == 200 and json.loads(body)["api"].startswith("shop-api-")
+    r = sh(*host.enter("sh", "-c", "(printf 'PING\\n'; sleep 0.5) | busybox nc -w 2 127.0.0.1 16379"))
+    assert r.startswith("+")
+
+
+def test_an_unknown_host_is_404_and_jaco_says_so(host):
+    status, _ = host.http("nobody.localhost")
+    assert status == 404
+
+
+# --- names ---
+
+def test_names_of_the_own_scope_resolve_and_others_do_not(host):
+    code, out = host.exec("shop-api-0", "/bin/kit", "probe", "dns", "store")
+    mine = addresses(host, "shop/store")["shop-store-0"][0]["address"]
+    assert code == 0 and mine in out, out
+    code, out = host.exec("shop-api-0", "/bin/kit", "probe", "dns", "web.shop.jaco.internal")
+    assert code == 0, out
+    for stranger in ("web.hello.jaco.internal", "nobody"):
+        code, out = host.exec("shop-store-0", "/bin/kit", "probe", "dns", stranger)
+        assert "rcode 3" in out, (stranger, out)
+    # web is only on front, store only on back: neither knows the other
+    code, out = host.exec("shop-store-0", "/bin/kit", "probe", "dns", "web")
+    assert "rcode 3" in out, out
+
+
+# --- isolation ---
+
+def passes(host, source, address, port):
+    tcp, _ = host.exec(source, "/bin/kit", "probe", "tcp", address, str(port))
+    icmp, _ = host.exec(source, "/bin/ping", "-c", "1", "-W", "1", address)
+    return tcp == 0, icmp == 0
+
+
+def first(host, ref, network=None):
+    row = host.replicas(ref)[0]
+    for a in row["addresses"]:
+        if network in (None, a["network"]):
+            return a["address"]
+    raise KeyError(network)
+
+
+def test_the_same_scope_passes(host):
+    assert passes(host, "shop-api-0", first(host, "shop/store"), 6379) == (True, True)
+    assert passes(host, "shop-web-0", first(host, "shop/api", "front"), 8080) == (True, True)
+
+
+def test_another_deployment_is_out_of_reach(host):
+    assert passes(host, "hello-web-0", first(host, "shop/api", "front"), 8080) == (False, False)
+    assert passes(host, "shop-web-0", first(host, "hello/web"), 8080) == (False, False)
+
+
+def test_another_network_of_the_same_deployment_is_out_of_reach(host):
+    assert passes(host, "shop-web-0", first(host, "shop/store"), 6379) == (False, False)
+
+
+def test_a_service_on_two_networks_does_not_forward(host):
+    api_back = first(host, "shop/api", "back")
+    host.exec("shop-web-0", "/bin/ip", "route", "add", first(host, "shop/store"), "via",
+              first(host, "shop/api", "front"))
+    assert passes(host, "shop-web-0", first(host, "shop/store"), 6379) == (False, False)
+    assert passes(host, "shop-web-0", api_back, 8080) == (False, False)
+
+
+def test_the_gateway_of_another_scope_answers_no_dns(host):
+    gateways = {s["deployment"] + "/" + s["network"]: s["gateway"] for s in host.get("get", "subnets")}
+    own, other = gateways["hello/_default"], gateways["shop/back"]
+    code, out = host.exec("hello-web-0", "/bin/kit", "probe", "dns", "web", "A", own)
+    assert code == 0, out
+    code, out = host.exec("hello-web-0", "/bin/kit", "probe", "dns", "store", "A", other)
+    assert code != 0 and first(host, "shop/store") not in out, out
+
+
+# --- staying as wanted ---
+
+def test_a_killed_container_is_back_and_gets_no_request_meanwhile(host):
+    before = container(host, "hello-web-1")["Id"]
+    pid = host.api.inspect(before)["State"]["Pid"]
+    load = Loader(host, "hello.localhost")
+    os.kill(pid, signal.SIGKILL)
+    wait_for("the replica to run again", lambda: host.running("hello/web", 3) and
+             container(host, "hello-web-1")["State"] == "running")
+    good, bad = load.finish()
+    assert good > 0
+    # a request that was inside the killed process is lost with it; none is sent there afterwards
+    assert len(bad) <= 1, bad
+
+
+def test_scale_up_down_to_zero_and_back(host):
+    host.do("scale", "hello/web", "5")
+    wait_for("five replicas", lambda: host.running("hello/web", 5))
+    host.do("scale", "hello/web", "2")
+    rows = wait_for("two replicas", lambda: host.running("hello/web", 2))
+    assert {r["id"] for r in rows} == {"hello-web-0", "hello-web-1"}
+    wait_for("two containers", lambda: len(host.containers(jaco__deployment="hello")) == 2)
+    host.do("scale", "hello/web", "0")
+    wait_for("no container", lambda: not host.containers(jaco__deployment="hello"))
+    status, _ = host.http("hello.localhost")
+    assert status == 503
+    host.do("scale", "hello/web", "--reset")
+    rows = wait_for("three replicas", lambda: host.running("hello/web", 3))
+    assert "hello-web-1" not in {r["id"] for r in rows}, "an index was used twice"
+    wait_for("the page", lambda: host.http("hello.localhost")[0] == 200)
+
+
+def copy_shop(host):
+    path = os.path.join(host.dir, "shop")
+    if not os.path.exists(path):
+        shutil.copytree(os.path.join(EXAMPLES, "shop"), path)
+    return path
+
+
+def edit(path, old, new):
+    with open(path) as f:
+        text = f.read()
+    assert old in text
+    with open(path, "w") as f:
+        f.write(text.replace(old, new))
+
+
+def test_a_changed_environment_recreates_exactly_its_service(host):
+    path = copy_shop(host)
+    before = ids(host, jaco__deployment="shop")
+    edit(path + "/compose.yaml", "API: api:8080", "API: api:8080\n      COLOR: red")
+    host.apply(path + "/jaco.yaml", timeout=150)
+    after = ids(host, jaco__deployment="shop")
+    changed = {name for name in after if before.get(name) != after[name]}
+    assert changed == {"shop-web-0", "shop-web-1"}, changed
+    env = host.api.inspect(after["shop-web-0"])["Config"]["Env"]
+    assert "COLOR=red" in env
+
+
+def test_a_comment_recreates_nothing(host):
+    path = copy_shop(host)
+    before = ids(host)
+    edit(path + "/compose.yaml", "services:\n", "# nothing to see\nservices:\n")
+    host.apply(path + "/jaco.yaml")
+    assert ids(host) == before
+
+
+def test_a_rejected_apply_changes_nothing(host):
+    path = write_manifest(host, "thief", "services:\n  a:\n    image: jaco/test:1\n"
+                          "    ports: ['16379:6379']\n", "deployment: thief\nacme: off\n")
+    r = host.jaco("apply", path)
+    assert r.returncode == 65 and "port_conflict" in r.stderr and "shop" in r.stderr, r.stderr
+    assert "thief" not in host.do("get", "deployments")
+
+
+# --- daemons come and go ---
+
+DAEMONS = ["raftd", "schedd", "ipamd", "meshd", "fwd-nft", "dnsd", "proxyd", "runtimed"]
+
+
+@pytest.mark.parametrize("daemon", DAEMONS)
+def test_a_killed_daemon_recovers_and_disturbs_nothing(host, daemon):
+    before, where = ids(host), addresses(host)
+    load = Loader(host, "hello.localhost") if daemon != "proxyd" else None
+    host.kill(daemon)
+    if load:
+        good, bad = load.finish()
+        assert good > 0 and not bad, bad
+    wait_for("the page", lambda: host.http("hello.localhost")[0] == 200)
+    wait_for("names", lambda: host.exec("shop-api-0", "/bin/kit", "probe", "dns", "store")[0] == 0)
+    wait_for("everything healthy", lambda: "all is well" in host.do("status"))
+    assert ids(host) == before
+    assert addresses(host) == where
+
+
+def test_stopped_and_started_daemons_adopt_everything(host):
+    before, where = ids(host), addresses(host)
+    host.stop()
+    assert ids(host) == before, "containers run on without us"
+    host.start()
+    wait_for("everything healthy", lambda: "all is well" in host.do("status"))
+    wait_for("the page", lambda: host.http("hello.localhost")[0] == 200)
+    assert ids(host) == before
+    assert addresses(host) == where
+
+
+def test_without_raftd_the_page_and_names_are_served_also_after_restarts(host):
+    pid = host.pids()["raftd"]
+    host.pause("raftd")
+    try:
+        for daemon in ("proxyd", "dnsd"):
+            old = host.pids()[daemon]
+            os.kill(old, signal.SIGKILL)
+            wait_for(daemon, lambda: host.pids().get(daemon, old) != old)
+        wait_for("the page", lambda: host.http("hello.localhost")[0] == 200)
+        wait_for("names", lambda: host.exec("shop-api-0", "/bin/kit", "probe", "dns", "store")[0] == 0)
+        assert len(names_behind(host, "hello.localhost", 30)) >= 2
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    wait_for("everything healthy", lambda: "all is well" in host.do("status"))
+
+
+def test_other_containers_and_networks_of_the_engine_are_left_alone(host):
+    host.api.call("POST", "/networks/create", {"Name": "foreign", "CheckDuplicate": True})
+    made = host.api.call("POST", "/containers/create?name=foreign",
+                         {"Image": "jaco/test:1", "Cmd": ["pause"],
+                          "Labels": {"jaco.cluster_id": "another", "jaco.replica_id": "shop-web-0"}})
+    host.api.call("POST", "/containers/%s/start" % made["Id"])
+    before = host.api.inspect("foreign")["State"]["StartedAt"]
+    host.kill("runtimed")
+    wait_for("everything healthy", lambda: "all is well" in host.do("status"))
+    state = host.api.inspect("foreign")["State"]
+    assert state["Running"] and state["StartedAt"] == before
+    assert "foreign" in host.api.networks()
+    host.api.call("DELETE", "/containers/foreign?force=1")
+    host.api.call("DELETE", "/networks/foreign")
+
+
+def test_after_a_power_cut_everything_returns_by_itself(host):
+    where = addresses(host)
+    host.kill_all()
+    host.stop_engine(signal.SIGKILL)
+    for c in sh("sh", "-c", "pgrep -f 'containerd-shim.*%s' || true" % re.escape(host.ns)).split():
+        try:
+            os.kill(int(c), signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+    host.start_engine()
+    host.start()
+    wait_for("everything healthy", lambda: "all is well" in host.do("status"), 90)
+    wait_for("the page", lambda: host.http("hello.localhost")[0] == 200)
+    assert addresses(host) == where
+
+
+# --- the end ---
+
+def test_delete_removes_all_but_the_data(host):
+    host.delete("shop")
+    host.delete("hello")
+    wait_for("no container", lambda: not [c for c in host.containers()
+                                          if "jaco.deployment" in c["Labels"]])
+    assert host.http("hello.localhost")[0] == 404
+    volumes = host.api.call("GET", "/volumes")["Volumes"] or []
+    assert "jaco_shop_data" in [v["Name"] for v in volumes], "data goes only when asked"
+    types = [json.loads(line)["event"]["type"] for line in
+             host.do("audit", "-o", "json").splitlines()]
+    assert types[0] == "cluster_init" and types[-2:] == ["delete", "delete"]
