@@ -42,7 +42,7 @@ class Loader(threading.Thread):
     """Requests without a pause until stopped; counts every answer that is not 200."""
 
     def __init__(self, host, domain):
-        super().__init__()
+        super().__init__(daemon=True)
         self.host, self.domain, self.stopping = host, domain, False
         self.good, self.bad = 0, []
         self.start()
