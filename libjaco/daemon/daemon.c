@@ -499,7 +499,7 @@ int jaco_daemon_serve(struct jaco_daemon *daemon, void *self, struct jaco_err *e
 		return 0;
 	jaco_daemon_peer_path(daemon, daemon->spec->name, path);
 	/* Group jaco: the daemons ask each other, administrators look. */
-	return jaco_server_listen(&daemon->server, path, 0660, "jaco", ROLE_ADMIN | ROLE_RAFTD | ROLE_RUNTIMED,
+	return jaco_server_listen(&daemon->server, path, 0660, "jaco", ROLE_ADMIN | ROLE_RAFTD,
 				  err);
 }
 
