@@ -72,8 +72,12 @@ int debug_rpc(struct cli *cli, struct jaco_err *err)
 		json_decref(json);
 		return unknown_method(cli_arg(cli, 0), err);
 	}
-	if (daemon)
-		daemon_socket(cli, daemon, cli->socket);
+	if (daemon) {
+		char path[108];
+
+		daemon_socket(cli, daemon, path);
+		(void)jaco_str_copy(cli->socket, sizeof(cli->socket), path);
+	}
 	if (cli->format == CLI_TABLE)
 		cli->format = CLI_JSON;
 	req = jaco_arena_alloc(&cli->arena, method->in->size);
