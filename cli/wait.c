@@ -25,6 +25,7 @@ struct shown {
 struct waiter {
 	struct cli *cli;
 	const char *deployment;
+	uint64_t started_ms; /* wall time: rollouts that ended before are history */
 	struct shown *shown;
 	bool is_done;
 	bool has_failed;
@@ -83,6 +84,26 @@ static void note_failure(struct waiter *waiter, const struct wire_replica_row *r
 	jaco_err_detail(&waiter->failure, "replica", "%s", row->id);
 }
 
+/* Whether the rollout of a service stands in the way; one that was given up since ends the wait. */
+static bool is_rolling(struct waiter *waiter, const struct jaco_view *view, const char *service)
+{
+	const struct wire_rollout *rollout =
+		jaco_view_getf(view, "/rollout/%s/%s", waiter->deployment, service);
+
+	if (!rollout || rollout->state == JACO_ROLLOUT_COMPLETED)
+		return false;
+	if (rollout->state == JACO_ROLLOUT_IN_PROGRESS)
+		return true;
+	if (rollout->updated >= waiter->started_ms && !waiter->has_failed) {
+		waiter->has_failed = true;
+		jaco_err_set(&waiter->failure, jaco_code_find(rollout->code ? rollout->code : "health_gate_failed"),
+			     "%s %s: %s", service,
+			     jaco_enum_word(&jaco_rollout_state_enum, (int)rollout->state),
+			     rollout->reason ? rollout->reason : "a replica did not become healthy");
+	}
+	return false;
+}
+
 static void on_change(struct jaco_view *view, void *ctx)
 {
 	jaco_auto(jaco_arena) struct jaco_arena arena = JACO_ARENA_INIT;
@@ -106,7 +127,8 @@ static void on_change(struct jaco_view *view, void *ctx)
 
 		if (p.failed && p.worst && !waiter->has_failed)
 			note_failure(waiter, p.worst);
-		is_done = is_done && p.ready >= p.wanted && p.old == 0;
+		is_done = is_done && p.ready >= p.wanted && p.old == 0 &&
+			  !is_rolling(waiter, view, deployment->services.v[i].name);
 	}
 	waiter->is_done = is_done;
 }
@@ -137,7 +159,8 @@ static int run(struct waiter *waiter, struct jaco_view *view, int64_t timeout_ms
 	       jaco_time_before(jaco_loop_now(&cli->loop), deadline))
 		jaco_loop_once(&cli->loop, 500);
 	if (waiter->has_failed) {
-		show_last_lines(waiter);
+		if (*waiter->replica)
+			show_last_lines(waiter);
 		*err = waiter->failure;
 		return -(int)err->code;
 	}
@@ -150,7 +173,8 @@ static int run(struct waiter *waiter, struct jaco_view *view, int64_t timeout_ms
 
 int wait_converged(struct cli *cli, const char *deployment, int64_t timeout_ms, struct jaco_err *err)
 {
-	struct waiter waiter = {.cli = cli, .deployment = deployment};
+	uint64_t now = (uint64_t)jaco_time_wall_ms();
+	struct waiter waiter = {.cli = cli, .deployment = deployment, .started_ms = now};
 	struct jaco_view view;
 	int rc;
 

@@ -73,6 +73,7 @@ class Host:
 
     def start_engine(self):
         log = open(self.dir + "/dockerd.log", "a")
+        # Not `ip netns exec`: it remounts /sys and hides the cgroups from the engine.
         self.engine = subprocess.Popen(
             self.enter("dockerd", "-H", "unix://" + self.socket, "--data-root", self.dir + "/data",
                        "--exec-root", self.dir + "/exec", "--pidfile", self.dir + "/pid",
@@ -101,18 +102,30 @@ class Host:
             self.supervisor.send_signal(signal.SIGTERM)
             self.supervisor.wait(40)
 
-    def kill_all(self):
-        """The power goes: supervisor and daemons at once."""
-        pids = self.pids()
+    def power_cut(self):
+        """Supervisor, daemons, engine and containers end at once; what lives in memory is gone: the
+        engine's run directory, its mounts, the namespace's interfaces and rules."""
+        pids = [c["State"]["Pid"] for c in
+                (self.api.inspect(c["Id"]) for c in self.containers()) if c["State"]["Pid"]]
         self.supervisor.kill()
         self.supervisor.wait()
-        for pid in pids.values():
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
-        wait_for("the end of all daemons",
-                 lambda: not any(os.path.exists("/proc/%d" % p) for p in pids.values()))
+        self.engine.kill()
+        self.engine.wait()
+        pids += processes_of(self.dir)
+        for pid in pids:
+            kill(pid)
+        wait_for("the end of all processes",
+                 lambda: not any(os.path.exists("/proc/%d" % p) for p in pids))
+        unmount_below(self.dir)
+        shutil.rmtree(self.dir + "/exec", ignore_errors=True)
+        for name in ("/pid", "/docker.sock"):
+            if os.path.exists(self.dir + name):
+                os.unlink(self.dir + name)
+        shutil.rmtree(self.root + "/run", ignore_errors=True)
+        for link in json.loads(sh("ip", "-n", self.ns, "-j", "link", "show")):
+            if link["ifname"] not in ("lo", "eth0", "eth0wire"):
+                subprocess.run(["ip", "-n", self.ns, "link", "del", link["ifname"]])
+        subprocess.run(self.enter("nft", "flush", "ruleset"))
 
     def pids(self):
         """Daemon name -> pid of the children of the supervisor."""
@@ -223,19 +236,42 @@ def sh(*argv):
     return r.stdout
 
 
+def kill(pid):
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+
+
+def processes_of(path):
+    """Every process that was started with @path in its arguments."""
+    found = []
+    for name in glob.glob("/proc/[0-9]*/cmdline"):
+        pid = int(name.split("/")[2])
+        try:
+            with open(name) as f:
+                if path in f.read() and pid != os.getpid():
+                    found.append(pid)
+        except OSError:
+            pass
+    return found
+
+
+def unmount_below(path):
+    with open("/proc/mounts") as f:
+        mounts = [line.split()[1] for line in f if line.split()[1].startswith(path + "/")]
+    for mount in sorted(mounts, reverse=True):
+        subprocess.run(["umount", "-l", mount])
+
+
 def sweep():
     """What a test that died left behind."""
     for path in glob.glob("/tmp/jaco-e2e-*"):
         pid, name = os.path.basename(path).split("-")[2:4]
         if os.path.exists("/proc/" + pid):
             continue
-        for proc in glob.glob("/proc/[0-9]*/cmdline"):
-            try:
-                with open(proc) as f:
-                    if path in f.read():
-                        os.kill(int(proc.split("/")[2]), signal.SIGKILL)
-            except (OSError, ValueError):
-                pass
+        for left in processes_of(path):
+            kill(left)
         clean("je%s%s" % (pid, name), path)
 
 

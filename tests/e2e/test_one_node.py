@@ -2,7 +2,6 @@
 """One node, a real engine, both examples: what issue "One node runs a real application" promises."""
 import json
 import os
-import re
 import shutil
 import signal
 import threading
@@ -196,6 +195,8 @@ def test_a_changed_environment_recreates_exactly_its_service(host):
     before = ids(host, jaco__deployment="shop")
     edit(path + "/compose.yaml", "API: api:8080", "API: api:8080\n      COLOR: red")
     host.apply(path + "/jaco.yaml", timeout=150)
+    wait_for("the old containers to be gone",
+             lambda: len(host.containers(jaco__deployment="shop")) == len(before))
     after = ids(host, jaco__deployment="shop")
     changed = {name for name in after if before.get(name) != after[name]}
     assert changed == {"shop-web-0", "shop-web-1"}, changed
@@ -284,13 +285,7 @@ def test_other_containers_and_networks_of_the_engine_are_left_alone(host):
 
 def test_after_a_power_cut_everything_returns_by_itself(host):
     where = addresses(host)
-    host.kill_all()
-    host.stop_engine(signal.SIGKILL)
-    for c in sh("sh", "-c", "pgrep -f 'containerd-shim.*%s' || true" % re.escape(host.ns)).split():
-        try:
-            os.kill(int(c), signal.SIGKILL)
-        except ProcessLookupError:
-            pass
+    host.power_cut()
     host.start_engine()
     host.start()
     wait_for("everything healthy", lambda: "all is well" in host.do("status"), 90)
