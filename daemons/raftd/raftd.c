@@ -12,6 +12,10 @@
 
 #include "daemons/raftd/api/api.h"
 #include "daemons/raftd/api/audit.h"
+#include "daemons/raftd/api/join.h"
+#include "daemons/raftd/api/leave.h"
+#include "daemons/raftd/member.h"
+#include "daemons/raftd/link/raftmsg.h"
 #include "daemons/raftd/relay.h"
 #include "libjaco/base/log.h"
 #include "libjaco/base/mem.h"
@@ -44,6 +48,7 @@ static void on_change(void *ctx, const struct machine_change *change)
 	struct raftd *raftd = ctx;
 
 	watch_note(&raftd->hub, change);
+	raftd->members_changed |= change->key.n > 6 && memcmp(change->key.data, "/node/", 6) == 0;
 }
 
 /* /cluster/meta makes the difference between a raft group and a cluster. */
@@ -56,9 +61,19 @@ static void check_initialised(struct raftd *raftd)
 	if (raftd->is_initialised || api_get(raftd, "/cluster/meta", &wire_cluster_meta_desc, &arena,
 					     &meta, NULL, &err) <= 0)
 		return;
-	raftd->is_initialised = true;
+	raftd->is_initialised = raftd->members_changed = true;
+	raftd->epoch = meta.cluster_epoch;
 	(void)jaco_str_copy(raftd->cluster_id, sizeof(raftd->cluster_id), meta.id);
 	jaco_daemon_set_status(raftd->daemon, "ready", "member of cluster %s", meta.name);
+	if (link_start(&raftd->link, &err) < 0)
+		JACO_LOG_FAILURE(JACO_LOG_ERR, "no connection to peers is possible", &err);
+}
+
+static void follow_members(struct raftd *raftd)
+{
+	link_sync(&raftd->link);
+	gossip_members_changed(&raftd->gossip);
+	leave_pump(raftd);
 }
 
 static void on_applied(void *ctx)
@@ -67,6 +82,12 @@ static void on_applied(void *ctx)
 
 	check_initialised(raftd);
 	watch_pump(&raftd->hub);
+	if (raftd->members_changed) {
+		raftd->members_changed = false;
+		follow_members(raftd);
+		member_poke(raftd);
+	}
+	submit_pump(raftd);
 	if (!TAILQ_EMPTY(&raftd->audit_readers))
 		audit_pump(raftd);
 }
@@ -79,7 +100,71 @@ static void on_leadership(void *ctx)
 	if (status.role == CORE_LEADER)
 		jaco_log_notice("leads", KV_INT(term, status.term));
 	api_tell_leadership(raftd);
+	follow_members(raftd); /* the configuration may have changed */
+	submit_pump(raftd);
+	member_poke(raftd);
 }
+
+static void on_replaced(void *ctx)
+{
+	struct raftd *raftd = ctx;
+
+	raftd->members_changed = true;
+	watch_reset(&raftd->hub);
+	on_applied(raftd);
+}
+
+/* --- what peers say --- */
+
+static void on_peer_up(struct raftd *raftd, struct link_peer *peer)
+{
+	gossip_peer_up(&raftd->gossip, peer);
+	submit_pump(raftd);
+}
+
+static void on_peer_down(struct raftd *raftd, struct link_peer *peer)
+{
+	if (raftd->store.is_open)
+		store_peer_lost(&raftd->store, peer->raft_id);
+}
+
+static void on_gossip(struct raftd *raftd, struct link_peer *peer,
+		      const struct wire_raft_gossip *msg)
+{
+	gossip_on_records(&raftd->gossip, peer, msg);
+}
+
+static void on_digest(struct raftd *raftd, struct link_peer *peer,
+		      const struct wire_raft_digest *msg)
+{
+	gossip_on_digest(&raftd->gossip, peer, msg);
+}
+
+static void on_message(struct raftd *raftd, struct link_peer *peer,
+		       const struct wire_raft_message *msg)
+{
+	if (raftd->store.is_open)
+		raftmsg_receive(&raftd->store, peer->raft_id, msg);
+}
+
+static void on_send(void *ctx, const struct core_message *msg)
+{
+	struct raftd *raftd = ctx;
+	struct link_peer *peer = link_find_id(&raftd->link, msg->to);
+
+	if (peer)
+		raftmsg_send(peer, msg);
+}
+
+static const struct link_events link_events = {.on_message = on_message,
+					       .on_gossip = on_gossip,
+					       .on_digest = on_digest,
+					       .on_submit = submit_on_txn,
+					       .on_read = submit_on_read,
+					       .on_join = join_on_request,
+					       .on_transfer = leave_on_transfer,
+					       .on_peer_up = on_peer_up,
+					       .on_peer_down = on_peer_down};
 
 /* --- opening --- */
 
@@ -106,6 +191,8 @@ int raftd_open_store(struct raftd *raftd, struct jaco_err *err)
 	struct store_events events = {.on_change = on_change,
 				      .on_applied = on_applied,
 				      .on_leadership = on_leadership,
+				      .on_send = on_send,
+				      .on_replaced = on_replaced,
 				      .ctx = raftd};
 
 	if (read_seal_key(raftd, err) < 0 ||
@@ -126,6 +213,12 @@ int raftd_open(struct raftd *raftd, struct jaco_daemon *daemon, struct jaco_err 
 	watch_init(&raftd->hub, &daemon->loop, &raftd->store.machine, &raftd->records);
 	audit_init(raftd);
 	raftd->relay = relay_new(raftd);
+	TAILQ_INIT(&raftd->waits);
+	submit_init(raftd);
+	member_init(raftd);
+	gossip_init(&raftd->gossip, raftd);
+	if (link_open(&raftd->link, raftd, &link_events, err) < 0)
+		return -(int)err->code;
 	if (!store_exists(raftd->dir)) {
 		jaco_daemon_set_status(daemon, "waiting", "waiting for cluster init or node join");
 		return 0;
@@ -170,8 +263,13 @@ void raftd_close(struct raftd *raftd)
 		TAILQ_REMOVE(&raftd->leader_readers, reader, link);
 		jaco_free(reader);
 	}
+	join_fini(raftd);
+	link_close(&raftd->link);
+	gossip_fini(&raftd->gossip);
+	member_fini(raftd);
 	watch_fini(&raftd->hub);
 	store_close(&raftd->store);
+	submit_fini(raftd);
 	records_fini(&raftd->records);
 	jaco_wipe(raftd->seal_key, sizeof(raftd->seal_key));
 }

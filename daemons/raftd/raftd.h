@@ -6,8 +6,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "daemons/raftd/gossip/gossip.h"
 #include "daemons/raftd/gossip/record.h"
+#include "daemons/raftd/link/link.h"
 #include "daemons/raftd/store.h"
+#include "daemons/raftd/submit.h"
 #include "daemons/raftd/watch.h"
 #include "libjaco/daemon/daemon.h"
 #include "libjaco/wire/rpc.h"
@@ -29,6 +32,16 @@ struct raftd {
 	struct watch_hub hub;
 	bool is_initialised;    /* /cluster/meta is there */
 	char cluster_id[37];
+	uint64_t epoch;         /* cluster_epoch, 0 before that */
+	struct link link;
+	struct gossip gossip;
+	struct submits submits; /* callers that wait for the leader */
+	size_t n_submits;
+	struct jaco_timer member;
+	bool is_publishing;     /* our own /node/ record */
+	bool members_changed;   /* a change below /node/ was applied */
+	struct joining *joining;
+	TAILQ_HEAD(, leave_wait) waits;
 	uint8_t seal_key[RAFTD_SEAL_KEY_BYTES];
 	TAILQ_HEAD(, raftd_leader_reader) leader_readers;
 	TAILQ_HEAD(, audit_reader) audit_readers;

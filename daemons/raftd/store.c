@@ -8,21 +8,30 @@
 #include "daemons/raftd/store.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "daemons/raftd/disk/snapfile.h"
 #include "libjaco/base/assert.h"
 #include "libjaco/base/log.h"
 #include "libjaco/base/mem.h"
 #include "libjaco/base/random.h"
 #include "libjaco/base/str.h"
 #include "libjaco/io/fs.h"
+#include "libjaco/io/sock.h"
 
 #define BASE_HEAD_BYTES 24 /* index, term, raft id of this node */
 #define RETRY_COMMIT_MS 3000
 #define PUMP_ROUNDS     64
+#define CHUNK_BYTES     (256 * 1024)
+
+/* Machines that share processors with what they run hiccup; 250 ms of silence is no hiccup, and
+ * leaves a failover at some 400 ms. */
+#define ELECTION_MS  250
+#define HEARTBEAT_MS 50
 
 static void put_le(uint8_t *out, uint64_t value)
 {
@@ -92,7 +101,7 @@ static int base_get(struct state *state, struct base *out_base, struct jaco_err 
 				packed.n - BASE_HEAD_BYTES, err);
 }
 
-int store_create(const char *dir, uint64_t raft_id, struct jaco_err *err)
+int store_create(const char *dir, uint64_t raft_id, bool is_founder, struct jaco_err *err)
 {
 	static const char *const names[] = {"wal", "state"};
 	struct base base = {.raft_id = raft_id};
@@ -105,7 +114,7 @@ int store_create(const char *dir, uint64_t raft_id, struct jaco_err *err)
 			return -(int)err->code;
 	if (state_open(&state, path, err) < 0)
 		return -(int)err->code;
-	if (core_conf_set(&base.conf, raft_id, true, err) < 0 || base_put(&state, &base, err) < 0 ||
+	if ((is_founder && core_conf_set(&base.conf, raft_id, true, err) < 0) || base_put(&state, &base, err) < 0 ||
 	    state_commit(&state, err) < 0) {
 		state_close(&state);
 		return -(int)err->code;
@@ -199,9 +208,59 @@ static void answer(struct store *store)
 
 /* --- performing --- */
 
-static int write_out(struct store *store, const struct core_write *write, struct jaco_err *err)
+/* Bytes of a snapshot that is arriving.  Not flushed: what a crash loses is sent again. */
+static int keep_chunk(struct store *store, const struct core_chunk *chunk, struct jaco_err *err)
+{
+	jaco_auto(jaco_fd) int fd = -1;
+	char path[600];
+
+	(void)jaco_str_format(path, sizeof(path), "%s/snapshot.in", store->dir);
+	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | (chunk->offset == 0 ? O_TRUNC : 0), 0600);
+	if (fd < 0)
+		return jaco_err_errno(err, "%s", path);
+	for (size_t at = 0; at < chunk->n_data;) {
+		ssize_t n = pwrite(fd, chunk->data + at, chunk->n_data - at,
+				   (off_t)(chunk->offset + at));
+
+		if (n < 0 && errno != EINTR)
+			return jaco_err_errno(err, "%s", path);
+		at += n > 0 ? (size_t)n : 0;
+	}
+	return 0;
+}
+
+/* The state commits before the log is emptied: start_core() finishes what a crash between the two
+ * left. */
+static int install(struct store *store, const struct core_chunk *chunk, struct jaco_err *err)
+{
+	struct base base = {.index = chunk->index, .term = chunk->term, .raft_id = store->raft_id,
+			    .conf = chunk->conf};
+	char path[600];
+
+	(void)jaco_str_format(path, sizeof(path), "%s/snapshot.in", store->dir);
+	if (snapfile_load(path, &store->state, err) < 0 || base_put(&store->state, &base, err) < 0 ||
+	    state_commit(&store->state, err) < 0 ||
+	    machine_open(&store->machine, &store->state.space, err) < 0)
+		return -(int)err->code;
+	(void)unlink(path);
+	if (store->machine.applied != chunk->index)
+		return jaco_err_set(err, JACO_INTERNAL, "the snapshot is at %llu and not at %llu",
+				    (unsigned long long)store->machine.applied,
+				    (unsigned long long)chunk->index);
+	store->durable_applied = store->machine.applied;
+	jaco_log_notice("state replaced by the leader's snapshot", KV_INT(index, chunk->index));
+	return 0;
+}
+
+static int write_out(struct store *store, const struct core_write *write,
+		     const struct core_chunk *chunk, struct jaco_err *err)
 {
 	if (write->hard && hard_save(&store->hard, write->term, write->vote, err) < 0)
+		return -(int)err->code;
+	if (chunk && (keep_chunk(store, chunk, err) < 0 ||
+		      (chunk->install && install(store, chunk, err) < 0)))
+		return -(int)err->code;
+	if (write->reset && wal_reset(&store->wal, chunk->index, chunk->term, err) < 0)
 		return -(int)err->code;
 	for (size_t i = 0; i < write->n_entries; i++) {
 		const struct core_entry *entry = write->entries[i];
@@ -275,18 +334,78 @@ static int apply_batch(struct store *store, struct core_entry *const *entries, s
 	return 0;
 }
 
+/* A chunk is read when it is sent; a peer that is slow costs no memory. */
+static void send_chunk(struct store *store, const struct core_message *plan)
+{
+	uint8_t *data = jaco_arena_alloc(&store->arena, CHUNK_BYTES);
+	struct core_message msg = *plan;
+	ssize_t n;
+
+	if (store->offer_fd < 0 || plan->index != store->offer_index)
+		return;
+	n = pread(store->offer_fd, data, CHUNK_BYTES, (off_t)plan->offset);
+	if (n < 0)
+		return; /* it is asked for again */
+	msg.data = data;
+	msg.n_data = (size_t)n;
+	msg.done = plan->offset + (uint64_t)n >= store->offer_bytes;
+	store->events.on_send(store->events.ctx, &msg);
+	jaco_arena_reset(&store->arena);
+}
+
+static void send_messages(struct store *store, const struct core_actions *todo)
+{
+	for (size_t i = 0; store->events.on_send && i < todo->n_messages; i++) {
+		if (todo->messages[i].type == CORE_SNAP_REQ)
+			send_chunk(store, &todo->messages[i]);
+		else
+			store->events.on_send(store->events.ctx, &todo->messages[i]);
+	}
+}
+
+static int commit_state(struct store *store, struct jaco_err *err);
+
+static void drop_offer(struct store *store)
+{
+	jaco_fd_close(&store->offer_fd);
+	store->offer_index = 0;
+}
+
+/* A member needs what is no longer in the log. */
+static int offer_snapshot(struct store *store, struct jaco_err *err)
+{
+	char path[600];
+
+	drop_offer(store);
+	(void)jaco_str_format(path, sizeof(path), "%s/snapshot.out", store->dir);
+	if (commit_state(store, err) < 0 ||
+	    snapfile_write(&store->state, path, &store->offer_bytes, err) < 0)
+		return -(int)err->code;
+	store->offer_fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (store->offer_fd < 0)
+		return jaco_err_errno(err, "%s", path);
+	(void)unlink(path); /* the descriptor keeps it */
+	store->offer_index = store->machine.applied;
+	jaco_log_info("snapshot offered", KV_INT(index, store->offer_index),
+		      KV_INT(bytes, store->offer_bytes));
+	return core_offer(store->core, store->offer_index, err);
+}
+
 /* One collection; 1 something was done. */
 static int perform(struct store *store, struct jaco_err *err)
 {
 	struct core_actions todo;
-	bool is_applied, is_changed;
+	bool is_applied, is_changed, is_wanted, is_replaced;
 	uint64_t seq;
 
 	core_collect(store->core, &todo);
 	seq = todo.write.seq;
 	is_applied = todo.n_apply > 0;
 	is_changed = todo.changed;
-	if (seq != 0 && write_out(store, &todo.write, err) < 0)
+	is_wanted = todo.snapshot_wanted;
+	is_replaced = todo.chunk && todo.chunk->install;
+	send_messages(store, &todo);
+	if (seq != 0 && write_out(store, &todo.write, todo.chunk, err) < 0)
 		return jaco_err_wrap(err, "the log");
 	store->unwritten = 0;
 	if (is_applied && apply_batch(store, todo.apply, todo.n_apply, err) < 0)
@@ -300,6 +419,14 @@ static int perform(struct store *store, struct jaco_err *err)
 		core_applied(store->core, store->machine.applied);
 		jaco_timer_arm_if_idle(&store->commit, STORE_COMMIT_MS);
 	}
+	if (is_replaced && store->events.on_replaced)
+		store->events.on_replaced(store->events.ctx);
+	if (is_wanted && offer_snapshot(store, err) < 0) {
+		JACO_LOG_FAILURE(JACO_LOG_WARNING, "no snapshot for a member that lags", err);
+		drop_offer(store);
+	}
+	if (store->offer_fd >= 0 && !core_is_sending(store->core))
+		drop_offer(store);
 	if (is_changed && !store_is_leader(store))
 		TAILQ_CONCAT(&store->done, &store->writes, link);
 	answer(store);
@@ -307,7 +434,7 @@ static int perform(struct store *store, struct jaco_err *err)
 		store->events.on_leadership(store->events.ctx);
 	if (is_applied && store->events.on_applied)
 		store->events.on_applied(store->events.ctx);
-	return seq != 0 || is_applied;
+	return seq != 0 || is_applied || (is_wanted && store->offer_fd >= 0);
 }
 
 static void arm_tick(struct store *store)
@@ -320,8 +447,6 @@ static void arm_tick(struct store *store)
 	else
 		jaco_timer_disarm(&store->tick);
 }
-
-static int commit_state(struct store *store, struct jaco_err *err);
 
 static void pump(struct store *store)
 {
@@ -440,12 +565,6 @@ static int open_files(struct store *store, const char *dir, struct jaco_err *err
 	store->durable_applied = store->machine.applied;
 	if (store->wal.n_torn_bytes_cut > 0)
 		jaco_log_notice("an unfinished write at the end of the log was cut");
-	if (store->wal.last_index < store->machine.applied)
-		return jaco_err_set(err, JACO_INTERNAL,
-				    "the log ends at entry %llu but the state holds entry %llu: log "
-				    "files are missing or damaged",
-				    (unsigned long long)store->wal.last_index,
-				    (unsigned long long)store->machine.applied);
 	return 0;
 }
 
@@ -489,12 +608,25 @@ static int start_core(struct store *store, struct jaco_err *err)
 
 	if (rc < 0)
 		return rc;
+	/* a snapshot was installed and the log not yet emptied */
+	if (base.index > store->wal.base_index &&
+	    wal_term(&store->wal, base.index) != base.term &&
+	    wal_reset(&store->wal, base.index, base.term, err) < 0)
+		return -(int)err->code;
+	if (store->wal.last_index < store->machine.applied)
+		return jaco_err_set(err, JACO_INTERNAL,
+				    "the log ends at entry %llu but the state holds entry %llu: log "
+				    "files are missing or damaged",
+				    (unsigned long long)store->wal.last_index,
+				    (unsigned long long)store->machine.applied);
 	if (base.index < store->wal.base_index)
 		return jaco_err_set(err, JACO_INTERNAL,
 				    "the log begins after entry %llu but must reach back to %llu",
 				    (unsigned long long)store->wal.base_index,
 				    (unsigned long long)base.index);
 	store->raft_id = options.id = base.raft_id;
+	options.election = ELECTION_MS;
+	options.heartbeat = HEARTBEAT_MS;
 	jaco_random_bytes(&options.seed, sizeof(options.seed));
 	start.base_index = base.index;
 	start.base_term = base.term;
@@ -506,7 +638,7 @@ static int start_core(struct store *store, struct jaco_err *err)
 	for (size_t i = 0; i < start.n_entries; i++)
 		core_entry_unref(entries[i]);
 	jaco_free(entries);
-	return rc < 0 ? rc : (int)core_conf_voters(&base.conf);
+	return rc < 0 ? rc : (int)core_conf_voters(store_status(store).conf);
 }
 
 int store_open(struct store *store, struct jaco_loop *loop, const char *dir,
@@ -515,7 +647,8 @@ int store_open(struct store *store, struct jaco_loop *loop, const char *dir,
 	int n_voters;
 
 	*store = (struct store){.loop = loop, .events = *events};
-	store->wal.spare_fd = store->wal.dir_fd = store->hard.fd = -1;
+	store->wal.spare_fd = store->wal.dir_fd = store->hard.fd = store->offer_fd = -1;
+	(void)jaco_str_copy(store->dir, sizeof(store->dir), dir);
 	TAILQ_INIT(&store->writes);
 	TAILQ_INIT(&store->reads);
 	TAILQ_INIT(&store->done);
@@ -551,6 +684,7 @@ void store_close(struct store *store)
 	jaco_timer_fini(&store->pump);
 	jaco_timer_fini(&store->tick);
 	jaco_timer_fini(&store->commit);
+	drop_offer(store);
 	core_free(store->core);
 	machine_fini(&store->machine);
 	state_close(&store->state);
@@ -608,6 +742,57 @@ int store_read(struct store *store, store_read_fn *on_read, void *ctx, struct ja
 	TAILQ_INSERT_TAIL(&store->reads, pending, link);
 	jaco_timer_arm_if_idle(&store->pump, 0);
 	return 0;
+}
+
+/* --- peers --- */
+
+/* The last chunk makes the core replace everything: it has to be right before the core sees it. */
+static bool is_whole(struct store *store, const struct core_message *msg)
+{
+	struct jaco_err err = JACO_ERR_INIT;
+	char path[600];
+
+	(void)jaco_str_format(path, sizeof(path), "%s/snapshot.in", store->dir);
+	if (msg->offset == 0)
+		(void)unlink(path); /* what an earlier one left */
+	if (snapfile_verify(path, msg->data, msg->n_data, &err) == 0)
+		return true;
+	JACO_LOG_FAILURE(JACO_LOG_WARNING, "a snapshot is asked for again", &err);
+	core_arriving_failed(store->core);
+	return false;
+}
+
+void store_receive(struct store *store, const struct core_message *msg)
+{
+	if (msg->type == CORE_SNAP_REQ && msg->done && !is_whole(store, msg))
+		return;
+	core_tick(store->core, (uint64_t)(jaco_loop_now(store->loop).ns / JACO_MS));
+	core_receive(store->core, msg);
+	jaco_timer_arm_if_idle(&store->pump, 0);
+}
+
+void store_peer_lost(struct store *store, uint64_t raft_id)
+{
+	core_peer_lost(store->core, raft_id);
+	jaco_timer_arm_if_idle(&store->pump, 0);
+}
+
+int store_change(struct store *store, enum core_change change, uint64_t raft_id,
+		 struct jaco_err *err)
+{
+	uint64_t index;
+	int rc = core_change(store->core, change, raft_id, &index, err);
+
+	jaco_timer_arm_if_idle(&store->pump, 0);
+	return rc;
+}
+
+int store_transfer(struct store *store, uint64_t raft_id, struct jaco_err *err)
+{
+	int rc = core_transfer(store->core, raft_id, err);
+
+	jaco_timer_arm_if_idle(&store->pump, 0);
+	return rc;
 }
 
 struct core_status store_status(const struct store *store)

@@ -49,7 +49,9 @@ TAILQ_HEAD(store_pendings, store_pending);
 struct store_events {
 	machine_on_change *on_change;      /* each applied change, in order */
 	void (*on_applied)(void *ctx);     /* after a batch of them */
-	void (*on_leadership)(void *ctx);  /* role, term or leader changed */
+	void (*on_leadership)(void *ctx);  /* role, term, leader or configuration changed */
+	void (*on_send)(void *ctx, const struct core_message *msg); /* may lose it; NULL: alone */
+	void (*on_replaced)(void *ctx);    /* a snapshot took the place of everything */
 	void *ctx;
 };
 
@@ -65,6 +67,10 @@ struct store {
 	struct machine machine;
 	struct jaco_arena arena;   /* of one entry */
 	struct jaco_buf packed;    /* a proposal while it is built */
+	char dir[512];
+	uint64_t offer_index;      /* of the snapshot file that peers are sent; 0: none */
+	uint64_t offer_bytes;
+	int offer_fd;              /* -1: none */
 	size_t unwritten;          /* bytes proposed in this pass, not yet in the log */
 	struct store_pendings writes;
 	struct store_pendings reads;
@@ -85,9 +91,10 @@ struct store {
 /* Is there a raft group in @dir? */
 bool store_exists(const char *dir);
 
-/* Make the raft group of a first node in @dir: one voter, @raft_id.  Crash-safe: until it is whole,
+/* Make a raft group in @dir for this node, @raft_id: of a first node, its only voter, or (not
+ * @is_founder) of one that will be told by others who is in it.  Crash-safe: until it is whole,
  * store_exists() says false. */
-int store_create(const char *dir, uint64_t raft_id, struct jaco_err *err);
+int store_create(const char *dir, uint64_t raft_id, bool is_founder, struct jaco_err *err);
 
 /* Open, replay, start the core.  Errors: INTERNAL - the disk is damaged; the text says where. */
 int store_open(struct store *store, struct jaco_loop *loop, const char *dir,
@@ -106,6 +113,17 @@ int store_propose(struct store *store, const struct txn *txn, store_done_fn *on_
 
 /* Call back when what was committed before now may be read here (ReadIndex). */
 int store_read(struct store *store, store_read_fn *on_read, void *ctx, struct jaco_err *err);
+
+/* A message from the peer @msg->from, whose identity the caller has verified. */
+void store_receive(struct store *store, const struct core_message *msg);
+
+/* The connection to a peer broke: what was under way is lost. */
+void store_peer_lost(struct store *store, uint64_t raft_id);
+
+/* Change a member, hand leadership over; see core_change(), core_transfer(). */
+int store_change(struct store *store, enum core_change change, uint64_t raft_id,
+		 struct jaco_err *err);
+int store_transfer(struct store *store, uint64_t raft_id, struct jaco_err *err);
 
 /* The caller of everything pending with @ctx went away: its callbacks are not called. */
 void store_forget(struct store *store, void *ctx);

@@ -134,7 +134,7 @@ static void on_cancel(struct jaco_call *call, void *ctx)
 	struct commit *commit = ctx;
 
 	(void)call;
-	store_forget(&commit->raftd->store, commit);
+	submit_forget(commit->raftd, commit);
 }
 
 static void on_done(void *ctx, const struct machine_result *result, const struct jaco_err *err)
@@ -190,7 +190,7 @@ int api_commit(struct api_txn *txn, struct jaco_call *call, jaco_handler *again,
 		.txn = jaco_arena_memdup(call->arena, &txn->txn, sizeof(txn->txn)),
 		.tries = txn->raftd->tries,
 	};
-	if (store_propose(&txn->raftd->store, &txn->txn, on_done, commit, err) < 0)
+	if (submit_txn(txn->raftd, &txn->txn, on_done, commit, err) < 0)
 		return -(int)err->code;
 	jaco_call_on_cancel(call, on_cancel, commit);
 	return 0;

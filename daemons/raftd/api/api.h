@@ -61,6 +61,13 @@ int api_get(struct raftd *raftd, const char *key, const struct jaco_desc *desc,
 int api_next(struct raftd *raftd, const char *prefix, char *key, const struct jaco_desc *desc,
 	     struct jaco_arena *arena, void *out_msg, uint64_t *out_revision, struct jaco_err *err);
 
+/* Replicas that are wanted on @host: every record names its host once per generation; the newest
+ * counts. */
+uint32_t api_count_replicas(struct raftd *raftd, struct jaco_arena *arena, const char *host);
+
+/* A machine name of uname(2) as container platforms spell it. */
+const char *api_arch_name(const char *machine);
+
 /* Role, term or leader changed. */
 void api_tell_leadership(struct raftd *raftd);
 

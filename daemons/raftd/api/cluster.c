@@ -45,7 +45,7 @@ static void make_uuid(char out_text[static 37])
 }
 
 /* Machine names as container platforms spell them. */
-static const char *arch_name(const char *machine)
+const char *api_arch_name(const char *machine)
 {
 	static const struct {
 		const char *machine;
@@ -125,7 +125,7 @@ static void put_node(struct init *init, struct api_txn *txn, uint64_t now)
 	node.peer_addr = raftd->peer_addr[0] ? raftd->peer_addr : NULL;
 	node.api_addr = raftd->api_addr[0] ? raftd->api_addr : NULL;
 	if (uname(&uts) == 0)
-		node.arch = jaco_arena_strdup(txn->arena, arch_name(uts.machine));
+		node.arch = jaco_arena_strdup(txn->arena, api_arch_name(uts.machine));
 	api_put(txn, jaco_arena_printf(txn->arena, "/node/%s", raftd->host), &wire_node_desc, &node);
 }
 
@@ -233,7 +233,7 @@ int raftd_on_cluster_init(struct raftd *raftd, struct jaco_call *call,
 		return jaco_err_set(err, JACO_VALIDATION_FAILED,
 				    "name: letters, digits and . _ - are allowed");
 	if (!raftd->store.is_open && ((!store_exists(raftd->dir) &&
-				       store_create(raftd->dir, FIRST_RAFT_ID, err) < 0) ||
+				       store_create(raftd->dir, FIRST_RAFT_ID, true, err) < 0) ||
 				      raftd_open_store(raftd, err) < 0))
 		return -(int)err->code;
 	init = jaco_alloc(sizeof(*init));
@@ -308,7 +308,7 @@ static enum jaco_node_state state_of(const struct wire_node *node)
 }
 
 /* Every replica's record names its host once per generation; count the newest. */
-static uint32_t count_replicas(struct raftd *raftd, struct jaco_arena *arena, const char *host)
+uint32_t api_count_replicas(struct raftd *raftd, struct jaco_arena *arena, const char *host)
 {
 	char key[JACO_KEY_MAX + 1] = "";
 	struct wire_replica replica;
@@ -320,6 +320,23 @@ static uint32_t count_replicas(struct raftd *raftd, struct jaco_arena *arena, co
 		    strcmp(replica.generations.v[replica.generations.n - 1].host, host) == 0)
 			n++;
 	return n;
+}
+
+/* What the links tell: the same on every node but for a second of delay. */
+static void from_links(struct raftd *raftd, const char *host, struct wire_member *member)
+{
+	struct link_peer *peer = link_find(&raftd->link, host), *at;
+	uint64_t end = store_status(&raftd->store).commit;
+	uint64_t applied = peer ? peer->applied : raftd->store.machine.applied;
+
+	TAILQ_FOREACH (at, &raftd->link.peers, next)
+		end = JACO_MAX(end, at->commit);
+	JACO_SET(member, member, lag, end > applied ? end - applied : 0);
+	JACO_SET(member, member, skew_ms, peer ? peer->skew_ms : 0);
+	if (peer && peer->liveness == JACO_LIVENESS_UNREACHABLE) {
+		member->state = JACO_NODE_UNREACHABLE;
+		member->message = "nothing is heard of it";
+	}
 }
 
 static int add_members(struct raftd *raftd, struct jaco_call *call, struct wire_cluster_info *info,
@@ -347,10 +364,11 @@ static int add_members(struct raftd *raftd, struct jaco_call *call, struct wire_
 					    .version = node.version,
 					    .labels = node.labels,
 					    .mesh_addr = node.mesh_addr,
-					    .replicas = count_replicas(raftd, call->arena, node.host)};
+					    .replicas = api_count_replicas(raftd, call->arena, node.host)};
 		if (out->leader)
 			info->leader = node.host;
 		from_observed(raftd, call, node.host, out);
+		from_links(raftd, node.host, out);
 	}
 	return rc < 0 ? rc : 0;
 }
@@ -377,7 +395,7 @@ int raftd_on_cluster_status(struct raftd *raftd, struct jaco_call *call,
 		info.name = meta.name;
 		info.cluster_epoch = meta.cluster_epoch;
 		info.is_leader = status.role == CORE_LEADER;
-		info.quorum = status.leader != 0;
+		info.quorum = status.leader != 0 && submit_has_quorum(raftd);
 		info.term = status.term;
 		info.revision = raftd->store.machine.applied;
 		info.state_hash = hash;

@@ -100,7 +100,7 @@ static void on_txn_cancel(struct jaco_call *call, void *ctx)
 	struct txn_call *txn_call = ctx;
 
 	(void)call;
-	store_forget(&txn_call->raftd->store, ctx);
+	submit_forget(txn_call->raftd, ctx);
 }
 
 /* A failed compare is an answer here, not an error. */
@@ -143,7 +143,7 @@ int raftd_on_kv_txn(struct raftd *raftd, struct jaco_call *call, const struct wi
 		return -(int)err->code;
 	}
 	*txn_call = (struct txn_call){.raftd = raftd, .call = call, .req = req};
-	if (store_propose(&raftd->store, &txn.txn, on_txn_done, txn_call, err) < 0)
+	if (submit_txn(raftd, &txn.txn, on_txn_done, txn_call, err) < 0)
 		return -(int)err->code;
 	jaco_call_on_cancel(call, on_txn_cancel, txn_call);
 	return 0;
@@ -165,7 +165,7 @@ static void on_read_cancel(struct jaco_call *call, void *ctx)
 	struct read_call *read_call = ctx;
 
 	(void)call;
-	store_forget(&read_call->raftd->store, ctx);
+	submit_forget(read_call->raftd, ctx);
 }
 
 static void on_read(void *ctx, const struct jaco_err *err)
@@ -188,7 +188,7 @@ static int confirm(struct raftd *raftd, struct jaco_call *call, const void *req,
 
 	*read_call = (struct read_call){
 		.raftd = raftd, .call = call, .req = req, .answer = answer};
-	if (store_read(&raftd->store, on_read, read_call, err) < 0)
+	if (submit_read(raftd, on_read, read_call, err) < 0)
 		return -(int)err->code;
 	jaco_call_on_cancel(call, on_read_cancel, read_call);
 	return 0;
@@ -349,6 +349,7 @@ int raftd_on_obs_put(struct raftd *raftd, struct jaco_call *call, const struct w
 	if (rc > 0) {
 		watch_note_record(&raftd->hub, record);
 		watch_pump(&raftd->hub);
+		gossip_published(&raftd->gossip);
 	}
 	jaco_call_reply(call, &nothing);
 	return 0;
@@ -376,8 +377,14 @@ static void tell_leader(struct raftd_leader_reader *reader)
 
 	if (raftd->store.is_open)
 		leadership.term = store_status(&raftd->store).term;
-	if (leadership.is_leader)
+	if (leadership.is_leader) {
 		leadership.leader = raftd->host;
+	} else if (raftd->store.is_open) {
+		struct link_peer *peer =
+			link_find_id(&raftd->link, store_status(&raftd->store).leader);
+
+		leadership.leader = peer ? peer->host : NULL;
+	}
 	/* a reader too slow for one event per election gets the next one */
 	(void)jaco_call_event(reader->call, &leadership, &err);
 }

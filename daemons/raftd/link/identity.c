@@ -172,6 +172,88 @@ int identity_make_node(const struct identity *ca, const char *cluster_id, const 
 	return rc;
 }
 
+/* --- by request: the key never leaves its node --- */
+
+static bool request_to_pem(X509_REQ *request, EVP_PKEY *key, struct identity *out)
+{
+	BIO *bios[2] = {BIO_new(BIO_s_mem()), BIO_new(BIO_s_secmem())};
+	bool is_written = bios[0] && bios[1] && PEM_write_bio_X509_REQ(bios[0], request) == 1 &&
+			  PEM_write_bio_PrivateKey(bios[1], key, NULL, NULL, 0, NULL, NULL) == 1;
+	char *const outs[2] = {out->cert, out->key};
+
+	for (size_t i = 0; i < 2; i++) {
+		char *data;
+		long n = is_written ? BIO_get_mem_data(bios[i], &data) : 0;
+
+		is_written = is_written && n < IDENTITY_PEM_MAX;
+		if (is_written) {
+			memcpy(outs[i], data, (size_t)n);
+			outs[i][n] = '\0';
+		}
+		BIO_free(bios[i]);
+	}
+	return is_written;
+}
+
+int identity_make_request(const char *host, struct identity *out_request, struct jaco_err *err)
+{
+	EVP_PKEY *key = EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
+	X509_REQ *request = X509_REQ_new();
+	int rc = 0;
+
+	if (!key || !request || X509_REQ_set_version(request, 0) != 1 ||
+	    !set_name(X509_REQ_get_subject_name(request), "jaco", host) ||
+	    X509_REQ_set_pubkey(request, key) != 1 || X509_REQ_sign(request, key, NULL) <= 0 ||
+	    !request_to_pem(request, key, out_request))
+		rc = failed(err, "making a certificate request");
+	EVP_PKEY_free(key);
+	X509_REQ_free(request);
+	return rc;
+}
+
+static bool cert_to_pem(X509 *cert, char out_cert[static IDENTITY_PEM_MAX])
+{
+	BIO *bio = BIO_new(BIO_s_mem());
+	char *data;
+	long n = bio && PEM_write_bio_X509(bio, cert) == 1 ? BIO_get_mem_data(bio, &data) : 0;
+	bool is_written = n > 0 && n < IDENTITY_PEM_MAX;
+
+	if (is_written) {
+		memcpy(out_cert, data, (size_t)n);
+		out_cert[n] = '\0';
+	}
+	BIO_free(bio);
+	return is_written;
+}
+
+int identity_sign(const struct identity *ca, const char *cluster_id, const char *host,
+		  const char *request_pem, char out_cert[static IDENTITY_PEM_MAX],
+		  struct jaco_err *err)
+{
+	BIO *bio = BIO_new_mem_buf(request_pem, -1);
+	X509_REQ *request = bio ? PEM_read_bio_X509_REQ(bio, NULL, NULL, NULL) : NULL;
+	EVP_PKEY *key = request ? X509_REQ_get0_pubkey(request) : NULL;
+	X509 *issuer = read_cert(ca->cert), *cert = X509_new();
+	EVP_PKEY *issuer_key = read_key(ca->key);
+	int rc = 0;
+
+	if (!key || X509_REQ_verify(request, key) != 1 ||
+	    EVP_PKEY_get_id(key) != EVP_PKEY_ED25519)
+		rc = jaco_err_set(err, JACO_VALIDATION_FAILED,
+				  "this is not a certificate request with an Ed25519 key");
+	else if (!issuer || !issuer_key || !cert ||
+		 !build(cert, key, issuer, issuer_key, cluster_id, host, IDENTITY_NODE_DAYS) ||
+		 !cert_to_pem(cert, out_cert))
+		rc = failed(err, "signing a certificate");
+	ERR_clear_error();
+	BIO_free(bio);
+	X509_REQ_free(request);
+	X509_free(issuer);
+	X509_free(cert);
+	EVP_PKEY_free(issuer_key);
+	return rc;
+}
+
 int identity_fingerprint(const char *cert_pem, char out_text[static IDENTITY_FINGERPRINT_TEXT],
 			 struct jaco_err *err)
 {

@@ -28,6 +28,15 @@ int identity_make_ca(const char *cluster_id, struct identity *out_ca, struct jac
 int identity_make_node(const struct identity *ca, const char *cluster_id, const char *host,
 		       struct identity *out_node, struct jaco_err *err);
 
+/* A key for this node and the PKCS #10 request for its certificate (RFC 2986). */
+int identity_make_request(const char *host, struct identity *out_request, struct jaco_err *err);
+
+/* Sign the request @request_pem for @host, whatever name it carries: the caller has checked that it
+ * may have that one.  Errors: VALIDATION_FAILED - not a request, or not signed by its own key. */
+int identity_sign(const struct identity *ca, const char *cluster_id, const char *host,
+		  const char *request_pem, char out_cert[static IDENTITY_PEM_MAX],
+		  struct jaco_err *err);
+
 /* SHA-256 over the DER form, lower-case hex.  Errors: VALIDATION_FAILED - not a certificate. */
 int identity_fingerprint(const char *cert_pem, char out_text[static IDENTITY_FINGERPRINT_TEXT],
 			 struct jaco_err *err);

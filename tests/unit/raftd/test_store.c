@@ -36,7 +36,7 @@ static void rig_open(struct rig *rig, const char *dir)
 	rig->events = (struct store_events){.on_change = on_change, .ctx = rig};
 	JT_OK(jaco_loop_open(&rig->loop, NULL, &err), &err);
 	if (!store_exists(dir))
-		JT_OK(store_create(dir, 1, &err), &err);
+		JT_OK(store_create(dir, 1, true, &err), &err);
 	JT_OK(store_open(&rig->store, &rig->loop, dir, &rig->events, &err), &err);
 	for (int i = 0; i < 100 && !store_is_leader(&rig->store); i++)
 		jaco_loop_once(&rig->loop, 10);
@@ -286,7 +286,7 @@ JT_CASE(a_full_disk_refuses_writes_and_recovers)
 	int status;
 
 	tmpdir_init(&dir);
-	JT_OK(store_create(dir.path, 1, &err), &err);
+	JT_OK(store_create(dir.path, 1, true, &err), &err);
 	pid = fork();
 	if (pid == 0) {
 		setenv("JACO_FAULT", "fail:state_full*1", 1);

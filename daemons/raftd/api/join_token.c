@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * join_token.c - rendering and strict parsing. */
+#include "daemons/raftd/api/join_token.h"
+
+#include <string.h>
+
+#include "libjaco/base/buf.h"
+#include "libjaco/base/mem.h"
+#include "libjaco/base/str.h"
+
+#define PREFIX    "jaco1."
+#define PLAIN_MAX 2048
+
+void join_token_render(const struct join_token *token, char out_text[static JOIN_TOKEN_MAX + 1])
+{
+	jaco_auto(jaco_buf) struct jaco_buf plain = JACO_BUF_BOUND(PLAIN_MAX);
+
+	jaco_buf_printf(&plain, "%s,%s", token->ca_fingerprint, token->secret);
+	for (size_t i = 0; i < token->n_addresses; i++)
+		jaco_buf_printf(&plain, ",%s", token->addresses[i]);
+	memcpy(out_text, PREFIX, sizeof(PREFIX));
+	jaco_base64url_encode(out_text + sizeof(PREFIX) - 1, (const uint8_t *)plain.data, plain.n);
+	jaco_wipe(plain.data, plain.n);
+}
+
+static int malformed(struct jaco_err *err, const char *why)
+{
+	return jaco_err_set(err, JACO_TOKEN_INVALID,
+			    "this is not a whole join token (%s): copy the line that jaco node "
+			    "issue-join-token printed", why);
+}
+
+/* The text up to the next comma; false when it does not fit or is empty. */
+static bool take(const char **at, char *out, size_t n)
+{
+	size_t length = strcspn(*at, ",");
+
+	if (length == 0 || length >= n)
+		return false;
+	memcpy(out, *at, length);
+	out[length] = '\0';
+	*at += length + ((*at)[length] == ',');
+	return true;
+}
+
+int join_token_parse(const char *text, struct join_token *out_token, struct jaco_err *err)
+{
+	uint8_t plain[PLAIN_MAX + 1], bytes[JOIN_SECRET_BYTES];
+	const char *at = (const char *)plain;
+	long n;
+
+	*out_token = (struct join_token){.n_addresses = 0};
+	if (!jaco_str_starts(text, PREFIX))
+		return malformed(err, "it does not begin with " PREFIX);
+	n = jaco_base64url_decode(text + sizeof(PREFIX) - 1, plain, PLAIN_MAX);
+	if (n < 0 || memchr(plain, 0, (size_t)n))
+		return malformed(err, "characters are missing or wrong");
+	plain[n] = '\0';
+	if (!take(&at, out_token->ca_fingerprint, sizeof(out_token->ca_fingerprint)) ||
+	    !take(&at, out_token->secret, sizeof(out_token->secret)) ||
+	    !jaco_hex_decode(out_token->ca_fingerprint, bytes, sizeof(bytes)) ||
+	    !jaco_hex_decode(out_token->secret, bytes, sizeof(bytes)))
+		return malformed(err, "the end is missing");
+	while (*at && out_token->n_addresses < JOIN_ADDRESSES_MAX &&
+	       take(&at, out_token->addresses[out_token->n_addresses],
+		    sizeof(out_token->addresses[0])))
+		out_token->n_addresses++;
+	return *at || out_token->n_addresses == 0 ? malformed(err, "no address in it") : 0;
+}

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * snapfile.c - sequential reading and writing; a pair is held at a time, never the state. */
+#include "daemons/raftd/disk/snapfile.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "daemons/raftd/disk/crc32c.h"
+#include "daemons/raftd/kv/machine.h"
+#include "libjaco/base/buf.h"
+#include "libjaco/base/limits.h"
+#include "libjaco/base/mem.h"
+
+#define MAGIC       "JSN1"
+#define MAGIC_BYTES 4
+#define HEAD_BYTES  7
+#define END_TABLE   255
+#define TAIL_BYTES  5 /* end mark, CRC */
+#define PIECE       65536
+
+static void put_le(uint8_t *out, uint64_t value, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		out[i] = (uint8_t)(value >> (8 * i));
+}
+
+static uint64_t get_le(const uint8_t *in, size_t n)
+{
+	uint64_t value = 0;
+
+	for (size_t i = 0; i < n; i++)
+		value |= (uint64_t)in[i] << (8 * i);
+	return value;
+}
+
+static int damaged(struct jaco_err *err)
+{
+	return jaco_err_set(err, JACO_VALIDATION_FAILED, "the snapshot is damaged");
+}
+
+/* --- writing --- */
+
+struct writer {
+	FILE *file;
+	uint32_t crc;
+	uint64_t bytes;
+};
+
+static void put(struct writer *writer, const void *data, size_t n)
+{
+	writer->crc = crc32c(writer->crc, data, n);
+	writer->bytes += n;
+	(void)fwrite(data, 1, n, writer->file); /* ferror() tells at the end */
+}
+
+static int put_pairs(struct writer *writer, struct state_snapshot *snapshot, struct jaco_err *err)
+{
+	struct kv_bytes key, stored;
+	uint8_t head[HEAD_BYTES];
+	enum kv_table table;
+	int rc;
+
+	while ((rc = state_snapshot_next(snapshot, &table, &key, &stored, err)) > 0) {
+		if (table == KV_TABLE_META && key.n == 4 && memcmp(key.data, "base", 4) == 0)
+			continue;
+		head[0] = (uint8_t)table;
+		put_le(head + 1, key.n, 2);
+		put_le(head + 3, stored.n, 4);
+		put(writer, head, sizeof(head));
+		put(writer, key.data, key.n);
+		put(writer, stored.data, stored.n);
+	}
+	return rc;
+}
+
+int snapfile_write(struct state *state, const char *path, uint64_t *out_bytes,
+		   struct jaco_err *err)
+{
+	struct writer writer = {.file = fopen(path, "we")};
+	struct state_snapshot snapshot;
+	uint8_t tail[TAIL_BYTES] = {END_TABLE};
+	int rc;
+
+	if (!writer.file)
+		return jaco_err_errno(err, "%s", path);
+	rc = state_snapshot_open(state, &snapshot, err);
+	if (rc >= 0) {
+		put(&writer, MAGIC, MAGIC_BYTES);
+		rc = put_pairs(&writer, &snapshot, err);
+		put(&writer, tail, 1);
+		put_le(tail + 1, writer.crc, 4);
+		put(&writer, tail + 1, 4);
+		state_snapshot_close(&snapshot);
+	}
+	if (fflush(writer.file) != 0 && rc >= 0)
+		rc = jaco_err_errno(err, "%s", path);
+	(void)fclose(writer.file);
+	*out_bytes = writer.bytes;
+	return rc;
+}
+
+/* --- reading --- */
+
+int snapfile_verify(const char *path, const void *tail, size_t n, struct jaco_err *err)
+{
+	jaco_auto(jaco_buf) struct jaco_buf piece = JACO_BUF_INIT;
+	FILE *file = fopen(path, "re");
+	uint8_t held[4] = {0}; /* the last four bytes seen: the CRC, when it is the end */
+	size_t n_held = 0, got;
+	uint32_t crc = 0;
+	bool is_tail = false;
+
+	while (!is_tail) {
+		jaco_buf_reset(&piece);
+		jaco_buf_add(&piece, held, n_held);
+		if (file) {
+			char *at = jaco_buf_reserve(&piece, PIECE);
+
+			got = fread(at, 1, PIECE, file);
+			piece.n += got;
+			if (got < PIECE) {
+				(void)fclose(file);
+				file = NULL;
+			}
+		} else {
+			jaco_buf_add(&piece, tail, n);
+			is_tail = true;
+		}
+		n_held = piece.n < 4 ? piece.n : 4;
+		crc = crc32c(crc, piece.data, piece.n - n_held);
+		if (n_held)
+			memcpy(held, piece.data + piece.n - n_held, n_held);
+	}
+	return n_held == 4 && get_le(held, 4) == crc ? 0 : damaged(err);
+}
+
+/* 1 a pair was put, 0 the end mark. */
+static int load_pair(FILE *file, struct state *state, struct jaco_buf *pair, struct jaco_err *err)
+{
+	uint8_t head[HEAD_BYTES];
+	size_t key_n, value_n;
+	char *at;
+
+	if (fread(head, 1, 1, file) != 1)
+		return damaged(err);
+	if (head[0] == END_TABLE)
+		return 0;
+	if (head[0] >= KV_TABLE_END || fread(head + 1, 1, HEAD_BYTES - 1, file) != HEAD_BYTES - 1)
+		return damaged(err);
+	key_n = get_le(head + 1, 2);
+	value_n = get_le(head + 3, 4);
+	if (value_n > JACO_VALUE_MAX + 64)
+		return damaged(err);
+	jaco_buf_reset(pair);
+	at = jaco_buf_reserve(pair, key_n + value_n + 1);
+	if (fread(at, 1, key_n + value_n, file) != key_n + value_n)
+		return damaged(err);
+	if (machine_load_pair(&state->space, (enum kv_table)head[0], (struct kv_bytes){at, key_n},
+			      (struct kv_bytes){at + key_n, value_n}, err) < 0)
+		return -(int)err->code;
+	return 1;
+}
+
+int snapfile_load(const char *path, struct state *state, struct jaco_err *err)
+{
+	jaco_auto(jaco_buf) struct jaco_buf pair = JACO_BUF_INIT;
+	FILE *file = fopen(path, "re");
+	char magic[MAGIC_BYTES];
+	int rc = 1;
+
+	if (!file)
+		return jaco_err_errno(err, "%s", path);
+	if (fread(magic, 1, MAGIC_BYTES, file) != MAGIC_BYTES ||
+	    memcmp(magic, MAGIC, MAGIC_BYTES) != 0)
+		rc = damaged(err);
+	if (rc > 0)
+		rc = state_clear(state, err) < 0 ? -(int)err->code : 1;
+	while (rc > 0)
+		rc = load_pair(file, state, &pair, err);
+	(void)fclose(file);
+	return rc;
+}

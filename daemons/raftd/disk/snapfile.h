@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * snapfile.h - a whole state in one file: what a leader streams to a member that is behind its log.
+ *
+ * "JSN1", then per pair table (1), key size (2), value size (4), key and value, then an end mark
+ * (table 255) and the CRC-32C of everything before it; little endian.  Keys of one node only (where
+ * its log begins) are not in it. */
+#pragma once
+
+#include <stdint.h>
+
+#include "daemons/raftd/disk/state.h"
+
+/* Write the last committed state of @state to @path; not flushed: a lost one is made again. */
+int snapfile_write(struct state *state, const char *path, uint64_t *out_bytes,
+		   struct jaco_err *err);
+
+/* Is @path followed by @tail (its last @n bytes, may be 0) whole?  Errors: VALIDATION_FAILED. */
+int snapfile_verify(const char *path, const void *tail, size_t n, struct jaco_err *err);
+
+/* Replace what is in @state by @path, which was verified; takes effect with the next commit. */
+int snapfile_load(const char *path, struct state *state, struct jaco_err *err);

@@ -1,0 +1,565 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * link.c - members come and go, connections are made again and again, hello is checked. */
+#include "daemons/raftd/link/link.h"
+
+#include <arpa/inet.h>
+#include <ifaddrs.h>
+#include <net/if.h>
+#include <netinet/tcp.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "daemons/raftd/api/api.h"
+#include "daemons/raftd/link/conn.h"
+#include "libjaco/base/log.h"
+#include "libjaco/base/mem.h"
+#include "libjaco/base/random.h"
+#include "libjaco/base/str.h"
+#include "libjaco/base/time.h"
+#include "libjaco/io/fs.h"
+#include "libjaco/io/sock.h"
+#include "libjaco/wire/frame.h"
+
+#define RETRY_FIRST_MS  50
+#define RETRY_MAX_MS    1000
+#define TCP_GIVE_UP_MS  5000 /* unacknowledged data: the path is gone (tcp(7) TCP_USER_TIMEOUT) */
+#define PEERS_BYTES_MAX (256 * 1024)
+
+static void connect_now(struct link_peer *peer);
+
+/* --- peers --- */
+
+struct link_peer *link_find(struct link *link, const char *host)
+{
+	struct link_peer *peer;
+
+	TAILQ_FOREACH (peer, &link->peers, next)
+		if (strcmp(peer->host, host) == 0)
+			return peer;
+	return NULL;
+}
+
+struct link_peer *link_find_id(struct link *link, uint64_t raft_id)
+{
+	struct link_peer *peer;
+
+	TAILQ_FOREACH (peer, &link->peers, next)
+		if (peer->raft_id == raft_id)
+			return peer;
+	return NULL;
+}
+
+bool link_is_up(const struct link_peer *peer)
+{
+	return peer->conn && peer->conn->is_ready && !peer->conn->is_dead;
+}
+
+bool link_is_heard(const struct link_peer *peer, int64_t ms)
+{
+	return peer->heard.ns != 0 &&
+	       jaco_time_diff_ms(jaco_loop_now(peer->link->loop), peer->heard) <= ms;
+}
+
+static void on_retry(struct jaco_timer *timer, void *ctx)
+{
+	(void)timer;
+	connect_now(ctx);
+}
+
+static void forget_peer(struct link_peer *peer)
+{
+	struct link *link = peer->link;
+	struct jaco_err err = JACO_ERR_INIT;
+	struct link_conn *conn;
+
+	jaco_err_set(&err, JACO_UNAVAILABLE, "%s is no member any more", peer->host);
+	TAILQ_FOREACH (conn, &link->conns, next)
+		if (conn->peer == peer)
+			conn_end(conn, &err);
+	TAILQ_FOREACH (conn, &link->conns, next)
+		if (conn->peer == peer)
+			conn->peer = NULL; /* dead ones wait for the reaper */
+	TAILQ_REMOVE(&link->peers, peer, next);
+	jaco_timer_fini(&peer->retry);
+	jaco_free(peer);
+}
+
+static void redirect(struct link_peer *peer, const char *addr)
+{
+	struct jaco_err err = JACO_ERR_INIT;
+
+	if (!addr || !*addr || strcmp(peer->addr, addr) == 0)
+		return;
+	(void)jaco_str_copy(peer->addr, sizeof(peer->addr), addr);
+	jaco_err_set(&err, JACO_UNAVAILABLE, "%s moved to %s", peer->host, addr);
+	if (peer->conn)
+		conn_end(peer->conn, &err);
+	peer->retry_ms = RETRY_FIRST_MS;
+	jaco_timer_arm(&peer->retry, 0);
+}
+
+static void keep_peer(struct link *link, const char *host, uint64_t raft_id, const char *addr,
+		      const char *fingerprint)
+{
+	struct link_peer *peer = link_find(link, host);
+
+	if (!fingerprint || strcmp(host, link->raftd->host) == 0)
+		return;
+	if (peer && (peer->raft_id != raft_id || strcmp(peer->fingerprint, fingerprint) != 0)) {
+		forget_peer(peer); /* removed and joined again */
+		peer = NULL;
+	}
+	if (!peer) {
+		peer = jaco_alloc(sizeof(*peer));
+		*peer = (struct link_peer){.link = link, .raft_id = raft_id,
+					   .retry_ms = RETRY_FIRST_MS,
+					   .liveness = JACO_LIVENESS_SUSPECT,
+					   .heard = jaco_loop_now(link->loop),
+					   .since_ms = jaco_time_wall_ms()};
+		(void)jaco_str_copy(peer->host, sizeof(peer->host), host);
+		(void)jaco_str_copy(peer->fingerprint, sizeof(peer->fingerprint), fingerprint);
+		jaco_timer_init(link->loop, &peer->retry, on_retry, peer);
+		TAILQ_INSERT_TAIL(&link->peers, peer, next);
+	}
+	peer->is_marked = true;
+	redirect(peer, addr);
+}
+
+static void sync_from_store(struct link *link)
+{
+	jaco_auto(jaco_arena) struct jaco_arena arena = JACO_ARENA_INIT;
+	struct core_status status = store_status(&link->raftd->store);
+	char key[JACO_KEY_MAX + 1] = "";
+	struct jaco_err err = JACO_ERR_INIT;
+	struct link_peer *peer;
+	struct wire_node node;
+	int rc;
+
+	while ((rc = api_next(link->raftd, "/node/", key, &wire_node_desc, &arena, &node, NULL,
+			      &err)) > 0)
+		keep_peer(link, node.host, node.raft_id, node.peer_addr, node.cert_fingerprint);
+	/* a member that is leaving must still hear how raft lets it go */
+	TAILQ_FOREACH (peer, &link->peers, next)
+		if (rc < 0 || core_conf_find(status.conf, peer->raft_id))
+			peer->is_marked = true;
+}
+
+static void sync_from_file(struct link *link)
+{
+	jaco_auto(jaco_arena) struct jaco_arena arena = JACO_ARENA_INIT;
+	jaco_auto(jaco_buf) struct jaco_buf packed = JACO_BUF_INIT;
+	struct jaco_err err = JACO_ERR_INIT;
+	struct wire_raft_peers list;
+	char path[640];
+
+	(void)jaco_str_format(path, sizeof(path), "%s/peers", link->raftd->dir);
+	if (!jaco_fs_exists(path))
+		return;
+	if (jaco_fs_read(path, PEERS_BYTES_MAX, &packed, &err) < 0 ||
+	    jaco_unpack(&wire_raft_peers_desc, packed.data, packed.n, &arena, &list, &err) < 0) {
+		JACO_LOG_FAILURE(JACO_LOG_ERR, "the list of peers left by the join", &err);
+		return;
+	}
+	for (size_t i = 0; i < list.peers.n; i++)
+		keep_peer(link, list.peers.v[i].host, list.peers.v[i].raft_id,
+			  list.peers.v[i].peer_addr, list.peers.v[i].fingerprint);
+}
+
+void link_sync(struct link *link)
+{
+	struct link_peer *peer, *following;
+
+	if (!link->context)
+		return;
+	TAILQ_FOREACH (peer, &link->peers, next)
+		peer->is_marked = false;
+	if (link->raftd->is_initialised)
+		sync_from_store(link);
+	else
+		sync_from_file(link);
+	for (peer = TAILQ_FIRST(&link->peers); peer; peer = following) {
+		following = TAILQ_NEXT(peer, next);
+		if (!peer->is_marked)
+			forget_peer(peer);
+	}
+}
+
+/* --- hello --- */
+
+static const char *boot_id(void)
+{
+	static char text[65];
+	jaco_auto(jaco_buf) struct jaco_buf read = JACO_BUF_INIT;
+	struct jaco_err err = JACO_ERR_INIT;
+
+	if (!text[0] && jaco_fs_read("/proc/sys/kernel/random/boot_id", 64, &read, &err) >= 0)
+		(void)jaco_str_format(text, sizeof(text), "%.36s", jaco_buf_str(&read));
+	return text;
+}
+
+void link_fill_hello(struct link *link, struct wire_raft_hello *hello)
+{
+	struct raftd *raftd = link->raftd;
+
+	*hello = (struct wire_raft_hello){.protocol = LINK_PROTOCOL,
+					  .version = JACO_VERSION,
+					  .cluster_id = raftd->cluster_id[0] ? raftd->cluster_id : NULL,
+					  .epoch = raftd->epoch,
+					  .host = raftd->host,
+					  .clock = (uint64_t)jaco_time_wall_ms(),
+					  .peer_addr = raftd->peer_addr[0] ? raftd->peer_addr : NULL,
+					  .incarnation = raftd->records.incarnation,
+					  .boot_id = boot_id()};
+}
+
+bool link_conn_admit(struct link_conn *conn, struct jaco_err *err)
+{
+	char fingerprint[IDENTITY_FINGERPRINT_TEXT];
+	bool is_shown = tls_peer_fingerprint(&conn->tls, fingerprint);
+	struct link_peer *peer;
+
+	if (conn->kind == LINK_JOINING) {
+		/* link_join() put what it expects into the joining */
+		return link_joining_admit(conn, err);
+	}
+	if (conn->kind == LINK_OUT) {
+		if (is_shown && strcmp(fingerprint, conn->peer->fingerprint) == 0)
+			return true;
+		jaco_err_set(err, JACO_PERMISSION_DENIED, "%s shows another certificate than %s's",
+			     conn->peer->addr, conn->peer->host);
+		return false;
+	}
+	if (!is_shown)
+		return true; /* a stranger */
+	TAILQ_FOREACH (peer, &conn->link->peers, next)
+		if (strcmp(peer->fingerprint, fingerprint) == 0)
+			conn->peer = peer;
+	if (!conn->peer)
+		jaco_err_set(err, JACO_PERMISSION_DENIED, "its certificate is no member's");
+	return conn->peer != NULL;
+}
+
+int link_check_hello(struct link_conn *conn, const struct wire_raft_hello *hello,
+		     struct jaco_err *err)
+{
+	const struct raftd *raftd = conn->link->raftd;
+
+	if (hello->protocol != LINK_PROTOCOL)
+		return jaco_err_set(err, JACO_UNAVAILABLE, "%s speaks protocol %u, not %d: its "
+				    "version is %s", hello->host, hello->protocol, LINK_PROTOCOL,
+				    hello->version);
+	if (conn->kind == LINK_JOINING)
+		return link_joining_check(conn, hello, err);
+	if (!conn->peer)
+		return 0;
+	if (strcmp(hello->host, conn->peer->host) != 0)
+		return jaco_err_set(err, JACO_PERMISSION_DENIED, "%s calls itself %s",
+				    conn->peer->host, hello->host);
+	if (raftd->cluster_id[0] && hello->cluster_id &&
+	    strcmp(hello->cluster_id, raftd->cluster_id) != 0)
+		return jaco_err_set(err, JACO_PERMISSION_DENIED, "%s belongs to cluster %s",
+				    hello->host, hello->cluster_id);
+	if (raftd->epoch && hello->epoch && hello->epoch < raftd->epoch)
+		return jaco_err_set(err, JACO_PERMISSION_DENIED,
+				    "%s is of epoch %llu, before a recovery: join it again",
+				    hello->host, (unsigned long long)hello->epoch);
+	return 0;
+}
+
+void link_conn_ready(struct link_conn *conn, const struct wire_raft_hello *hello)
+{
+	struct link_peer *peer = conn->peer;
+	struct link *link = conn->link;
+
+	if (!peer)
+		return; /* a stranger, or link_joining_check() has gone on */
+	peer->skew_ms = (int64_t)hello->clock - jaco_time_wall_ms();
+	peer->incarnation = hello->incarnation;
+	(void)jaco_str_copy(peer->version, sizeof(peer->version), hello->version);
+	(void)jaco_str_copy(peer->boot_id, sizeof(peer->boot_id),
+			    hello->boot_id ? hello->boot_id : "");
+	if (conn->kind == LINK_OUT) {
+		peer->retry_ms = RETRY_FIRST_MS;
+		jaco_log_info("connected to a member", KV_STR(peer, peer->host),
+			      KV_STR(address, peer->addr));
+		link->events->on_peer_up(link->raftd, peer);
+		return;
+	}
+	redirect(peer, hello->peer_addr);
+	/* it is up: no reason to wait out a back-off */
+	if (!peer->conn) {
+		peer->retry_ms = RETRY_FIRST_MS;
+		jaco_timer_arm(&peer->retry, 0);
+	}
+}
+
+void link_note_heard(struct link_conn *conn)
+{
+	if (conn->peer)
+		conn->peer->heard = jaco_loop_now(conn->link->loop);
+}
+
+void link_conn_over(struct link_conn *conn, const struct jaco_err *err)
+{
+	struct link *link = conn->link;
+	struct link_peer *peer = conn->peer;
+
+	link_joining_over(conn, err);
+	if (conn->kind == LINK_IN && err->code == JACO_PERMISSION_DENIED) {
+		link->n_refused++;
+		JACO_LOG_FAILURE(JACO_LOG_WARNING, "a connection is refused", err,
+				 KV_STR(peer, peer ? peer->host : "stranger"));
+	}
+	if (conn->kind != LINK_OUT || !peer || peer->conn != conn)
+		return;
+	peer->conn = NULL;
+	if (conn->is_ready)
+		JACO_LOG_FAILURE(JACO_LOG_INFO, "the connection to a member is lost", err,
+				 KV_STR(peer, peer->host));
+	jaco_timer_arm(&peer->retry, peer->retry_ms / 2 +
+				     jaco_random_below((uint32_t)peer->retry_ms / 2 + 1));
+	peer->retry_ms = JACO_MIN(peer->retry_ms * 2, (int64_t)RETRY_MAX_MS);
+	if (conn->is_ready)
+		link->events->on_peer_down(link->raftd, peer);
+}
+
+/* --- connecting and accepting --- */
+
+static void set_options(int fd)
+{
+	unsigned timeout = TCP_GIVE_UP_MS;
+
+	jaco_sock_set_nodelay(fd);
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout, sizeof(timeout));
+}
+
+static void connect_now(struct link_peer *peer)
+{
+	struct link *link = peer->link;
+	struct jaco_err err = JACO_ERR_INIT;
+	struct jaco_addr addr;
+	bool pending = false;
+	int fd = -1;
+
+	if (peer->conn || !peer->addr[0])
+		return;
+	if (jaco_addr_parse(&addr, peer->addr, 0, &err) >= 0)
+		fd = jaco_sock_connect(&addr, &pending, &err);
+	if (fd < 0) {
+		jaco_timer_arm(&peer->retry, peer->retry_ms);
+		peer->retry_ms = JACO_MIN(peer->retry_ms * 2, (int64_t)RETRY_MAX_MS);
+		return;
+	}
+	set_options(fd);
+	peer->conn = conn_new(link, LINK_OUT, link->context, fd, pending, peer);
+}
+
+static void on_listener(struct jaco_io *io, unsigned events, void *ctx)
+{
+	struct link *link = ctx;
+	struct jaco_addr addr;
+	int fd;
+
+	(void)events;
+	while ((fd = jaco_sock_accept(io->fd, &addr)) >= 0) {
+		if (!link->context || link->n_conns >= LINK_CONNS_MAX) {
+			(void)close(fd);
+			continue;
+		}
+		set_options(fd);
+		(void)conn_new(link, LINK_IN, link->context, fd, false, NULL);
+	}
+}
+
+/* RFC 1918, RFC 6598, RFC 3927. */
+static bool is_private(uint32_t ip)
+{
+	return ip >> 24 == 10 || ip >> 20 == 0xac1 || ip >> 16 == 0xc0a8 ||
+	       ip >> 22 == (100u << 24 | 64u << 16) >> 22 ||
+	       ip >> 16 == 0xa9fe;
+}
+
+/* The private face of this machine, the engine's bridges left out. */
+static bool private_face(struct jaco_addr *addr)
+{
+	struct ifaddrs *list, *at;
+	uint16_t port = jaco_addr_port(addr);
+	bool is_found = false;
+
+	if (getifaddrs(&list) < 0)
+		return false;
+	for (at = list; at && !is_found; at = at->ifa_next) {
+		const struct sockaddr_in *in = (const struct sockaddr_in *)(void *)at->ifa_addr;
+
+		if (!in || in->sin_family != AF_INET || !(at->ifa_flags & IFF_UP) ||
+		    (at->ifa_flags & IFF_LOOPBACK) || strncmp(at->ifa_name, "docker", 6) == 0 ||
+		    strncmp(at->ifa_name, "br-", 3) == 0 || strncmp(at->ifa_name, "jaco", 4) == 0 ||
+		    strncmp(at->ifa_name, "podman", 6) == 0)
+			continue;
+		if (!is_private(ntohl(in->sin_addr.s_addr)))
+			continue;
+		*addr = jaco_addr_ipv4(ntohl(in->sin_addr.s_addr), port);
+		is_found = true;
+	}
+	freeifaddrs(list);
+	return is_found;
+}
+
+static int listen_here(struct link *link, struct jaco_err *err)
+{
+	struct raftd *raftd = link->raftd;
+	const char *text = raftd->daemon->config.cluster_addr;
+	bool is_any = jaco_str_starts(text, "0.0.0.0:");
+	struct jaco_addr addr;
+
+	if (jaco_addr_parse(&addr, text, 0, err) < 0)
+		return jaco_err_wrap(err, "cluster_addr");
+	if (is_any && !private_face(&addr))
+		return jaco_err_set(err, JACO_VALIDATION_FAILED,
+				    "cluster_addr: this machine has no private address: set "
+				    "cluster_addr to the one that peers shall use");
+	link->listen_fd = jaco_sock_listen_tcp(&addr, 0, err);
+	if (link->listen_fd < 0)
+		return jaco_err_wrap(err, "cluster_addr %s", text);
+	jaco_addr_render(raftd->peer_addr, &addr);
+	jaco_io_start(link->loop, &link->listener, link->listen_fd, JACO_IO_READ, on_listener, link);
+	return 0;
+}
+
+/* --- life --- */
+
+static void on_reaper(struct jaco_timer *timer, void *ctx)
+{
+	struct link *link = ctx;
+	struct link_conn *conn, *following;
+
+	(void)timer;
+	for (conn = TAILQ_FIRST(&link->conns); conn; conn = following) {
+		following = TAILQ_NEXT(conn, next);
+		if (conn->is_dead)
+			conn_free(conn);
+	}
+}
+
+static void on_beat(struct jaco_timer *timer, void *ctx)
+{
+	struct link *link = ctx;
+	struct store *store = &link->raftd->store;
+	struct wire_raft_beat beat = {.clock = (uint64_t)jaco_time_wall_ms()};
+	struct link_peer *peer;
+
+	jaco_timer_arm(timer, LINK_BEAT_MS);
+	if (store->is_open) {
+		beat.applied = store->machine.applied;
+		beat.commit = store_status(store).commit;
+	}
+	TAILQ_FOREACH (peer, &link->peers, next)
+		link_send(peer, "raft.beat", &wire_raft_beat_desc, &beat);
+}
+
+void link_send(struct link_peer *peer, const char *method, const struct jaco_desc *desc,
+	       const void *msg)
+{
+	jaco_auto(jaco_buf) struct jaco_buf frame = JACO_BUF_INIT;
+	struct jaco_err err = JACO_ERR_INIT;
+
+	if (!link_is_up(peer))
+		return;
+	jaco_frame_event(&frame, 0, method);
+	if (jaco_pack(&frame, desc, msg, &err) < 0)
+		JACO_LOG_FAILURE(JACO_LOG_ERR, "cannot pack a message", &err, KV_STR(method, method));
+	else
+		conn_send(peer->conn, &frame);
+}
+
+int link_ask(struct link_peer *peer, const char *method, const struct jaco_desc *desc,
+	     const void *msg, const struct jaco_desc *out, link_reply_fn *on_reply, void *ctx,
+	     struct jaco_err *err)
+{
+	if (!link_is_up(peer))
+		return jaco_err_set(err, JACO_UNAVAILABLE, "%s is not connected", peer->host);
+	conn_ask(peer->conn, method, desc, msg, out, on_reply, ctx);
+	return 0;
+}
+
+static int read_pem(struct link *link, const char *name, char *out, struct jaco_err *err)
+{
+	jaco_auto(jaco_buf) struct jaco_buf text = JACO_BUF_INIT;
+	char path[640];
+
+	(void)jaco_str_format(path, sizeof(path), "%s/%s", link->raftd->dir, name);
+	if (jaco_fs_read(path, IDENTITY_PEM_MAX - 1, &text, err) < 0)
+		return -(int)err->code;
+	(void)jaco_str_copy(out, IDENTITY_PEM_MAX, jaco_buf_str(&text));
+	jaco_wipe(text.data, text.n);
+	return 0;
+}
+
+int link_start(struct link *link, struct jaco_err *err)
+{
+	struct identity own;
+	char ca[IDENTITY_PEM_MAX];
+	int rc = 0;
+
+	if (link->context)
+		return 0;
+	if (read_pem(link, "ca.crt", ca, err) < 0 || read_pem(link, "node.crt", own.cert, err) < 0 ||
+	    read_pem(link, "node.key", own.key, err) < 0)
+		rc = -(int)err->code;
+	else
+		rc = tls_context_new(&link->context, &own, ca, err);
+	identity_wipe(&own);
+	if (rc < 0)
+		return rc;
+	jaco_timer_arm(&link->beat, 0);
+	link_sync(link);
+	return 0;
+}
+
+int link_open(struct link *link, struct raftd *raftd, const struct link_events *events,
+	      struct jaco_err *err)
+{
+	char path[640];
+
+	*link = (struct link){.raftd = raftd, .loop = &raftd->daemon->loop, .events = events,
+			      .listen_fd = -1};
+	TAILQ_INIT(&link->peers);
+	TAILQ_INIT(&link->conns);
+	jaco_timer_init(link->loop, &link->reaper, on_reaper, link);
+	jaco_timer_init(link->loop, &link->beat, on_beat, link);
+	if (listen_here(link, err) < 0) {
+		/* several raftd below directories of their own share a machine, as tests do: all
+		 * but one then are alone, which is what they want to be */
+		if (!raftd->daemon->root[0] ||
+		    !jaco_str_starts(raftd->daemon->config.cluster_addr, "0.0.0.0:"))
+			return -(int)err->code;
+		JACO_LOG_FAILURE(JACO_LOG_WARNING, "no peer can reach this node", err);
+	}
+	(void)jaco_str_format(path, sizeof(path), "%s/node.crt", raftd->dir);
+	return jaco_fs_exists(path) ? link_start(link, err) : 0;
+}
+
+void link_close(struct link *link)
+{
+	struct link_conn *conn;
+	struct link_peer *peer;
+	struct jaco_err err = JACO_ERR_INIT;
+
+	if (!link->loop)
+		return;
+	jaco_err_set(&err, JACO_UNAVAILABLE, "raftd is stopping");
+	jaco_io_stop(&link->listener);
+	jaco_fd_close(&link->listen_fd);
+	while ((conn = TAILQ_FIRST(&link->conns))) {
+		conn_end(conn, &err);
+		conn_free(conn);
+	}
+	while ((peer = TAILQ_FIRST(&link->peers)))
+		forget_peer(peer);
+	jaco_timer_fini(&link->reaper);
+	jaco_timer_fini(&link->beat);
+	tls_context_free(link->context);
+	link->loop = NULL;
+}

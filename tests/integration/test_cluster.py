@@ -1,0 +1,392 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Three real jaco-raftd on loopback addresses: join, agree, lose the leader, forget a member."""
+import base64
+import itertools
+import os
+import signal
+import statistics
+import threading
+import time
+
+import msgpack
+import pytest
+
+from jacorpc import Raftd, RpcError
+
+ports = itertools.count(20000 + os.getpid() % 20000)
+
+
+class Node(Raftd):
+    """A raftd with a name and addresses of its own."""
+
+    def __init__(self, root, name, number):
+        os.makedirs(root, exist_ok=True)
+        super().__init__(root)
+        self.name = name
+        self.address = "127.0.0.%d:%d" % (number + 1, next(ports))
+        self.configure()
+
+    def configure(self):
+        with open(self.root + "/jacod.yaml", "w") as file:
+            file.write("node_name: %s\ncluster_addr: %s\nlisten_addr: 127.0.0.1:%d\n"
+                       "unreachable_after: 2s\n" % (self.name, self.address, next(ports)))
+
+    def status(self):
+        rpc = self.rpc()
+        try:
+            return rpc.call("cluster.status")
+        finally:
+            rpc.close()
+
+    def members(self):
+        return {m["host"]: m for m in self.status().get("members", [])}
+
+    def join(self, token, timeout=40):
+        rpc = self.rpc()
+        rpc.sock.settimeout(timeout)
+        try:
+            return rpc.call("node.join", token=token)
+        finally:
+            rpc.close()
+
+    def token(self, **params):
+        return self.rpc().call("node.issue_join_token", **params)["token"]
+
+
+class Cluster:
+    def __init__(self, root):
+        self.root = str(root)
+        self.nodes = []
+
+    def add(self, name=None):
+        number = len(self.nodes) + 1
+        node = Node(self.root + "/n%d" % number, name or "n%d" % number, number)
+        self.nodes.append(node)
+        return node.start()
+
+    def grow(self, n):
+        first = self.add()
+        first.rpc().call("cluster.init", name="test")
+        while len(self.nodes) < n:
+            token = first.token()
+            self.add().join(token)
+        return self
+
+    def alive(self):
+        return [n for n in self.nodes if n.process and n.process.poll() is None]
+
+    def leader(self, timeout=10):
+        def look():
+            for node in self.alive():
+                if node.status().get("is_leader"):
+                    return node
+        return wait(look, timeout)
+
+    def stop(self):
+        for node in self.nodes:
+            if node.process and node.process.poll() is None:
+                node.process.send_signal(signal.SIGCONT)
+                node.stop()
+
+
+def wait(condition, timeout=20):
+    """The condition's first true value; asks often, gives up loudly."""
+    deadline = time.monotonic() + timeout
+    while time.monotonic() < deadline:
+        value = condition()
+        if value:
+            return value
+        time.sleep(0.02)
+    raise AssertionError("not within %s s" % timeout)
+
+
+def counter(n):
+    return msgpack.packb({"next": n})
+
+
+def put(node, key, n, timeout=10):
+    rpc = node.rpc("schedd")
+    rpc.sock.settimeout(timeout)
+    try:
+        return rpc.call("kv.txn", puts=[{"key": "/counter/d/" + key, "value": counter(n)}])
+    finally:
+        rpc.close()
+
+
+def get(node, key, **params):
+    rpc = node.rpc("schedd")
+    try:
+        got = rpc.call("kv.get", key="/counter/d/" + key, **params)
+        return msgpack.unpackb(got["entry"]["value"])["next"] if "entry" in got else None
+    finally:
+        rpc.close()
+
+
+def log_bytes(node):
+    rpc = node.rpc()
+    lines = rpc.call("metrics")["text"].splitlines()
+    rpc.close()
+    return next(float(line.split()[1]) for line in lines
+                if line.startswith("jaco_raftd_log_bytes "))
+
+
+def voters(node):
+    return sorted(m["host"] for m in node.members().values() if m["voter"])
+
+
+def fails(code, part, fn, *args, **kw):
+    with pytest.raises(RpcError) as caught:
+        fn(*args, **kw)
+    assert caught.value.code == code, str(caught.value)
+    assert part in caught.value.message, str(caught.value)
+
+
+@pytest.fixture
+def cluster(tmp_path):
+    made = Cluster(tmp_path)
+    yield made
+    made.stop()
+
+
+@pytest.fixture(scope="module")
+def three(tmp_path_factory):
+    made = Cluster(tmp_path_factory.mktemp("three")).grow(3)
+    wait(lambda: voters(made.nodes[0]) == ["n1", "n2", "n3"])
+    yield made
+    made.stop()
+
+
+# --- join ------------------------------------------------------------------------------------
+
+
+def test_join_and_the_voter_table(cluster):
+    cluster.grow(2)
+    one, two = cluster.nodes
+    assert two.status()["cluster_id"] == one.status()["cluster_id"]
+    assert voters(one) == ["n1"] and voters(two) == ["n1"]
+    cluster.add().join(one.token())
+    for node in cluster.nodes:
+        wait(lambda: voters(node) == ["n1", "n2", "n3"])
+    hashes = {n.status()["state_hash"] for n in cluster.nodes}
+    revisions = {n.status()["revision"] for n in cluster.nodes}
+    assert len(hashes) == len(revisions) == 1
+
+
+def test_what_does_not_let_a_machine_in(three, cluster):
+    one = three.nodes[0]
+    stranger = cluster.add("stranger")
+    fails("token_invalid", "not a whole join token", stranger.join, "jaco1.AAAA")
+    fails("token_invalid", "not a whole join token", stranger.join, "nonsense")
+    good = one.token()
+    raw = good.split(".")[1]
+    ca, secret, *addresses = base64.urlsafe_b64decode(raw + "=" * (-len(raw) % 4)).decode().split(",")
+
+    def forge(*parts):
+        return "jaco1." + base64.urlsafe_b64encode(",".join(parts).encode()).decode().rstrip("=")
+
+    fails("token_invalid", "never issued", stranger.join, forge(ca, "0" * 64, *addresses))
+    fails("permission_denied", "nothing was sent", stranger.join, forge("0" * 64, secret, *addresses))
+    short = one.token(ttl_ms=1)
+    fails("token_expired", "expired", stranger.join, short)
+    twin = cluster.add("n2")
+    fails("node_already_member", "n2", twin.join, good)
+    assert stranger.join(good)["host"] == "stranger"
+    late = cluster.add("late")
+    fails("token_revoked", "stranger", late.join, good)
+    assert late.status()["initialised"] is False
+    fails("cluster_already_initialized", "already", stranger.join, one.token())
+    three.nodes[1].rpc().call("node.remove", host="stranger")
+    wait(lambda: "stranger" not in one.members())
+    wait(lambda: voters(one) == ["n1", "n2", "n3"])
+
+
+# --- agreement -------------------------------------------------------------------------------
+
+
+def test_every_node_takes_writes_and_reads_them(three):
+    for i, node in enumerate(three.nodes):
+        assert put(node, "via", i)["succeeded"]
+        assert get(node, "via") == i
+        for other in three.nodes:
+            assert get(other, "via", linearizable=True) == i
+
+
+def test_a_compare_that_fails_is_an_answer_on_every_node(three):
+    put(three.nodes[0], "cmp", 1)
+    for node in three.nodes:
+        answer = node.rpc("schedd").call(
+            "kv.txn", compares=[{"key": "/counter/d/cmp", "revision": 0}],
+            puts=[{"key": "/counter/d/cmp", "value": counter(9)}])
+        assert not answer["succeeded"] and answer["failed_key"] == "/counter/d/cmp"
+
+
+def test_status_is_the_same_truth_everywhere(three):
+    leader = three.leader()
+    for node in three.nodes:
+        status = node.status()
+        assert status["leader"] == leader.name and status["quorum"]
+        for name, member in node.members().items():
+            assert member["leader"] == (name == leader.name)
+            assert member["voter"] and member["lag"] < 100 and abs(member["skew_ms"]) < 1000
+
+
+def test_the_leader_dies_and_writes_go_on(three):
+    times = []
+    for round_ in range(5):
+        leader = three.leader()
+        survivors = [n for n in three.nodes if n is not leader]
+        assert put(survivors[0], "fail", round_)["succeeded"]
+        leader.kill()
+        begun = time.monotonic()
+        assert wait(lambda: try_put(survivors[round_ % 2], "fail", 100 + round_))
+        times.append(time.monotonic() - begun)
+        assert get(survivors[1], "fail", linearizable=True) == 100 + round_
+        leader.start()
+        wait(lambda: get(leader, "fail") == 100 + round_)
+    print("failover: median %.0f ms, worst %.0f ms" % (statistics.median(times) * 1000,
+                                                       max(times) * 1000))
+    assert statistics.median(times) <= 2
+
+
+def try_put(node, key, n):
+    try:
+        return put(node, key, n)["succeeded"]
+    except RpcError as error:
+        assert error.code in ("no_leader", "quorum_lost", "unavailable"), str(error)
+        return False
+
+
+def test_concurrent_writers_through_all_nodes_lose_nothing(three):
+    """Each adds to one counter by compare and retry, while leadership is handed around."""
+    done = []
+
+    def add(node):
+        rpc = node.rpc("schedd")
+        rpc.sock.settimeout(30)
+        for _ in range(20):
+            while True:
+                got = rpc.call("kv.get", key="/counter/d/sum").get("entry")
+                value = msgpack.unpackb(got["value"])["next"] if got else 0
+                answer = rpc.call("kv.txn", puts=[{"key": "/counter/d/sum",
+                                                   "value": counter(value + 1)}],
+                                  compares=[{"key": "/counter/d/sum",
+                                             "revision": got["revision"] if got else 0}])
+                if answer["succeeded"]:
+                    break
+        done.append(node.name)
+
+    threads = [threading.Thread(target=add, args=(n,)) for n in three.nodes]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(done) == ["n1", "n2", "n3"]
+    assert get(three.nodes[0], "sum", linearizable=True) == 60
+
+
+def test_leadership_is_handed_over_on_request(three):
+    for asked in three.nodes:
+        old = three.leader().name
+        heir = next(n.name for n in three.nodes if n.name != old)
+        assert asked.rpc().call("cluster.leader_transfer", to=heir)["leader"] == heir
+        assert three.leader().name == heir
+    fails("node_not_found", "nobody", three.nodes[0].rpc().call, "cluster.leader_transfer",
+          to="nobody")
+
+
+def test_a_minority_says_so_and_comes_back(three):
+    leader = three.leader()
+    others = [n for n in three.nodes if n is not leader]
+    for node in others:
+        node.process.send_signal(signal.SIGSTOP)
+    wait(lambda: refused(leader), 15)
+    assert get(leader, "via") is not None
+    for node in others:
+        node.process.send_signal(signal.SIGCONT)
+    wait(lambda: try_put(leader, "back", 1))
+    wait(lambda: get(others[0], "back") == 1)
+
+
+def refused(node):
+    try:
+        put(node, "minor", 1)
+        return False
+    except RpcError as error:
+        return error.code == "quorum_lost"
+
+
+# --- the observed plane ----------------------------------------------------------------------
+
+
+def engine(kind):
+    return msgpack.packb({"state": "ready", "kind": kind})
+
+
+def test_observed_records_spread_and_silence_is_noticed(three):
+    one, two, three_ = three.nodes
+    rpc = two.rpc("runtimed")
+    rpc.call("obs.put", key="/obs/node/n2/engine", value=engine("docker"))
+
+    def seen(node, key="/obs/node/n2/engine"):
+        return node.rpc("schedd").call("kv.get", key=key).get("entry")
+
+    for node in (one, three_):
+        wait(lambda: seen(node))
+    rpc.call("obs.put", key="/obs/node/n2/engine")
+    for node in (one, three_):
+        wait(lambda: not seen(node))
+
+    def liveness(node, host):
+        entry = seen(node, "/obs/node/%s/liveness" % host)
+        return msgpack.unpackb(entry["value"])["state"] if entry else None
+
+    wait(lambda: liveness(one, "n3") == liveness(one, "n2") == "alive")
+    three_.process.send_signal(signal.SIGSTOP)
+    begun = time.monotonic()
+    wait(lambda: one.members()["n3"]["state"] == "unreachable", 10)
+    assert liveness(one, "n3") == "unreachable"
+    print("silence noticed after %.1f s" % (time.monotonic() - begun))
+    three_.process.send_signal(signal.SIGCONT)
+    wait(lambda: liveness(one, "n3") == "alive")
+
+
+# --- a member that was away ------------------------------------------------------------------
+
+
+def test_a_member_is_removed_and_stays_out(cluster):
+    cluster.grow(3)
+    wait(lambda: voters(cluster.nodes[0]) == ["n1", "n2", "n3"])
+    leader = cluster.leader()
+    other = next(n for n in cluster.nodes if n is not leader)
+    other.rpc().call("node.remove", host=leader.name)
+    rest = [n for n in cluster.nodes if n is not leader]
+    for node in rest:
+        wait(lambda: leader.name not in node.members())
+        wait(lambda: len(voters(node)) == 1)
+    leader.kill()
+    leader.start()
+    assert put(rest[0], "without", 1)["succeeded"]
+    assert put(rest[1], "without", 2)["succeeded"]
+    fails("node_not_found", leader.name, rest[0].rpc().call, "node.remove", host=leader.name)
+
+
+def test_a_snapshot_brings_back_who_was_away_too_long(cluster):
+    cluster.grow(3)
+    wait(lambda: voters(cluster.nodes[0]) == ["n1", "n2", "n3"])
+    leader = cluster.leader()
+    away = next(n for n in cluster.nodes if n is not leader)
+    away.kill()
+    rpc = leader.rpc("schedd")
+    record = msgpack.packb({"count": 1, "since": 1, "reason": "x" * 1000})
+    for i in range(30):  # more than the log keeps
+        rpc.call("kv.txn", puts=[{"key": "/restart/r%d" % k, "value": record} for k in range(800)])
+    wait(lambda: log_bytes(leader) <= 12 << 20)
+    away.start()
+    wait(lambda: away.status()["revision"] == leader.status()["revision"], 30)
+    assert away.status()["state_hash"] == leader.status()["state_hash"]
+    assert "state replaced" in open(away.root + "/raftd.log").read()
+    away.kill()
+    away.start()
+    assert put(away, "after", 1)["succeeded"]
+    wait(lambda: away.status()["state_hash"] == leader.status()["state_hash"])
+    rpc.close()
