@@ -229,6 +229,13 @@ static void touched(struct jaco_view *view)
 		jaco_timer_arm_if_idle(&view->save, SAVE_AFTER_MS);
 }
 
+static void begin_snapshot(struct jaco_view *view)
+{
+	if (!view->next)
+		view->next = jaco_alloc(sizeof(*view->next));
+	clear(view->next);
+}
+
 static void take_entries(struct jaco_view *table, const struct wire_watch_event *event)
 {
 	for (size_t i = 0; i < event->entries.n; i++) {
@@ -241,13 +248,6 @@ static void take_entries(struct jaco_view *table, const struct wire_watch_event 
 				       entry->value.n, &err) < 0)
 			JACO_LOG_FAILURE(JACO_LOG_WARNING, "record not understood", &err);
 	}
-}
-
-static void begin_snapshot(struct jaco_view *view)
-{
-	if (!view->next)
-		view->next = jaco_alloc(sizeof(*view->next));
-	clear(view->next);
 }
 
 static void adopt_snapshot(struct jaco_view *view)
@@ -270,6 +270,9 @@ static void on_event(void *ctx, const void *msg)
 	struct jaco_view *view = ctx;
 	const struct wire_watch_event *event = msg;
 
+	/* A part of a snapshot nobody announced (another version of raftd) begins one. */
+	if (!view->next && (event->kind == JACO_WATCH_SNAPSHOT || event->kind == JACO_WATCH_SYNCED))
+		begin_snapshot(view);
 	switch (event->kind) {
 	case JACO_WATCH_SNAPSHOT:
 		take_entries(view->next, event);

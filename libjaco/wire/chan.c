@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "libjaco/base/limits.h"
 #include "libjaco/io/sock.h"
 
 #define READ_CHUNK   65536
@@ -29,7 +30,7 @@ static void update(struct jaco_chan *chan)
 {
 	unsigned events = chan->io.events & JACO_IO_READ;
 
-	if (chan->is_connecting || chan->is_ending || jaco_chan_queued(chan) > 0)
+	if (chan->is_connecting || chan->is_ending || chan->is_paused || jaco_chan_queued(chan) > 0)
 		events |= JACO_IO_WRITE;
 	jaco_io_set(&chan->io, events);
 }
@@ -86,6 +87,16 @@ static void on_readable(struct jaco_chan *chan)
 	(void)chan->ops->on_data(chan, chan->ctx);
 }
 
+/* Negative: on_data has ended the channel. */
+static int resume(struct jaco_chan *chan)
+{
+	if (!chan->is_paused || jaco_chan_queued(chan) > JACO_OUTPUT_HIGH_WATER / 2)
+		return 0;
+	chan->is_paused = false;
+	jaco_io_set(&chan->io, chan->io.events | JACO_IO_READ);
+	return chan->ops->on_data(chan, chan->ctx);
+}
+
 static void on_event(struct jaco_io *io, unsigned events, void *ctx)
 {
 	struct jaco_chan *chan = ctx;
@@ -107,8 +118,10 @@ static void on_event(struct jaco_io *io, unsigned events, void *ctx)
 			end(chan, &err);
 			return;
 		}
+		if (resume(chan) < 0)
+			return;
 	}
-	if (events & JACO_IO_READ)
+	if (events & JACO_IO_READ && !chan->is_paused)
 		on_readable(chan);
 }
 
@@ -140,12 +153,12 @@ size_t jaco_chan_queued(const struct jaco_chan *chan)
 	return chan->out.n - chan->out_sent;
 }
 
-void jaco_chan_pause(struct jaco_chan *chan, bool pause)
+void jaco_chan_pause(struct jaco_chan *chan)
 {
-	unsigned events = chan->io.events & ~(unsigned)JACO_IO_READ;
-
-	if (chan->fd >= 0)
-		jaco_io_set(&chan->io, pause ? events : events | JACO_IO_READ);
+	if (chan->fd < 0)
+		return;
+	chan->is_paused = true;
+	jaco_io_set(&chan->io, chan->io.events & ~(unsigned)JACO_IO_READ);
 }
 
 void jaco_chan_close(struct jaco_chan *chan)

@@ -30,6 +30,7 @@ struct jaco_chan {
 	size_t out_sent; /* bytes of @out already written */
 	bool is_connecting;
 	bool is_ending; /* on_end is due */
+	bool is_paused; /* reading stands still until the queue is half empty */
 	const struct jaco_chan_ops *ops;
 	void *ctx;
 };
@@ -44,8 +45,9 @@ void jaco_chan_send(struct jaco_chan *chan, const void *data, size_t n);
 /* Bytes queued and not yet taken by the kernel. */
 size_t jaco_chan_queued(const struct jaco_chan *chan);
 
-/* Stop and resume reading: back-pressure. */
-void jaco_chan_pause(struct jaco_chan *chan, bool pause);
+/* Stop reading until less than half of JACO_OUTPUT_HIGH_WATER is queued: back-pressure on a peer
+ * that sends and does not read.  on_data is called then, with what chan->in still holds. */
+void jaco_chan_pause(struct jaco_chan *chan);
 
 /* Close without on_end. */
 void jaco_chan_close(struct jaco_chan *chan);

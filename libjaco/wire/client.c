@@ -35,6 +35,7 @@ struct jaco_pending {
 	jaco_raw_fn *on_raw_reply;
 	jaco_raw_fn *on_raw_event;
 	void *ctx;
+	bool is_doomed; /* was in flight when the connection went */
 	struct jaco_pending *next;
 	struct jaco_pending *prev;
 };
@@ -74,10 +75,24 @@ static void fail_pending(struct jaco_pending *pending, const struct jaco_err *er
 	free_pending(pending);
 }
 
+static struct jaco_pending *find_doomed(const struct jaco_client *client)
+{
+	struct jaco_pending *pending = client->pending;
+
+	while (pending && !pending->is_doomed)
+		pending = pending->next;
+	return pending;
+}
+
+/* A callback may start another call at once: that one is not failed here, or this would not end. */
 static void fail_all(struct jaco_client *client, const struct jaco_err *err)
 {
-	while (client->pending)
-		fail_pending(client->pending, err);
+	struct jaco_pending *pending;
+
+	for (pending = client->pending; pending; pending = pending->next)
+		pending->is_doomed = true;
+	while ((pending = find_doomed(client)))
+		fail_pending(pending, err);
 }
 
 /* --- connection --- */
@@ -268,6 +283,8 @@ void jaco_client_close(struct jaco_client *client)
 	client->once = true;
 	client->on_state = NULL;
 	go_down(client, &err);
+	while (client->pending) /* started by the callbacks just run: nobody is left to tell */
+		jaco_client_cancel(client->pending);
 	jaco_timer_fini(&client->retry);
 }
 

@@ -103,7 +103,8 @@ void jaco_call_on_cancel(struct jaco_call *call, void (*fn)(struct jaco_call *ca
 struct jaco_listener {
 	struct jaco_server *server;
 	struct jaco_io io;
-	int fd; /* owned */
+	struct jaco_timer rest; /* armed: no descriptor was free, accepting goes on when it fires */
+	int fd;			/* owned */
 	uint32_t role;
 	char path[108];
 };
@@ -176,7 +177,7 @@ struct jaco_client {
 void jaco_client_open(struct jaco_client *client, struct jaco_loop *loop, const char *path,
 		      jaco_client_fn *on_state, void *ctx);
 
-/* Fails every pending call first. */
+/* Fails every pending call first; calls made by their callbacks are forgotten (jaco_client_cancel). */
 void jaco_client_close(struct jaco_client *client);
 
 /* Send one request.  @deadline_ms 0: none.  @on_reply is called exactly once, never from inside this

@@ -18,6 +18,8 @@
 #include "libjaco/wire/chan.h"
 #include "libjaco/wire/frame.h"
 
+#define ACCEPT_REST_MS 100
+
 struct jaco_conn {
 	struct jaco_chan chan;
 	struct jaco_server *server;
@@ -258,16 +260,22 @@ static void refuse_and_close(struct jaco_conn *conn, uint32_t id, const struct j
 	retire_conn(conn);
 }
 
+/* Answers nobody reads: no further question is taken before some have gone. */
+static bool is_lagging(const struct jaco_conn *conn)
+{
+	return jaco_chan_queued(&conn->chan) > JACO_OUTPUT_HIGH_WATER;
+}
+
 static int on_data(struct jaco_chan *chan, void *ctx)
 {
 	struct jaco_conn *conn = ctx;
-	struct jaco_frame frame;
+	struct jaco_frame frame = {.id = 0};
 	struct jaco_err err = JACO_ERR_INIT;
 	size_t used = 0;
 	int rc = 0;
 
 	conn->is_dispatching = true;
-	while (!conn->is_dead) {
+	while (!conn->is_dead && !is_lagging(conn)) {
 		rc = jaco_frame_read(chan->in.data + used, chan->in.n - used, &frame, &err);
 		if (rc <= 0)
 			break;
@@ -284,7 +292,7 @@ static int on_data(struct jaco_chan *chan, void *ctx)
 		free_conn(conn);
 		return -1;
 	}
-	if (rc == 0 && chan->in.n - used > JACO_MESSAGE_MAX)
+	if (rc == 0 && !is_lagging(conn) && chan->in.n - used > JACO_MESSAGE_MAX)
 		rc = jaco_err_set(&err, JACO_MESSAGE_TOO_LARGE, "a message exceeds %d bytes",
 				  JACO_MESSAGE_MAX);
 	if (rc < 0) {
@@ -292,6 +300,8 @@ static int on_data(struct jaco_chan *chan, void *ctx)
 		return -1;
 	}
 	jaco_buf_consume(&chan->in, used);
+	if (is_lagging(conn))
+		jaco_chan_pause(chan);
 	return 0;
 }
 
@@ -366,6 +376,20 @@ static void on_listener(struct jaco_io *io, unsigned events, void *ctx)
 	(void)events;
 	while ((fd = jaco_sock_accept(io->fd, &peer)) >= 0)
 		accept_one(listener, fd);
+	/* Without a free descriptor the caller stays in the backlog and the socket stays readable:
+	 * watching it on would only burn the processor. */
+	if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+		jaco_io_set(io, 0);
+		jaco_timer_arm(&listener->rest, ACCEPT_REST_MS);
+	}
+}
+
+static void on_rested(struct jaco_timer *timer, void *ctx)
+{
+	struct jaco_listener *listener = ctx;
+
+	(void)timer;
+	jaco_io_set(&listener->io, JACO_IO_READ);
 }
 
 void jaco_server_init(struct jaco_server *server, struct jaco_loop *loop)
@@ -386,6 +410,7 @@ void jaco_server_listen_fd(struct jaco_server *server, int take_fd, uint32_t rol
 
 	JACO_ASSERT(server->n_listeners <= JACO_SERVER_LISTEN_MAX);
 	*listener = (struct jaco_listener){.server = server, .fd = take_fd, .role = role};
+	jaco_timer_init(server->loop, &listener->rest, on_rested, listener);
 	jaco_io_start(server->loop, &listener->io, take_fd, JACO_IO_READ, on_listener, listener);
 }
 
@@ -410,6 +435,7 @@ void jaco_server_close(struct jaco_server *server)
 		struct jaco_listener *listener = &server->listeners[i];
 
 		jaco_io_stop(&listener->io);
+		jaco_timer_fini(&listener->rest);
 		jaco_fd_close(&listener->fd);
 		if (listener->path[0])
 			(void)unlink(listener->path); /* the next start replaces it anyway */

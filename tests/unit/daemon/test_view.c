@@ -191,7 +191,25 @@ JT_CASE(a_resync_replaces_everything)
 	tear_down(&fx);
 }
 
+JT_CASE(a_snapshot_that_nobody_announced_is_taken_whole)
+{
+	struct fixture fx;
+
+	set_up(&fx);
+	until_watched(&fx);
+	send_event(&fx, JACO_WATCH_SYNCED, 1, "/counter/old/x", 1);
+	until_pass(&fx);
+	send_event(&fx, JACO_WATCH_SNAPSHOT, 5, "/counter/new/x", 2);
+	send_event(&fx, JACO_WATCH_SYNCED, 5, "/counter/new/y", 3);
+	until_pass(&fx);
+	JT_EQ(next_of(&fx, "/counter/old/x"), 0);
+	JT_EQ(next_of(&fx, "/counter/new/x"), 2);
+	JT_EQ(next_of(&fx, "/counter/new/y"), 3);
+	tear_down(&fx);
+}
+
 JT_MAIN(JT_RUN(nothing_is_shown_before_the_snapshot_is_complete),
 	JT_RUN(changes_and_deletions_follow_in_order),
 	JT_RUN(a_new_start_serves_the_saved_view_and_says_it_is_not_current),
-	JT_RUN(a_resync_replaces_everything))
+	JT_RUN(a_resync_replaces_everything),
+	JT_RUN(a_snapshot_that_nobody_announced_is_taken_whole))

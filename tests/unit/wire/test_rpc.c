@@ -2,9 +2,11 @@
 #include "libjaco/wire/rpc.h"
 
 #include <stdio.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "libjaco/base/limits.h"
 #include "libjaco/base/str.h"
 #include "libjaco/io/sock.h"
 
@@ -238,7 +240,124 @@ JT_CASE(garbage_gets_a_typed_error_and_the_server_lives)
 	tear_down(&fx);
 }
 
+static void ask_again(void *ctx, const void *out, const struct jaco_err *err)
+{
+	struct fixture *fx = ctx;
+	struct wire_get req = {.key = "/a"};
+
+	keep_reply(ctx, out, err);
+	if (fx->replies < 100)
+		jaco_client_call(&fx->client, &wire_raftd_kv_get, &req, 0, ask_again, fx);
+}
+
+JT_CASE(a_callback_that_asks_again_is_not_failed_in_the_same_breath)
+{
+	struct fixture fx;
+	struct wire_get req = {.key = "/hold"};
+	struct wire_get quick = {.key = "/a"};
+
+	set_up(&fx);
+	jaco_client_call(&fx.client, &wire_raftd_kv_get, &req, 0, ask_again, &fx);
+	jaco_client_call(&fx.client, &wire_raftd_kv_get, &quick, 0, keep_reply, &fx);
+	while (fx.replies < 1)
+		jaco_loop_once(&fx.loop, 10);
+	jaco_client_close(&fx.client);
+	JT_EQ(fx.replies, 2);
+	JT_EQ(fx.last.code, JACO_UNAVAILABLE);
+	JT_NULL(fx.client.pending);
+	jaco_server_close(&fx.server);
+	jaco_loop_close(&fx.loop);
+}
+
+static int on_big(void *self, struct jaco_call *call, const void *req, struct jaco_err *err)
+{
+	struct fixture *fx = self;
+	struct wire_entry entry = {.key = "/big"};
+	struct wire_got got = {.entry = &entry, .revision = 1};
+	static char bytes[512 * 1024];
+
+	(void)req;
+	(void)err;
+	JACO_SET(&entry, entry, value, ((struct wire_bin){bytes, sizeof(bytes)}));
+	fx->events++; /* questions taken */
+	jaco_call_reply(call, &got);
+	return 0;
+}
+
+static const struct jaco_service_row big_rows[] = {{&wire_raftd_kv_get, on_big}, {NULL, NULL}};
+
+JT_CASE(a_caller_that_does_not_read_is_not_listened_to)
+{
+	static const char question[] = "\x94\x00\x05\xa6kv.get\x91\x81\xa3key\xa2/a";
+	enum { N = 200 };
+	struct fixture fx;
+	struct jaco_addr addr;
+	struct jaco_err err = JACO_ERR_INIT;
+	static char sink[1 << 20];
+	size_t used = 0;
+	bool pending;
+	jaco_auto(jaco_fd) int fd = -1;
+
+	set_up(&fx);
+	jaco_client_close(&fx.client);
+	fx.server.tables[0].rows = big_rows;
+	JT_OK(jaco_addr_unix(&addr, fx.path, &err), &err);
+	fd = jaco_sock_connect(&addr, &pending, &err);
+	JT_TRUE(fd >= 0);
+	for (int i = 0; i < N; i++)
+		JT_EQ(send(fd, question, sizeof(question) - 1, MSG_NOSIGNAL), (ssize_t)sizeof(question) - 1);
+	for (int i = 0; i < 20; i++)
+		jaco_loop_once(&fx.loop, 2);
+	JT_TRUE(fx.events > 0);
+	JT_TRUE(fx.events <= 2 * JACO_OUTPUT_HIGH_WATER / (512 * 1024));
+	/* who begins to read gets every answer */
+	for (int i = 0; i < 20000 && used < (size_t)N * 512 * 1024; i++) {
+		ssize_t got = read(fd, sink, sizeof(sink));
+
+		if (got > 0)
+			used += (size_t)got;
+		jaco_loop_once(&fx.loop, 0);
+	}
+	JT_EQ(fx.events, N);
+	JT_TRUE(used >= (size_t)N * 512 * 1024);
+	jaco_server_close(&fx.server);
+	jaco_loop_close(&fx.loop);
+}
+
+JT_CASE(without_descriptors_the_listener_rests_and_comes_back)
+{
+	struct fixture fx;
+	struct jaco_addr addr;
+	struct jaco_err err = JACO_ERR_INIT;
+	struct rlimit before, none;
+	bool pending;
+	int passes = 0;
+	jaco_auto(jaco_fd) int fd = -1;
+
+	set_up(&fx);
+	jaco_loop_once(&fx.loop, 10);
+	JT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+	JT_OK(jaco_addr_unix(&addr, fx.path, &err), &err);
+	fd = jaco_sock_connect(&addr, &pending, &err);
+	JT_TRUE(fd >= 0);
+	none = (struct rlimit){.rlim_cur = 3, .rlim_max = before.rlim_max};
+	JT_EQ(setrlimit(RLIMIT_NOFILE, &none), 0);
+	for (struct jaco_time end = jaco_time_add_ms(jaco_loop_now(&fx.loop), 60);
+	     jaco_time_before(jaco_loop_now(&fx.loop), end);)
+		jaco_loop_once(&fx.loop, 20), passes++;
+	JT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
+	JT_TRUE(passes < 20); /* not once per instant */
+	JT_EQ(fx.server.n_conns, 1);
+	for (int i = 0; i < 100 && fx.server.n_conns < 2; i++)
+		jaco_loop_once(&fx.loop, 20);
+	JT_EQ(fx.server.n_conns, 2);
+	tear_down(&fx);
+}
+
 JT_MAIN(JT_RUN(a_call_is_answered_or_refused_with_its_code), JT_RUN(the_role_of_the_socket_decides),
 	JT_RUN(a_stream_ends_with_its_connection),
 	JT_RUN(a_lost_server_fails_calls_and_is_found_again),
-	JT_RUN(garbage_gets_a_typed_error_and_the_server_lives))
+	JT_RUN(garbage_gets_a_typed_error_and_the_server_lives),
+	JT_RUN(a_callback_that_asks_again_is_not_failed_in_the_same_breath),
+	JT_RUN(a_caller_that_does_not_read_is_not_listened_to),
+	JT_RUN(without_descriptors_the_listener_rests_and_comes_back))
