@@ -215,24 +215,35 @@ int deploy_diff(struct cli *cli, struct jaco_err *err)
 	return got.changed && cli_opt(cli, "exit-code") ? EXIT_CHANGES : 0;
 }
 
-static int wait_for(struct cli *cli, const char *deployment, struct jaco_err *err)
+static int wait_ms(struct cli *cli, int64_t *out_ms, struct jaco_err *err)
 {
 	const char *timeout = cli_opt(cli, "timeout");
-	int64_t ms = WAIT_DEFAULT_MS;
-	bool wanted = cli_opt(cli, "wait") || (cli->is_tty && !cli_opt(cli, "no-wait"));
 
-	if (timeout && !jaco_duration_parse(timeout, &ms))
+	*out_ms = WAIT_DEFAULT_MS;
+	if (timeout && !jaco_duration_parse(timeout, out_ms))
 		return jaco_err_set(err, JACO_VALIDATION_FAILED, "--timeout %s is not a duration", timeout);
-	return wanted || timeout ? wait_converged(cli, deployment, ms, err) : 0;
+	return 0;
+}
+
+static int wait_for(struct cli *cli, const char *deployment, struct jaco_err *err)
+{
+	bool wanted = cli_opt(cli, "wait") || (cli->is_tty && !cli_opt(cli, "no-wait"));
+	int64_t ms;
+
+	if (wait_ms(cli, &ms, err) < 0)
+		return -(int)err->code;
+	return wanted || cli_opt(cli, "timeout") ? wait_converged(cli, deployment, ms, err) : 0;
 }
 
 int deploy_apply(struct cli *cli, struct jaco_err *err)
 {
 	struct wire_applied got;
+	int64_t ms;
 
 	if (cli_opt(cli, "dry-run"))
 		return deploy_diff(cli, err);
-	if (apply(cli, false, &got, err) < 0)
+	/* a bad option is refused before anything has happened */
+	if (wait_ms(cli, &ms, err) < 0 || apply(cli, false, &got, err) < 0)
 		return -(int)err->code;
 	print_plan(cli, &got);
 	out_say(cli, "%s: revision %llu %s", got.deployment, (unsigned long long)got.revision,
@@ -255,8 +266,9 @@ int deploy_scale(struct cli *cli, struct jaco_err *err)
 	struct wire_scale req = {.reset = cli_opt(cli, "reset") != NULL};
 	struct wire_changed got;
 	uint64_t n = 0;
+	int64_t ms;
 
-	if (need_service(cli, &req.deployment, &req.service, err) < 0)
+	if (wait_ms(cli, &ms, err) < 0 || need_service(cli, &req.deployment, &req.service, err) < 0)
 		return -(int)err->code;
 	if (!req.reset) {
 		if (!cli_arg(cli, 1) || !jaco_str_to_u64(cli_arg(cli, 1), JACO_REPLICAS_MAX, &n))
@@ -290,7 +302,10 @@ int deploy_rollback(struct cli *cli, struct jaco_err *err)
 	struct wire_rollback req = {.deployment = cli_arg(cli, 0)};
 	const char *to = cli_opt(cli, "to");
 	struct wire_applied got;
+	int64_t ms;
 
+	if (wait_ms(cli, &ms, err) < 0)
+		return -(int)err->code;
 	if (to && !jaco_str_to_u64(to, INT64_MAX, &req.to))
 		return jaco_err_set(err, JACO_VALIDATION_FAILED, "--to %s is not a revision", to);
 	if (cli_call(cli, &wire_raftd_deploy_rollback, &req, &got, err) < 0)

@@ -132,18 +132,24 @@ static int print_records(struct cli *cli, const char *prefix, const struct out_c
 {
 	struct wire_range req = {.prefix = prefix};
 	const struct jaco_desc *desc = jaco_keyspace_find(prefix)->desc;
-	struct wire_ranged got;
-	char *rows;
+	struct wire_ranged got = {.more = true};
+	size_t n = 0, cap = 0;
+	char *rows = NULL;
 
-	/* Bounds of these keyspaces are below one page: nodes, subnets per host, rollouts, domains. */
-	if (cli_call(cli, &wire_raftd_kv_range, &req, &got, err) < 0)
-		return -(int)err->code;
-	rows = jaco_arena_alloc_n(&cli->arena, got.entries.n, desc->size);
-	for (size_t i = 0; i < got.entries.n; i++)
-		if (jaco_unpack(desc, got.entries.v[i].value.data, got.entries.v[i].value.n, &cli->arena,
-				rows + i * desc->size, err) < 0)
+	while (got.more) {
+		if (cli_call(cli, &wire_raftd_kv_range, &req, &got, err) < 0)
 			return -(int)err->code;
-	out_rows(cli, desc, rows, got.entries.n, columns);
+		rows = jaco_arena_grow(&cli->arena, rows, &cap, n + got.entries.n, desc->size);
+		for (size_t i = 0; i < got.entries.n; i++) {
+			const struct wire_entry *entry = &got.entries.v[i];
+
+			if (jaco_unpack(desc, entry->value.data, entry->value.n, &cli->arena,
+					rows + n++ * desc->size, err) < 0)
+				return -(int)err->code;
+			req.after = entry->key;
+		}
+	}
+	out_rows(cli, desc, rows, n, columns);
 	return 0;
 }
 

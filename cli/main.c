@@ -188,6 +188,12 @@ int main(int argc, char **argv)
 		out_error(&cli, &err);
 		rc = jaco_code_exit(err.code);
 	}
+	/* A full disk must not look like success to the script that redirected us. */
+	if ((fflush(stdout) != 0 || ferror(stdout)) && rc == 0) {
+		jaco_err_errno(&err, "write to standard output");
+		fprintf(stderr, "Error: %s: %s\n", jaco_code_name(err.code), err.text);
+		rc = jaco_code_exit(err.code);
+	}
 	cli_fini(&cli);
 	return rc;
 }

@@ -208,8 +208,12 @@ void out_json(const struct cli *cli, const json_t *json, bool stream)
 
 static void print_names(const struct jaco_desc *desc, const char *rows, size_t n)
 {
-	for (size_t i = 0; i < n; i++)
-		puts(*(const char *const *)(rows + i * desc->size + desc->fields[0].offset));
+	for (size_t i = 0; i < n; i++) {
+		jaco_auto(jaco_buf) struct jaco_buf name = JACO_BUF_INIT;
+
+		add_cell(&name, &desc->fields[0], rows + i * desc->size); /* a port's is a number */
+		puts(jaco_buf_str(&name));
+	}
 }
 
 void out_rows(const struct cli *cli, const struct jaco_desc *desc, const void *rows, size_t n,

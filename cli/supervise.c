@@ -23,6 +23,7 @@
 #include "libjaco/io/proc.h"
 #include "libjaco/io/sock.h"
 
+#define LOCK_WAIT_MS     1000
 #define BACKOFF_FIRST_MS 100
 #define BACKOFF_MAX_MS   5000
 #define STEADY_MS        10000 /* a run that long forgets the back-off */
@@ -51,6 +52,7 @@ struct supervisor {
 	const char *log_level;
 	bool to_stderr;
 	bool is_stopping;
+	int lock_fd; /* two supervisors would steal each other's sockets */
 	struct child children[N_DAEMONS];
 	struct jaco_signal signals[3];
 	struct jaco_timer kill;
@@ -206,6 +208,7 @@ static int prepare(struct cli *cli, struct supervisor *supervisor, struct jaco_e
 {
 	char absolute[PATH_MAX];
 	char logs[PATH_MAX];
+	char lock[PATH_MAX];
 	const char *root = cli_opt(cli, "root");
 
 	if (!root)
@@ -217,6 +220,10 @@ static int prepare(struct cli *cli, struct supervisor *supervisor, struct jaco_e
 		return -(int)err->code;
 	if (!realpath(root, absolute))
 		return jaco_err_errno(err, "%s", root);
+	(void)jaco_str_format(lock, sizeof(lock), "%.3000s/supervise.lock", root);
+	supervisor->lock_fd = jaco_fs_lock(lock, LOCK_WAIT_MS, err);
+	if (supervisor->lock_fd < 0)
+		return jaco_err_wrap(err, "jaco supervise on %s", root);
 	supervisor->root = jaco_arena_strdup(&cli->arena, absolute);
 	supervisor->config = cli_opt(cli, "config");
 	supervisor->log_level = cli_opt(cli, "log-level");
@@ -236,7 +243,7 @@ static int prepare(struct cli *cli, struct supervisor *supervisor, struct jaco_e
 
 int supervise_run(struct cli *cli, struct jaco_err *err)
 {
-	struct supervisor supervisor = {0};
+	struct supervisor supervisor = {.lock_fd = -1};
 	int rc;
 
 	jaco_log_open("supervise", JACO_LOG_TEXT, JACO_LOG_INFO);
@@ -261,5 +268,6 @@ int supervise_run(struct cli *cli, struct jaco_err *err)
 	for (size_t i = 0; i < JACO_ARRAY_SIZE(supervisor.signals); i++)
 		jaco_signal_stop(&supervisor.signals[i]);
 	jaco_loop_close(&supervisor.loop);
+	jaco_fd_close(&supervisor.lock_fd);
 	return rc;
 }

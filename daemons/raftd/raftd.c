@@ -22,6 +22,9 @@
 #include "libjaco/base/str.h"
 #include "libjaco/base/time.h"
 #include "libjaco/io/fs.h"
+#include "libjaco/io/sock.h"
+
+#define LOCK_WAIT_MS 3000 /* the raftd before us may be in its last breath */
 
 #include "libjaco/wire/pass_methods.h"
 #define METHOD(d, m, n, in, out, r, f) JACO_THUNK(struct raftd, d, m, in)
@@ -205,6 +208,12 @@ int raftd_open_store(struct raftd *raftd, struct jaco_err *err)
 
 int raftd_open(struct raftd *raftd, struct jaco_daemon *daemon, struct jaco_err *err)
 {
+	char lock[sizeof(raftd->dir) + 8];
+
+	(void)jaco_str_format(lock, sizeof(lock), "%s/lock", daemon->state_dir);
+	raftd->lock_fd = jaco_fs_lock(lock, LOCK_WAIT_MS, err);
+	if (raftd->lock_fd < 0)
+		return jaco_err_wrap(err, "the store");
 	raftd->daemon = daemon;
 	(void)jaco_str_copy(raftd->host, sizeof(raftd->host), daemon->host);
 	(void)jaco_str_copy(raftd->dir, sizeof(raftd->dir), daemon->state_dir);
@@ -272,6 +281,7 @@ void raftd_close(struct raftd *raftd)
 	submit_fini(raftd);
 	records_fini(&raftd->records);
 	jaco_wipe(raftd->seal_key, sizeof(raftd->seal_key));
+	jaco_fd_close(&raftd->lock_fd);
 }
 
 /* --- looking in --- */

@@ -27,6 +27,7 @@ struct raftd {
 	struct jaco_daemon *daemon;
 	char host[JACO_HOST_MAX + 1];
 	char dir[512];          /* our sub-directory of data_dir */
+	int lock_fd;            /* owned; two processes on one store would destroy it */
 	struct store store;     /* open once this node belongs to a raft group */
 	struct records records;
 	struct watch_hub hub;
@@ -54,9 +55,10 @@ struct raftd {
 	uint64_t n_refused;
 };
 
-#define RAFTD_INIT ((struct raftd){.host = ""})
+#define RAFTD_INIT ((struct raftd){.host = "", .lock_fd = -1})
 
-/* Open what is on disk; make sockets.  Errors: INTERNAL - damaged store, INVALID configuration. */
+/* Open what is on disk; make sockets.  Errors: INTERNAL - damaged store, INVALID configuration,
+ * CONFLICT - another raftd runs on this directory. */
 int raftd_open(struct raftd *raftd, struct jaco_daemon *daemon, struct jaco_err *err);
 void raftd_close(struct raftd *raftd);
 #define raftd_cleanup raftd_close

@@ -7,7 +7,9 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "libjaco/base/fault.h"
@@ -16,6 +18,7 @@
 
 #define PATH_BYTES 4096
 #define CHUNK      65536
+#define LOCK_STEP_MS 20
 
 int jaco_fs_mkdirs(const char *path, mode_t mode, struct jaco_err *err)
 {
@@ -154,4 +157,22 @@ int jaco_fs_replace_cache(const char *path, const void *data, size_t n, mode_t m
 bool jaco_fs_exists(const char *path)
 {
 	return access(path, F_OK) == 0;
+}
+
+int jaco_fs_lock(const char *path, int64_t wait_ms, struct jaco_err *err)
+{
+	jaco_auto(jaco_fd) int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	const struct timespec step = {.tv_nsec = LOCK_STEP_MS * 1000000L};
+
+	if (fd < 0)
+		return jaco_err_errno(err, "open %s", path);
+	while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+		if (errno != EWOULDBLOCK && errno != EINTR)
+			return jaco_err_errno(err, "lock %s", path);
+		if (wait_ms <= 0)
+			return jaco_err_set(err, JACO_CONFLICT, "%s is held by another process", path);
+		(void)nanosleep(&step, NULL);
+		wait_ms -= LOCK_STEP_MS;
+	}
+	return jaco_fd_take(&fd);
 }

@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "libjaco/base/buf.h"
@@ -24,3 +25,8 @@ int jaco_fs_replace_cache(const char *path, const void *data, size_t n, mode_t m
 			  struct jaco_err *err);
 int jaco_fs_sync_dir(const char *path, struct jaco_err *err);
 bool jaco_fs_exists(const char *path);
+
+/* Hold @path (created) for this process alone until the returned descriptor is closed, however the
+ * process ends (flock(2)).  Waits up to @wait_ms for another holder that is just ending.
+ * Errors: CONFLICT - another process holds it. */
+int jaco_fs_lock(const char *path, int64_t wait_ms, struct jaco_err *err);

@@ -358,6 +358,31 @@ def test_apply_to_delete(node):
     assert types == ["cluster_init", "apply", "scale", "apply", "scale", "rollback", "delete"]
 
 
+def jaco(node, *argv, **kw):
+    return subprocess.run([os.path.join(BUILD, "cli/jaco"), "--root", str(node.root), *argv],
+                          text=True, stderr=subprocess.PIPE, timeout=60, **kw)
+
+
+def test_the_command_line_on_bad_options_numbers_and_full_disks(node, tmp_path):
+    (tmp_path / "jaco.yaml").write_bytes(JACO)
+    (tmp_path / "compose.yaml").write_bytes(COMPOSE)
+    r = jaco(node, "apply", str(tmp_path / "jaco.yaml"), "--timeout", "soon")
+    assert r.returncode == 65 and "soon" in r.stderr
+    assert not node.rpc().call("kv.get", key="/deployment/shop").get("entry")  # nothing happened
+    node.rpc().call("deploy.apply", jaco=JACO, compose=COMPOSE)
+    assert jaco(node, "get", "ports", "-o", "name", stdout=subprocess.PIPE).stdout == "6379\n"
+    with open("/dev/full", "w") as full:
+        r = jaco(node, "get", "deployments", stdout=full)
+    assert r.returncode != 0 and "standard output" in r.stderr
+
+
+def test_a_second_raftd_on_one_directory_is_refused(node):
+    r = subprocess.run([os.path.join(BUILD, "daemons/raftd/jaco-raftd"), "--root", str(node.root)],
+                       text=True, capture_output=True, timeout=30)
+    assert r.returncode != 0 and "held by another process" in r.stderr
+    assert node.rpc().call("cluster.status")["initialised"]  # its sockets are untouched
+
+
 def test_a_rejected_apply_changes_nothing_and_names_every_finding(node):
     rpc = node.rpc()
     rpc.call("deploy.apply", jaco=JACO, compose=COMPOSE)
