@@ -107,10 +107,11 @@ struct report_progress report_service(const struct jaco_view *view, const char *
 			progress.old++;
 		else if (is_ready(&rows[i]))
 			progress.ready++;
-		else
+		else if (!progress.worst || progress.worst->state != JACO_REPLICA_FAILED)
 			progress.worst = &rows[i];
-		if (rows[i].state == JACO_REPLICA_FAILED)
-			progress.failed++;
+		/* What the last revision did not manage says nothing about this one. */
+		progress.failed += rows[i].state == JACO_REPLICA_FAILED &&
+				   jaco_str_eq(rows[i].spec_hash, service->spec_hash);
 	}
 	if (progress.ready > progress.wanted)
 		progress.old += progress.ready - progress.wanted;

@@ -112,6 +112,7 @@ static void on_change(struct jaco_view *view, void *ctx)
 		jaco_view_getf(view, "/deployment/%s", waiter->deployment);
 	struct wire_replica_row *rows;
 	bool is_done = true;
+	bool is_rolled;
 	size_t n;
 
 	rows = report_replicas(view, waiter->deployment, NULL, &arena, &n);
@@ -127,8 +128,8 @@ static void on_change(struct jaco_view *view, void *ctx)
 
 		if (p.failed && p.worst && !waiter->has_failed)
 			note_failure(waiter, p.worst);
-		is_done = is_done && p.ready >= p.wanted && p.old == 0 &&
-			  !is_rolling(waiter, view, deployment->services.v[i].name);
+		is_rolled = !is_rolling(waiter, view, deployment->services.v[i].name);
+		is_done = is_done && is_rolled && p.ready >= p.wanted && p.old == 0;
 	}
 	waiter->is_done = is_done;
 }

@@ -63,15 +63,19 @@ static void wait_for(struct plan_decision *d, enum jaco_replica_state state, int
 static void describe_exit(const struct plan_facts *f, struct replica_reason *reason)
 {
 	const char *code = jaco_code_name(JACO_CONTAINER_EXITED);
+	const char *words = f->last_words ? f->last_words : "";
+	const char *join = *words ? ": " : "";
 
 	if (f->container_error && *f->container_error)
 		replica_reason_set(reason, code, "could not be started: %s", f->container_error);
 	else if (f->oom_killed)
 		replica_reason_set(reason, code, "ran out of memory and was killed by the kernel");
 	else if (f->exit_code > SIGNAL_EXIT && f->exit_code < SIGNAL_EXIT + 65)
-		replica_reason_set(reason, code, "ended by signal %d", f->exit_code - SIGNAL_EXIT);
+		replica_reason_set(reason, code, "ended by signal %d%s%s",
+				   f->exit_code - SIGNAL_EXIT, join, words);
 	else
-		replica_reason_set(reason, code, "exited with status %d", f->exit_code);
+		replica_reason_set(reason, code, "exited with status %d%s%s", f->exit_code, join,
+				   words);
 }
 
 /* The gate: no process before firewall and DNS know its addresses (spec/architecture.md 5.7). */

@@ -62,6 +62,7 @@ struct plan_facts {
 	int exit_code;
 	bool oom_killed;
 	const char *container_error;
+	const char *last_words; /* what it wrote last, when it failed */
 
 	bool is_one_shot;
 	bool restarts_on_failure_only; /* exit 0 is an end, too */

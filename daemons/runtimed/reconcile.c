@@ -163,6 +163,7 @@ static void add_container_facts(const struct slot *slot, struct plan_facts *f)
 	f->exit_code = slot->c.exit_code;
 	f->oom_killed = slot->c.oom_killed;
 	f->container_error = slot->c.error;
+	f->last_words = slot->words;
 }
 
 static void gather(struct slot *slot, const struct gate_state *gate, int64_t now, char *unmet,

@@ -55,6 +55,7 @@ void slot_free(struct slot *slot)
 	probe_cancel(slot);
 	engine_cancel(slot->call);
 	engine_cancel(slot->inspect);
+	engine_cancel(slot->words_call);
 	if (slot->rpc)
 		jaco_client_cancel(slot->rpc);
 	if (slot->busy == PLAN_CREATE || slot->busy == PLAN_START)
@@ -127,6 +128,7 @@ static void end_run(struct slot *slot, const struct engine_container *c)
 		return;
 	if (!plan_is_final_exit(&facts, c->exit_code)) {
 		count_failure(slot, c->started_ms > 0 ? c->finished_ms - c->started_ms : 0);
+		words_fetch(slot);
 		jaco_log_warning("container ended", KV_STR(replica, slot->id),
 				 KV_STR(container, c->id), KV_INT(status, c->exit_code),
 				 KV_INT(count, slot->r.restart.count));

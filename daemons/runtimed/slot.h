@@ -9,6 +9,7 @@
 #include "daemons/runtimed/plan.h"
 #include "daemons/runtimed/replica.h"
 #include "daemons/runtimed/spec.h"
+#include "daemons/runtimed/words.h"
 
 struct runtimed;
 struct probe;
@@ -57,6 +58,8 @@ struct slot {
 	bool is_exit_expected; /* we stopped it */
 	bool is_name_taken;    /* create once more, with the generation in the name */
 	bool is_exit_counted;  /* the present exit is in the budget */
+	char words[WORDS_BYTES]; /* its last lines, of the run that failed last */
+	struct engine_call *words_call;
 	int64_t up_since_ms;   /* monotonic: running since, as far as we saw */
 	int64_t image_wanted_ms; /* monotonic: when this generation began to want its image */
 	struct probe *probe;

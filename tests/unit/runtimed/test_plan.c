@@ -202,6 +202,9 @@ JT_CASE(one_shot_services_complete)
 	JT_EQ(next(&r, &f).state, JACO_REPLICA_FAILED);
 	JT_STR(next(&r, &f).reason.code, "container_exited");
 	JT_STR(next(&r, &f).reason.message, "exited with status 3");
+	f.last_words = "no such table";
+	JT_STR(next(&r, &f).reason.message, "exited with status 3: no such table");
+	f.last_words = NULL;
 }
 
 JT_CASE(removal_drains_stops_deletes_forgets)
