@@ -240,7 +240,9 @@ def test_a_crash_loop_ends_in_failed_and_restart_tries_again(host):
         rows = wait_for("a further try", lambda: [r for r in host.replicas("boom")
                                                   if r["generation"] > seen])
         seen = rows[0]["generation"]
-        wait_for("the end of that one, too", failed)
+        wait_for("the end of that one, too", lambda: failed() and
+                 len(host.replicas("boom")) == 1 and
+                 rollout_of(host, "boom")[0]["state"] == "paused")
     host.delete("boom")
 
 

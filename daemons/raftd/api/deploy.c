@@ -556,6 +556,27 @@ static int restart_again(void *self, struct jaco_call *call, const void *req, st
 	return raftd_on_deploy_restart(self, call, req, err);
 }
 
+/* A rollout that stopped for good holds every further step of its revision back; a person who asks
+ * for a restart has looked at it (spec/scheduling.md section 5).  One that is about to take the
+ * revision back goes on with that. */
+static int let_go(struct api_txn *txn, struct raftd *raftd, struct jaco_call *call,
+		  const char *deployment, const char *service, struct jaco_err *err)
+{
+	const char *key = jaco_arena_printf(call->arena, "/rollout/%s/%s", deployment, service);
+	struct wire_rollout rollout;
+	uint64_t revision;
+	int rc = api_get(raftd, key, &wire_rollout_desc, call->arena, &rollout, &revision, err);
+
+	if (rc <= 0)
+		return rc;
+	if (rollout.state == JACO_ROLLOUT_PAUSED || rollout.state == JACO_ROLLOUT_ABORTED ||
+	    (rollout.state == JACO_ROLLOUT_ROLLED_BACK && !rollout.from_revision)) {
+		api_compare(txn, key, revision);
+		api_delete(txn, key);
+	}
+	return 0;
+}
+
 int raftd_on_deploy_restart(struct raftd *raftd, struct jaco_call *call,
 			    const struct wire_deployment_ref *req, struct jaco_err *err)
 {
@@ -566,9 +587,15 @@ int raftd_on_deploy_restart(struct raftd *raftd, struct jaco_call *call,
 	if (read_deployment(raftd, call, req->deployment, &deployment, &revision, err) < 0 ||
 	    (req->service && !service_of(&deployment, req->service, err)))
 		return -(int)err->code;
-	for (size_t i = 0; i < deployment.services.n; i++)
-		if (!req->service || strcmp(deployment.services.v[i].name, req->service) == 0)
-			deployment.services.v[i].restart_nonce++;
+	for (size_t i = 0; i < deployment.services.n; i++) {
+		struct wire_service *service = &deployment.services.v[i];
+
+		if (req->service && strcmp(service->name, req->service) != 0)
+			continue;
+		service->restart_nonce++;
+		if (let_go(&txn, raftd, call, req->deployment, service->name, err) < 0)
+			return -(int)err->code;
+	}
 	deployment.updated = (uint64_t)jaco_time_wall_ms();
 	api_compare(&txn, deployment_key(call->arena, req->deployment), revision);
 	api_put(&txn, deployment_key(call->arena, req->deployment), &wire_deployment_desc, &deployment);
