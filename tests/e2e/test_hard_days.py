@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -118,6 +117,11 @@ def only_have(host, name, entry, count):
     return len(envs) == count and all(entry in env for env in envs)
 
 
+def drop(host, name):
+    """Its containers drain while the next test begins."""
+    host.do("delete", name, "--yes")
+
+
 def serves(host, name):
     return host.http(name + ".localhost")[0] == 200
 
@@ -151,7 +155,7 @@ def test_a_thousand_requests_after_a_scale_down_all_succeed(host):
                  "for i in range(1000):\n c.request('GET','/',headers={'Host':'roll.localhost'})\n"
                  " r=c.getresponse();r.read();n+=r.status==200\nprint(n)")
     assert int(out) == 1000
-    host.delete("roll")
+    drop(host, "roll")
 
 
 # --- 2: revisions that do not work ---
@@ -178,7 +182,7 @@ def test_a_broken_revision_is_rolled_back_and_the_old_one_serves(host, how):
     good, bad = load.finish()
     assert good > 50 and not bad, (good, bad[:5])
     assert rollout_of(host, name)[0]["state"] == "rolled_back", rollout_of(host, name)
-    host.delete(name)
+    drop(host, name)
 
 
 def test_on_failure_pause_waits_for_a_person_and_a_good_apply_goes_on(host):
@@ -193,7 +197,7 @@ def test_on_failure_pause_waits_for_a_person_and_a_good_apply_goes_on(host):
     wait_for("green", lambda: only_have(host, "pausing", "COLOR=green", 2))
     good, bad = load.finish()
     assert good > 50 and not bad, (good, bad[:5])
-    host.delete("pausing")
+    drop(host, "pausing")
 
 
 # --- 3: no such image ---
@@ -206,7 +210,7 @@ def test_a_missing_image_says_so_and_a_corrected_apply_recovers(host):
     assert row["state"] in ("pending", "pulling", "failed"), row
     deploy(host, "nopull", web(), overlay("nopull"))
     wait_for("the page", lambda: serves(host, "nopull"))
-    host.delete("nopull")
+    drop(host, "nopull")
 
 
 def test_a_missing_image_in_a_new_revision_leaves_the_old_one_alone(host):
@@ -219,7 +223,7 @@ def test_a_missing_image_in_a_new_revision_leaves_the_old_one_alone(host):
     wait_for("green", lambda: only_have(host, "pull2", "COLOR=green", 2))
     good, bad = load.finish()
     assert good > 50 and not bad, (good, bad[:5])
-    host.delete("pull2")
+    drop(host, "pull2")
 
 
 # --- 4: the restart budget ---
@@ -243,7 +247,7 @@ def test_a_crash_loop_ends_in_failed_and_restart_tries_again(host):
         wait_for("the end of that one, too", lambda: failed() and
                  len(host.replicas("boom")) == 1 and
                  rollout_of(host, "boom")[0]["state"] == "paused")
-    host.delete("boom")
+    drop(host, "boom")
 
 
 # --- 5: one-shot services ---
@@ -268,7 +272,7 @@ def test_a_dependent_starts_after_the_one_shot_service_has_completed(host):
     ended = host.api.inspect("once-seed-0")["State"]["FinishedAt"]
     began = host.api.inspect("once-web-0")["State"]["StartedAt"]
     assert began > ended, (began, ended)
-    host.delete("once")
+    drop(host, "once")
 
 
 def test_a_dependent_of_a_failed_one_shot_service_does_not_start(host):
@@ -279,7 +283,7 @@ def test_a_dependent_of_a_failed_one_shot_service_does_not_start(host):
     assert row["state"] == "pending" and "seed" in row.get("waits_for", ""), row
     assert not container_env(host, "once2")
     deploy(host, "once2", ONCE % 0, overlay("once2"))
-    host.delete("once2")
+    drop(host, "once2")
 
 
 # --- 6: commands and deaths at the wrong moment ---
@@ -306,7 +310,7 @@ def test_apply_in_the_middle_of_a_delete_ends_with_the_applied(host):
     deploy(host, "again", web("COLOR: blue"), overlay("again", 2))
     wait_for("blue alone", lambda: only_have(host, "again", "COLOR=blue", 2))
     wait_for("the page", lambda: serves(host, "again"))
-    host.delete("again")
+    drop(host, "again")
 
 
 @pytest.mark.parametrize("count", [1, 4])
@@ -319,7 +323,7 @@ def test_scale_in_the_middle_of_a_rollout_converges(host, count):
     wait_for("the rollout's end", lambda: rollout_of(host, name)[0]["state"] == "completed")
     good, bad = load.finish()
     assert good > 20 and not bad, (good, bad[:5])
-    host.delete(name)
+    drop(host, name)
 
 
 @pytest.mark.parametrize("daemon", ["schedd", "runtimed"])
@@ -332,7 +336,7 @@ def test_kill_9_in_the_middle_of_a_rollout_converges(host, daemon):
     wait_for("the rollout's end", lambda: rollout_of(host, name)[0]["state"] == "completed")
     good, bad = load.finish()
     assert good > 20 and not bad, (good, bad[:5])
-    host.delete(name)
+    drop(host, name)
 
 
 # --- 7: traffic that is not plain GET; data ---
@@ -345,7 +349,7 @@ def test_a_published_udp_port_answers(host):
         "s.sendto(b'hello',('127.0.0.1',17001))\nprint(s.recv(999).decode())"
     ) if host.running("dgram/echo", 1) else None)
     assert out.strip().endswith(" hello"), out
-    host.delete("dgram")
+    drop(host, "dgram")
 
 
 UPGRADE = r"""
@@ -383,7 +387,7 @@ def test_an_upgraded_connection_passes_bytes_both_ways(host):
     deploy(host, "ws", WS, "deployment: ws\nacme: off\nroutes:\n"
            "  - {domain: ws.localhost, service: web, port: 8080}\n")
     assert inside(host, UPGRADE).strip() == "HTTP/1.1 101 Switching Protocols True"
-    host.delete("ws")
+    drop(host, "ws")
 
 
 def test_host_headers_in_any_spelling_find_the_route(host):
@@ -392,7 +396,7 @@ def test_host_headers_in_any_spelling_find_the_route(host):
         assert host.http(header)[0] == 200, header
     for header in ("xspelt.localhost", "spelt.localhost.evil.example", "spelt"):
         assert host.http(header)[0] == 404, header
-    host.delete("spelt")
+    drop(host, "spelt")
 
 
 def test_a_volume_keeps_its_data_across_a_recreate(host):
@@ -410,8 +414,7 @@ def test_a_volume_keeps_its_data_across_a_recreate(host):
     deploy(host, "keep", compose % "blue", over)
     assert "COLOR=blue" in container_env(host, "keep", "store")[0]
     assert ask("GET k") == "+precious"
-    host.delete("keep")
-    host.api.call("DELETE", "/volumes/jaco_keep_data")
+    drop(host, "keep")
 
 
 # --- 8: scopes ---
@@ -458,7 +461,7 @@ networks:
     assert host.exec("caged-caged-0", "/bin/kit", "probe", "tcp", "friend", "8080")[0] == 0
     _, links = host.exec("caged-alone-0", "/bin/ip", "-o", "link")
     assert [line.split(":")[1].strip() for line in links.splitlines()] == ["lo"], links
-    host.delete("caged")
+    drop(host, "caged")
 
 
 def test_the_same_service_name_in_two_deployments_is_two_services(host):
@@ -470,7 +473,7 @@ def test_the_same_service_name_in_two_deployments_is_two_services(host):
         assert code == 0 and name in out, out
         assert json.loads(host.http(name + ".localhost")[1])["replica"] == name + "-web-0"
     for name in ("twin-a", "twin-b"):
-        host.delete(name)
+        drop(host, name)
 
 
 # --- 9: the first packet ---
@@ -494,4 +497,4 @@ def test_first_packets_of_thirty_starts_arrive_where_they_may_and_nowhere_else(h
     assert logs(host, "victim/echo").count("datagram") == 0
     assert logs(host, "first/echo").count(" mine") == 15, "a first packet was lost"
     for name in ("first", "victim"):
-        host.delete(name)
+        drop(host, name)
