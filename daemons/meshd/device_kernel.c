@@ -21,33 +21,6 @@
 #define REQUEST_BYTES   1024
 #define ALLOWED_PER_MSG 400 /* 28 bytes each: well below BUF_BYTES */
 
-/* --- one request, its answers --- */
-
-static int talk(struct nlmsghdr *header, mnl_cb_t fn, void *ctx)
-{
-	struct mnl_socket *socket = mnl_socket_open2(NETLINK_GENERIC, SOCK_CLOEXEC);
-	_Alignas(8) char buf[BUF_BYTES];
-	int rc = -1, saved;
-	ssize_t n;
-
-	if (!socket)
-		return -1;
-	header->nlmsg_seq = 1;
-	if (mnl_socket_bind(socket, 0, MNL_SOCKET_AUTOPID) == 0 &&
-	    mnl_socket_sendto(socket, header, header->nlmsg_len) >= 0)
-		do {
-			n = mnl_socket_recvfrom(socket, buf, sizeof(buf));
-			rc = n < 0 ? -1
-				   : mnl_cb_run(buf, (size_t)n, 1, mnl_socket_get_portid(socket),
-						fn, ctx);
-		} while (rc > MNL_CB_STOP);
-	saved = errno;
-	jaco_wipe(buf, sizeof(buf)); /* answers hold the private key */
-	mnl_socket_close(socket);
-	errno = saved;
-	return rc < 0 ? -1 : 0;
-}
-
 static struct nlmsghdr *request(char *buf, uint16_t family, uint8_t command, uint16_t flags)
 {
 	struct nlmsghdr *header = mnl_nlmsg_put_header(buf);
@@ -99,7 +72,7 @@ static int find_family(struct device *device, struct jaco_err *err)
 	struct nlmsghdr *header = request(buf, GENL_ID_CTRL, CTRL_CMD_GETFAMILY, NLM_F_ACK);
 
 	mnl_attr_put_strz(header, CTRL_ATTR_FAMILY_NAME, WG_GENL_NAME);
-	if (talk(header, take_family, &device->family) < 0 || device->family == 0)
+	if (link_talk(NETLINK_GENERIC, header, take_family, &device->family) < 0 || device->family == 0)
 		return jaco_err_set(err, JACO_UNAVAILABLE, "this kernel has no WireGuard: %s",
 				    strerror(errno));
 	return 0;
@@ -242,7 +215,7 @@ static int kernel_get(struct device *device, struct jaco_arena *arena, struct me
 	struct reading reading = {.arena = arena, .device = &seen};
 
 	mnl_attr_put_strz(header, WGDEVICE_A_IFNAME, device->name);
-	if (talk(header, take_device, &reading) < 0)
+	if (link_talk(NETLINK_GENERIC, header, take_device, &reading) < 0)
 		return jaco_err_set(err, JACO_UNAVAILABLE, "WireGuard device %s: %s", device->name,
 				    strerror(errno));
 	*out = seen;
@@ -304,7 +277,7 @@ static int set_peer(const struct device *device, const struct mesh_step *step, s
 		put_allowed(header, step->allowed + from, n);
 	mnl_attr_nest_end(header, peer);
 	mnl_attr_nest_end(header, peers);
-	return talk(header, NULL, NULL) < 0 ? jaco_err_errno(err, "WireGuard peer") : 0;
+	return link_talk(NETLINK_GENERIC, header, NULL, NULL) < 0 ? jaco_err_errno(err, "WireGuard peer") : 0;
 }
 
 static int set_device(const struct device *device, const struct mesh_device *desired,
@@ -317,7 +290,7 @@ static int set_device(const struct device *device, const struct mesh_device *des
 	mnl_attr_put_strz(header, WGDEVICE_A_IFNAME, device->name);
 	mnl_attr_put(header, WGDEVICE_A_PRIVATE_KEY, MESH_KEY_BYTES, desired->private_key);
 	mnl_attr_put_u16(header, WGDEVICE_A_LISTEN_PORT, desired->port);
-	rc = talk(header, NULL, NULL);
+	rc = link_talk(NETLINK_GENERIC, header, NULL, NULL);
 	jaco_wipe(buf, sizeof(buf));
 	return rc < 0 ? jaco_err_errno(err, "WireGuard key and port") : 0;
 }

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "libjaco/base/mem.h"
 #include "libjaco/base/str.h"
 
 #define REQUEST_BYTES 1024
@@ -15,10 +16,9 @@
 
 /* --- one request, its answers --- */
 
-/* Send @header and feed answers to @fn until the end; the kernel's refusal is -errno in errno. */
-static int talk(struct nlmsghdr *header, mnl_cb_t fn, void *ctx)
+int link_talk(int bus, struct nlmsghdr *header, mnl_cb_t fn, void *ctx)
 {
-	struct mnl_socket *socket = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
+	struct mnl_socket *socket = mnl_socket_open2(bus, SOCK_CLOEXEC);
 	_Alignas(8) char buf[DUMP_BYTES];
 	int rc = -1, saved;
 	ssize_t n;
@@ -35,6 +35,7 @@ static int talk(struct nlmsghdr *header, mnl_cb_t fn, void *ctx)
 						fn, ctx);
 		} while (rc > MNL_CB_STOP);
 	saved = errno;
+	jaco_wipe(buf, sizeof(buf)); /* a device's answers hold the private key */
 	mnl_socket_close(socket);
 	errno = saved;
 	return rc < 0 ? -1 : 0;
@@ -112,7 +113,7 @@ int link_find(const char *name, struct link_info *out, struct jaco_err *err)
 
 	message->ifi_family = AF_UNSPEC;
 	mnl_attr_put_strz(header, IFLA_IFNAME, name);
-	if (talk(header, take_link, &info) < 0) {
+	if (link_talk(NETLINK_ROUTE, header, take_link, &info) < 0) {
 		if (errno != ENODEV)
 			return jaco_err_errno(err, "interface %s", name);
 		info.index = 0;
@@ -134,7 +135,7 @@ int link_create_wireguard(const char *name, struct jaco_err *err)
 	nest = mnl_attr_nest_start(header, IFLA_LINKINFO);
 	mnl_attr_put_strz(header, IFLA_INFO_KIND, "wireguard");
 	mnl_attr_nest_end(header, nest);
-	if (talk(header, NULL, NULL) == 0 || errno == EEXIST)
+	if (link_talk(NETLINK_ROUTE, header, NULL, NULL) == 0 || errno == EEXIST)
 		return 0;
 	if (errno == EOPNOTSUPP)
 		return jaco_err_set(err, JACO_UNAVAILABLE, "this kernel has no WireGuard");
@@ -149,7 +150,7 @@ int link_delete(const char *name, struct jaco_err *err)
 
 	message->ifi_family = AF_UNSPEC;
 	mnl_attr_put_strz(header, IFLA_IFNAME, name);
-	if (talk(header, NULL, NULL) < 0 && errno != ENODEV)
+	if (link_talk(NETLINK_ROUTE, header, NULL, NULL) < 0 && errno != ENODEV)
 		return jaco_err_errno(err, "removing interface %s", name);
 	return 0;
 }
@@ -164,7 +165,7 @@ int link_set(unsigned index, uint32_t mtu, struct jaco_err *err)
 	message->ifi_index = (int)index;
 	message->ifi_flags = message->ifi_change = IFF_UP;
 	mnl_attr_put_u32(header, IFLA_MTU, mtu);
-	return talk(header, NULL, NULL) < 0 ? jaco_err_errno(err, "mesh interface up") : 0;
+	return link_talk(NETLINK_ROUTE, header, NULL, NULL) < 0 ? jaco_err_errno(err, "mesh interface up") : 0;
 }
 
 /* --- addresses --- */
@@ -183,7 +184,7 @@ static int change_address(unsigned index, uint32_t addr, uint8_t bits, bool is_a
 	message->ifa_index = index;
 	mnl_attr_put_u32(header, IFA_LOCAL, htonl(addr));
 	mnl_attr_put_u32(header, IFA_ADDRESS, htonl(addr));
-	if (talk(header, NULL, NULL) < 0 && errno != EADDRNOTAVAIL)
+	if (link_talk(NETLINK_ROUTE, header, NULL, NULL) < 0 && errno != EADDRNOTAVAIL)
 		return jaco_err_errno(err, "mesh address");
 	return 0;
 }
@@ -225,7 +226,7 @@ int link_set_address(unsigned index, uint32_t addr, struct jaco_err *err)
 	int rc = 0;
 
 	message->ifa_family = AF_INET;
-	if (talk(header, take_address, &have) < 0)
+	if (link_talk(NETLINK_ROUTE, header, take_address, &have) < 0)
 		return jaco_err_errno(err, "addresses of the mesh interface");
 	for (size_t i = 0; i < have.n && rc >= 0; i++) {
 		if (addr && have.v[i].addr == addr && have.v[i].bits == 32)
@@ -280,7 +281,7 @@ int link_routes(unsigned index, struct jaco_arena *arena, struct jaco_cidr **out
 	struct routes routes = {.arena = arena, .index = index};
 
 	message->rtm_family = AF_INET;
-	if (talk(header, take_route, &routes) < 0)
+	if (link_talk(NETLINK_ROUTE, header, take_route, &routes) < 0)
 		return jaco_err_errno(err, "routes of the mesh interface");
 	*out = routes.v;
 	*out_n = routes.n;
@@ -307,7 +308,7 @@ int link_route(unsigned index, struct jaco_cidr cidr, bool is_add, uint32_t src,
 	mnl_attr_put_u32(header, RTA_OIF, index);
 	if (is_add && src)
 		mnl_attr_put_u32(header, RTA_PREFSRC, htonl(src));
-	if (talk(header, NULL, NULL) == 0 || (!is_add && errno == ESRCH))
+	if (link_talk(NETLINK_ROUTE, header, NULL, NULL) == 0 || (!is_add && errno == ESRCH))
 		return 0;
 	jaco_cidr_render(text, cidr);
 	return jaco_err_errno(err, "route %s", text);

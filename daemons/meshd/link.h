@@ -6,6 +6,7 @@
  * Routes of ours carry their own protocol number, so that nobody else's are ever touched. */
 #pragma once
 
+#include <libmnl/libmnl.h>
 #include <net/if.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -24,6 +25,10 @@ struct link_info {
 	uint32_t mtu;
 	char kind[LINK_KIND_BYTES]; /* "wireguard", "tun", "" */
 };
+
+/* Send @header over netlink protocol @bus and feed the answers to @fn until the end.  -1 with the
+ * kernel's refusal in errno.  The buffer is wiped: answers may hold a private key. */
+int link_talk(int bus, struct nlmsghdr *header, mnl_cb_t fn, void *ctx);
 
 /* Errors: INTERNAL. */
 int link_find(const char *name, struct link_info *out, struct jaco_err *err);

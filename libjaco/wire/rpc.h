@@ -106,6 +106,7 @@ struct jaco_listener {
 	struct jaco_timer rest; /* armed: no descriptor was free, accepting goes on when it fires */
 	int fd;			/* owned */
 	uint32_t role;
+	size_t n_conns; /* bounded for each: callers of one socket cannot lock out another's */
 	char path[108];
 };
 

@@ -23,6 +23,7 @@
 struct jaco_conn {
 	struct jaco_chan chan;
 	struct jaco_server *server;
+	struct jaco_listener *listener;
 	uint32_t role;
 	char identity[JACO_IDENTITY_MAX];
 	uint32_t uid;
@@ -74,6 +75,7 @@ static void free_conn(struct jaco_conn *conn)
 	if (conn->next)
 		conn->next->prev = conn->prev;
 	server->n_conns--;
+	conn->listener->n_conns--;
 	jaco_chan_close(&conn->chan);
 	jaco_free(conn);
 }
@@ -351,18 +353,20 @@ static void accept_one(struct jaco_listener *listener, int fd)
 	struct jaco_server *server = listener->server;
 	struct jaco_conn *conn;
 
-	if (server->n_conns >= JACO_CONNS_PER_SOCKET) {
+	if (listener->n_conns >= JACO_CONNS_PER_SOCKET) {
 		(void)close(fd); /* the bound is the answer; a caller sees a closed connection */
 		return;
 	}
 	conn = jaco_alloc(sizeof(*conn));
 	conn->server = server;
+	conn->listener = listener;
 	conn->role = listener->role;
 	conn->next = server->conns;
 	if (server->conns)
 		server->conns->prev = conn;
 	server->conns = conn;
 	server->n_conns++;
+	listener->n_conns++;
 	jaco_chan_open(&conn->chan, server->loop, fd, false, JACO_MESSAGE_MAX + 64, &conn_ops, conn);
 	identify(conn);
 }

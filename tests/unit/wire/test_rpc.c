@@ -354,10 +354,47 @@ JT_CASE(without_descriptors_the_listener_rests_and_comes_back)
 	tear_down(&fx);
 }
 
+JT_CASE(a_crowd_on_one_socket_leaves_the_others_open)
+{
+	static int crowd[JACO_CONNS_PER_SOCKET + 1];
+	jaco_auto(jaco_arena) struct jaco_arena arena = JACO_ARENA_INIT;
+	struct wire_get req = {.key = "/a"};
+	struct fixture fx;
+	struct jaco_addr addr;
+	struct jaco_client other;
+	struct jaco_err err = JACO_ERR_INIT;
+	struct wire_got got;
+	struct rlimit before, wide;
+	char path[108];
+	bool pending;
+
+	JT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+	wide = (struct rlimit){.rlim_cur = before.rlim_max, .rlim_max = before.rlim_max};
+	JT_EQ(setrlimit(RLIMIT_NOFILE, &wide), 0);
+	set_up(&fx);
+	(void)jaco_str_format(path, sizeof(path), "%s.2", fx.path);
+	JT_OK(jaco_server_listen(&fx.server, path, 0600, NULL, ROLE_ADMIN, &err), &err);
+	JT_OK(jaco_addr_unix(&addr, fx.path, &err), &err);
+	for (size_t i = 0; i < JACO_ARRAY_SIZE(crowd); i++) {
+		crowd[i] = jaco_sock_connect(&addr, &pending, &err);
+		JT_TRUE(crowd[i] >= 0);
+		jaco_loop_once(&fx.loop, 0);
+	}
+	JT_EQ(fx.server.n_conns, JACO_CONNS_PER_SOCKET);
+	jaco_client_open(&other, &fx.loop, path, NULL, NULL);
+	JT_OK(jaco_client_sync(&other, &wire_raftd_kv_get, &req, 1000, &arena, &got, &err), &err);
+	jaco_client_close(&other);
+	for (size_t i = 0; i < JACO_ARRAY_SIZE(crowd); i++)
+		jaco_fd_close(&crowd[i]);
+	tear_down(&fx);
+	JT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
+}
+
 JT_MAIN(JT_RUN(a_call_is_answered_or_refused_with_its_code), JT_RUN(the_role_of_the_socket_decides),
 	JT_RUN(a_stream_ends_with_its_connection),
 	JT_RUN(a_lost_server_fails_calls_and_is_found_again),
 	JT_RUN(garbage_gets_a_typed_error_and_the_server_lives),
 	JT_RUN(a_callback_that_asks_again_is_not_failed_in_the_same_breath),
 	JT_RUN(a_caller_that_does_not_read_is_not_listened_to),
-	JT_RUN(without_descriptors_the_listener_rests_and_comes_back))
+	JT_RUN(without_descriptors_the_listener_rests_and_comes_back),
+	JT_RUN(a_crowd_on_one_socket_leaves_the_others_open))
