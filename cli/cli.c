@@ -9,6 +9,10 @@
 #include <unistd.h>
 
 #include "libjaco/base/str.h"
+#include "libjaco/base/time.h"
+
+#define CLI_ELECTION_MS 10000
+#define CLI_RETRY_MS    200
 
 const char *cli_arg(const struct cli *cli, size_t n)
 {
@@ -279,9 +283,21 @@ int cli_connect(struct cli *cli, struct jaco_err *err)
 int cli_call(struct cli *cli, const struct jaco_method *method, const void *req, void *out_msg,
 	     struct jaco_err *err)
 {
+	struct jaco_time give_up = jaco_time_add_ms(jaco_time_now(), CLI_ELECTION_MS);
+	int rc;
+
 	if (cli_connect(cli, err) < 0)
 		return -(int)err->code;
-	return jaco_client_sync(&cli->client, method, req, CLI_CALL_MS, &cli->arena, out_msg, err);
+	/* an election takes less than a second; a write that was proposed is not asked for again */
+	do {
+		rc = jaco_client_sync(&cli->client, method, req, CLI_CALL_MS, &cli->arena, out_msg,
+				      err);
+		if (rc != -JACO_NO_LEADER || (!(method->flags & METHOD_READ) &&
+					      strstr(err->text, "may or may not")))
+			return rc;
+		jaco_loop_once(&cli->loop, CLI_RETRY_MS);
+	} while (jaco_time_before(jaco_time_now(), give_up));
+	return rc;
 }
 
 struct stream {

@@ -12,11 +12,12 @@
 
 static const struct out_column member_columns[] = {
 	{"NODE", "host"},     {"STATE", "state"}, {"VOTER", "voter"},	{"LEADER", "leader"}, {"LAG", "lag"},
+	{"SKEW", "skew_ms"},
 	{"VERSION", "version"}, {"ENGINE", "engine"}, {"MESH", "mesh"}, {"REASON", "message"}, {NULL, NULL},
 };
 
 /* Best effort, as cluster.md 2 says: a machine without systemd has nothing to enable. */
-static void enable_at_boot(struct cli *cli)
+void cluster_enable_at_boot(struct cli *cli)
 {
 	static const char *const argv[] = {"systemctl", "--quiet", "enable", "jaco.target", NULL};
 	pid_t pid;
@@ -37,7 +38,7 @@ int cluster_init(struct cli *cli, struct jaco_err *err)
 
 	if (cli_call(cli, &wire_raftd_cluster_init, &req, &got, err) < 0)
 		return -(int)err->code;
-	enable_at_boot(cli);
+	cluster_enable_at_boot(cli);
 	if (out_msg(cli, &wire_cluster_inited_desc, &got))
 		return 0;
 	if (cli->format == CLI_NAME) {
@@ -46,6 +47,18 @@ int cluster_init(struct cli *cli, struct jaco_err *err)
 	}
 	printf("cluster %s (%s) initialised on %s\n", got.name, got.cluster_id, got.host);
 	printf("operator token (identity %s), shown this once:\n%s\n", got.identity, got.token);
+	return 0;
+}
+
+int cluster_leader_transfer(struct cli *cli, struct jaco_err *err)
+{
+	struct wire_leader_transfer req = {.to = cli_arg(cli, 0)};
+	struct wire_leadership got;
+
+	if (cli_call_print(cli, &wire_raftd_cluster_leader_transfer, &req, &got, err) < 0)
+		return -(int)err->code;
+	out_say(cli, "%s leads now, term %llu", got.leader ? got.leader : "another node",
+		(unsigned long long)got.term);
 	return 0;
 }
 

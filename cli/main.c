@@ -71,6 +71,10 @@ static const struct cli_option logs_options[] = {
 	{NULL, 0, NULL, NULL}};
 static const struct cli_option node_options[] = {
 	{"force", 0, NULL, "although something is lost"}, {NULL, 0, NULL, NULL}};
+static const struct cli_option join_token_options[] = {
+	{"ttl", 0, "DURATION", "how long it may be used (default 24h)"}, {NULL, 0, NULL, NULL}};
+static const struct cli_option join_options[] = {
+	{"no-systemd-enable", 0, NULL, "do not enable jaco.target at boot"}, {NULL, 0, NULL, NULL}};
 static const struct cli_option token_options[] = {
 	{"name", 0, "ID", "identity, unique"},
 	{"allow-privileged", 0, NULL, "may deploy gated services"},
@@ -138,6 +142,12 @@ const struct cli_command cli_commands[] = {
 	{"cluster init", "", 0, 0, "make this node the first member", "cluster init --name prod", init_options,
 	 cluster_init},
 	{"cluster status", "", 0, 0, "leader, members, their state", "cluster status", NULL, cluster_status},
+	{"cluster leader transfer", "[HOST]", 0, 1, "let another voter lead", "cluster leader transfer n2", NULL,
+	 cluster_leader_transfer},
+	{"node issue-join-token", "", 0, 0, "a permission to join, shown once", "node issue-join-token --ttl 1h",
+	 join_token_options, node_issue_join_token},
+	{"node join", "TOKEN", 1, 1, "make this machine a member", "node join jaco1.Zm9v", join_options, node_join},
+	{"node remove", "HOST", 1, 1, "forget a member", "node remove n3", node_options, node_remove},
 	{"node list", "", 0, 0, "members", "node list", NULL, get_nodes},
 	{"node cordon", "HOST", 1, 1, "nothing new goes there", "node cordon n2", NULL, node_cordon},
 	{"node uncordon", "HOST", 1, 1, "take part again", "node uncordon n2", NULL, node_uncordon},

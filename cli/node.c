@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * node.c - jaco node ...: members. */
+#include <stdio.h>
 #include <string.h>
 
 #include "cli/commands.h"
 #include "cli/out.h"
+#include "libjaco/base/time.h"
 
 static int change(struct cli *cli, const struct jaco_method *method, const char *what,
 		  struct jaco_err *err)
@@ -31,6 +33,46 @@ int node_uncordon(struct cli *cli, struct jaco_err *err)
 int node_drain(struct cli *cli, struct jaco_err *err)
 {
 	return change(cli, &wire_raftd_node_drain, "draining; jaco status -w shows it", err);
+}
+
+int node_remove(struct cli *cli, struct jaco_err *err)
+{
+	return change(cli, &wire_raftd_node_remove, "removed", err);
+}
+
+int node_issue_join_token(struct cli *cli, struct jaco_err *err)
+{
+	const char *ttl = cli_opt(cli, "ttl");
+	struct wire_join_token_issue req = {.ttl_ms = 0};
+	struct wire_join_token_issued got;
+	int64_t ms = 0;
+
+	if (ttl && (!jaco_duration_parse(ttl, &ms) || ms <= 0))
+		return jaco_err_set(err, JACO_VALIDATION_FAILED, "--ttl %s: a duration like 24h", ttl);
+	req.ttl_ms = (uint64_t)ms;
+	if (cli_call(cli, &wire_raftd_node_issue_join_token, &req, &got, err) < 0)
+		return -(int)err->code;
+	if (out_msg(cli, &wire_join_token_issued_desc, &got))
+		return 0;
+	if (cli->format == CLI_NAME)
+		puts(got.token);
+	else
+		printf("on the new machine, once:\nsudo jaco node join %s\n", got.token);
+	return 0;
+}
+
+int node_join(struct cli *cli, struct jaco_err *err)
+{
+	struct wire_node_join req = {.token = cli_arg(cli, 0)};
+	struct wire_node_joined got;
+
+	if (cli_call(cli, &wire_raftd_node_join, &req, &got, err) < 0)
+		return -(int)err->code;
+	cluster_enable_at_boot(cli);
+	if (out_msg(cli, &wire_node_joined_desc, &got))
+		return 0;
+	out_say(cli, "%s is a member of cluster %s (%s)", got.host, got.name, got.cluster_id);
+	return 0;
 }
 
 /* k=v sets, k- removes. */

@@ -72,8 +72,9 @@ bool submit_has_quorum(struct raftd *raftd)
 		if (!member->is_voter)
 			continue;
 		n_voters++;
+		/* a start counts as heard: the connections are being made */
 		if (member->id == raftd->store.raft_id ||
-		    (peer && link_is_up(peer) && link_is_heard(peer, SILENCE_MS)))
+		    (peer && link_is_heard(peer, SILENCE_MS)))
 			n_reached++;
 	}
 	return n_reached > n_voters / 2;

@@ -4,6 +4,8 @@ import base64
 import itertools
 import os
 import signal
+import socket
+import ssl
 import statistics
 import threading
 import time
@@ -200,6 +202,99 @@ def test_what_does_not_let_a_machine_in(three, cluster):
     wait(lambda: voters(one) == ["n1", "n2", "n3"])
 
 
+def test_a_token_of_another_cluster_is_foreign(three, cluster):
+    cluster.grow(1)
+    stranger = cluster.add("stranger")
+    raw = cluster.nodes[0].token().split(".")[1]
+    ca, secret, _ = base64.urlsafe_b64decode(raw + "=" * (-len(raw) % 4)).decode().split(",")
+    fake = base64.urlsafe_b64encode(",".join((ca, secret, three.nodes[0].address)).encode())
+    fails("permission_denied", "nothing was sent", stranger.join,
+          "jaco1." + fake.decode().rstrip("="))
+    assert stranger.status()["initialised"] is False
+
+
+class Peer:
+    """TLS to a cluster_addr by hand, as a stranger or with some node's certificate."""
+
+    def __init__(self, node, identity=None):
+        context = ssl.create_default_context(cafile=node.root + "/lib/raftd/ca.crt")
+        context.check_hostname = False
+        context.minimum_version = ssl.TLSVersion.TLSv1_3
+        if identity:
+            context.load_cert_chain(identity.root + "/lib/raftd/node.crt",
+                                    identity.root + "/lib/raftd/node.key")
+        host, port = node.address.split(":")
+        self.sock = context.wrap_socket(socket.create_connection((host, int(port)), timeout=10))
+        self.unpacker = msgpack.Unpacker(raw=False)
+
+    def send(self, *messages):
+        self.sock.sendall(b"".join(msgpack.packb(m) for m in messages))
+
+    def hello(self, **fields):
+        self.send([2, "raft.hello", [{"id": 0, "event": dict(
+            {"protocol": 1, "version": "0.1.0", "host": "x", "clock": int(time.time() * 1000)},
+            **fields)}]])
+
+    def recv(self):
+        """The next message, None at the end."""
+        while True:
+            for message in self.unpacker:
+                return message
+            try:
+                data = self.sock.recv(65536)
+            except (ConnectionError, ssl.SSLError):
+                data = b""
+            if not data:
+                return None
+            self.unpacker.feed(data)
+
+
+def join_request(node, **fields):
+    raw = node.token().split(".")[1]
+    secret = base64.urlsafe_b64decode(raw + "=" * (-len(raw) % 4)).decode().split(",")[1]
+    return dict({"host": "x", "secret": secret, "request": "none", "version": "0.1.0",
+                 "clock": int(time.time() * 1000), "peer_addr": "127.0.0.9:7001"}, **fields)
+
+
+@pytest.mark.parametrize("fields,code,part", [
+    ({"clock": int(time.time() * 1000) - 7200000}, "validation_failed", "s behind the cluster's"),
+    ({"clock": int(time.time() * 1000) + 7200000}, "validation_failed", "s ahead of the cluster's"),
+    ({"host": "No Host"}, "validation_failed", "host"),
+    ({"peer_addr": "nowhere"}, "validation_failed", "nowhere"),
+    ({}, "validation_failed", "certificate request"),
+])
+def test_a_join_that_is_not_right_is_told_why(three, fields, code, part):
+    peer = Peer(three.nodes[1])
+    peer.hello()
+    assert peer.recv()[1] == "raft.hello"
+    peer.send([0, 1, "raft.join", [join_request(three.nodes[0], **fields)]])
+    answer = peer.recv()
+    assert answer[2]["code"] == code and part in answer[2]["message"], answer
+    assert "x" not in three.nodes[0].members()
+
+
+def test_a_stranger_may_do_nothing_else(three):
+    node = three.nodes[0]
+    peer = Peer(node)
+    peer.hello()
+    assert peer.recv()[1] == "raft.hello"
+    peer.send([2, "raft.gossip", [{"id": 0, "event": {}}]], [0, 7, "raft.read", [{}]])
+    assert peer.recv()[2]["code"] == "permission_denied"
+    for rude in (b"\xc1" * 64, b"GET / HTTP/1.1\r\n\r\n", os.urandom(4096), b"\x00" * 70000,
+                 msgpack.packb([2, "raft.message", [{"id": 0, "event": {}}]])):
+        peer = Peer(node)
+        try:
+            peer.sock.sendall(rude)
+        except (ConnectionError, ssl.SSLError):
+            pass  # cut off in the middle
+        while peer.recv():
+            pass
+        plain = socket.create_connection(tuple(node.address.split(":")), timeout=10)
+        plain.sendall(rude)
+        plain.close()
+    assert put(node, "rude", 1)["succeeded"] and node.process.poll() is None
+
+
 # --- agreement -------------------------------------------------------------------------------
 
 
@@ -364,6 +459,8 @@ def test_a_member_is_removed_and_stays_out(cluster):
         wait(lambda: leader.name not in node.members())
         wait(lambda: len(voters(node)) == 1)
     leader.kill()
+    assert Peer(rest[0], leader).recv() is None  # its certificate is nobody's now
+    assert Peer(rest[0], rest[1]).recv()[1] == "raft.hello"
     leader.start()
     assert put(rest[0], "without", 1)["succeeded"]
     assert put(rest[1], "without", 2)["succeeded"]
