@@ -24,24 +24,32 @@ static void parse(struct spec *spec, const struct wire_revision *record)
 const struct spec *spec_get(struct spec_cache *cache, const struct jaco_view *view,
 			    const char *deployment, uint64_t revision)
 {
-	const struct wire_revision *record;
+	char key[JACO_KEY_MAX];
+	const struct jaco_view_entry *record;
 	struct spec *spec;
 
+	jaco_str_format(key, sizeof(key), "/revision/%s/%" PRIu64, deployment, revision);
+	record = jaco_view_entry(view, key);
 	TAILQ_FOREACH(spec, cache, entry)
 	{
-		if (spec->revision != revision || !jaco_str_eq(spec->deployment, deployment))
+		if (spec->is_stale || spec->revision != revision ||
+		    !jaco_str_eq(spec->deployment, deployment))
 			continue;
+		/* A deployment that is deleted and applied again counts from 1 once more. */
+		spec->is_stale = record && record->revision != spec->stored;
+		if (spec->is_stale)
+			break;
 		spec->is_used = true;
 		return spec;
 	}
-	record = jaco_view_getf(view, "/revision/%s/%" PRIu64, deployment, revision);
 	if (!record)
 		return NULL;
 	spec = jaco_alloc(sizeof(*spec));
 	jaco_str_copy(spec->deployment, sizeof(spec->deployment), deployment);
 	spec->revision = revision;
+	spec->stored = record->revision;
 	spec->is_used = true;
-	parse(spec, record);
+	parse(spec, record->msg);
 	TAILQ_INSERT_TAIL(cache, spec, entry);
 	return spec;
 }
@@ -60,7 +68,7 @@ void spec_sweep(struct spec_cache *cache)
 	while (spec) {
 		struct spec *next = TAILQ_NEXT(spec, entry);
 
-		if (!spec->is_used)
+		if (!spec->is_used || spec->is_stale)
 			drop(cache, spec);
 		else
 			spec->is_used = false;

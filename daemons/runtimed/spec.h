@@ -14,10 +14,12 @@ struct spec {
 	TAILQ_ENTRY(spec) entry;
 	char deployment[JACO_DEPLOYMENT_MAX + 1];
 	uint64_t revision;
+	uint64_t stored; /* revision of the store the record was written at */
 	struct jaco_arena arena;
 	const struct jaco_manifest *manifest; /* NULL: @error says why */
 	char error[JACO_ERR_TEXT_MAX];
-	bool is_used; /* since the last sweep */
+	bool is_used;  /* since the last sweep */
+	bool is_stale; /* another record took its place: kept for what borrowed it before the sweep */
 };
 
 TAILQ_HEAD(spec_cache, spec);
