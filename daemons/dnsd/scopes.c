@@ -259,25 +259,61 @@ static void read_deployments(struct reader *r)
 	}
 }
 
+static void add_draining(struct reader *r, const char *replica, uint32_t generation)
+{
+	struct scopes *out = r->out;
+
+	out->draining = jaco_arena_grow(r->arena, out->draining, &r->draining_cap,
+					out->n_draining + 1, sizeof(*out->draining));
+	out->draining[out->n_draining++] = (struct scopes_ack){replica, generation};
+}
+
+static bool is_desired(const struct reader *r, const struct wire_obs_replica *seen,
+		       uint32_t generation)
+{
+	const struct wire_replica *replica;
+	const char *suffix;
+
+	if (!jaco_replica_id_suffix(seen->id, seen->deployment, seen->service, &suffix))
+		return false;
+	replica = jaco_view_getf(r->view, "/replica/%s/%s/%s", seen->deployment, seen->service,
+				 suffix);
+	for (size_t i = 0; replica && i < replica->generations.n; i++)
+		if (replica->generations.v[i].generation == generation)
+			return true;
+	return false;
+}
+
+/* What runs on though nobody wants it any more (its deployment was deleted) has no record to be
+ * named from; without this its end would wait for the whole drain time. */
+static void read_retired(struct reader *r)
+{
+	const struct jaco_view_entry *entry;
+
+	JACO_VIEW_FOREACH(r->view, "/obs/replica/", entry)
+	{
+		const struct wire_obs_replica *seen = entry->msg;
+
+		for (size_t i = 0; i < seen->generations.n; i++)
+			if (!is_desired(r, seen, seen->generations.v[i].generation))
+				add_draining(r, seen->id, seen->generations.v[i].generation);
+	}
+}
+
 /* What is to drain is never eligible, so each such generation is one no answer names. */
 static void read_draining(struct reader *r)
 {
-	struct scopes *out = r->out;
 	const struct jaco_view_entry *entry;
 
 	JACO_VIEW_FOREACH(r->view, "/replica/", entry)
 	{
 		const struct wire_replica *replica = entry->msg;
 
-		for (size_t i = 0; i < replica->generations.n; i++) {
-			if (replica->generations.v[i].intent != JACO_INTENT_DRAIN)
-				continue;
-			out->draining = jaco_arena_grow(r->arena, out->draining, &r->draining_cap,
-							out->n_draining + 1, sizeof(*out->draining));
-			out->draining[out->n_draining++] = (struct scopes_ack){
-				replica->id, replica->generations.v[i].generation};
-		}
+		for (size_t i = 0; i < replica->generations.n; i++)
+			if (replica->generations.v[i].intent == JACO_INTENT_DRAIN)
+				add_draining(r, replica->id, replica->generations.v[i].generation);
 	}
+	read_retired(r);
 }
 
 static void digest_scope(struct jaco_buf *text, const struct zone_spec *scope)

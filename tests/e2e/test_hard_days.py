@@ -146,6 +146,7 @@ def test_a_rollout_under_load_fails_no_request(host):
 
 
 def test_a_thousand_requests_after_a_scale_down_all_succeed(host):
+    deploy(host, "roll", web("COLOR: blue"), overlay("roll", 3))
     load = Load(host, "roll.localhost")
     host.do("scale", "roll/web", "1")
     wait_for("one container", lambda: len(container_env(host, "roll")) == 1)

@@ -175,6 +175,21 @@ JT_CASE(a_draining_generation_is_acknowledged)
 	JT_EQ(scopes.draining[0].generation, 3);
 }
 
+JT_CASE(what_runs_without_being_wanted_is_acknowledged_too)
+{
+	put_seen(JACO_REPLICA_RUNNING, true, 2, "n1");
+	read_at(0);
+	JT_EQ(scopes.n_draining, 1); /* 3 is wanted, 2 is not */
+	JT_EQ(scopes.draining[0].generation, 2);
+	put_seen(JACO_REPLICA_RUNNING, true, 3, "n1");
+	forget("/replica/shop/web/0");
+	forget("/deployment/shop");
+	read_at(0);
+	JT_EQ(scopes.n_draining, 1);
+	JT_STR(scopes.draining[0].replica, "shop-web-0");
+	JT_EQ(scopes.draining[0].generation, 3);
+}
+
 JT_CASE(a_missing_record_is_held_for_ten_seconds_from_when_it_was_last_seen)
 {
 	read_at(1000);
@@ -244,6 +259,7 @@ int main(void)
 		CASE(what_is_not_running_or_not_healthy_or_another_generation_is_not_named),
 		CASE(an_unreachable_node_names_nothing_and_a_suspect_one_does),
 		CASE(a_draining_generation_is_acknowledged),
+		CASE(what_runs_without_being_wanted_is_acknowledged_too),
 		CASE(a_missing_record_is_held_for_ten_seconds_from_when_it_was_last_seen),
 		CASE(a_moved_drained_or_lost_replica_is_not_held),
 		CASE(the_digest_changes_with_what_a_client_could_notice_only),
