@@ -4,7 +4,8 @@
  *
  *   asks     nobody; relays calls of the control socket to the daemon that has the method
  *   answers  every daemon on <run>/raftd/<daemon>.sock, people on <run>/jaco.sock
- *   touches  its own disk only                     needs no capability
+ *            other members on cluster_addr over mutual TLS (link/)
+ *   touches  its own disk, TCP 7001                needs no capability
  *   keeps    the raft log (disk/wal.c) and the state in LMDB (disk/state.c): acknowledged = durable
  *   decides  in core/ (consensus), kv/machine.c (transactions), api/deploy.c (admission)
  */

@@ -72,8 +72,28 @@ static void check_initialised(struct raftd *raftd)
 		JACO_LOG_FAILURE(JACO_LOG_ERR, "no connection to peers is possible", &err);
 }
 
+/* Only what this node has applied tells it that it was removed; others just refuse it. */
+static void check_membership(struct raftd *raftd)
+{
+	struct kv_bytes value;
+	uint64_t revision;
+	struct jaco_err err = JACO_ERR_INIT;
+	char key[JACO_KEY_MAX];
+	bool is_member;
+
+	(void)jaco_str_format(key, sizeof(key), "/node/%s", raftd->host);
+	is_member = machine_get(&raftd->store.machine, KV_TEXT(key), &value, &revision, &err) > 0;
+	if (raftd->was_member && !is_member) {
+		jaco_log_notice("this node was removed from the cluster");
+		jaco_daemon_set_status(raftd->daemon, "degraded",
+				       "this node was removed from the cluster");
+	}
+	raftd->was_member = is_member;
+}
+
 static void follow_members(struct raftd *raftd)
 {
+	check_membership(raftd);
 	link_sync(&raftd->link);
 	gossip_members_changed(&raftd->gossip);
 	leave_pump(raftd);

@@ -39,6 +39,7 @@ struct raftd {
 	struct submits submits; /* callers that wait for the leader */
 	size_t n_submits;
 	struct jaco_timer member;
+	bool was_member;        /* /node/ had us */
 	bool is_publishing;     /* our own /node/ record */
 	bool members_changed;   /* a change below /node/ was applied */
 	struct joining *joining;

@@ -318,7 +318,6 @@ struct joining {
 	bool is_member;
 	struct jaco_timer look;
 	struct jaco_time give_up;
-	struct jaco_err unreachable;
 };
 
 static void joining_free(struct joining *joining)
@@ -433,19 +432,18 @@ static void on_joined(void *ctx, const void *out, const struct jaco_err *err)
 	struct joining *joining = ctx;
 	struct jaco_err failed = *err;
 
+	link_join_cancel(joining->asking); /* one question is all; we only listened for its answer */
+	joining->asking = NULL;
 	if (out && settle_in(joining, out, &failed) >= 0) {
 		jaco_log_notice("this node is a member", KV_STR(host, joining->raftd->host));
 		joining->is_member = true;
 		jaco_timer_arm(&joining->look, 0);
 		return;
 	}
-	joining->unreachable = failed;
 	if (!out && failed.code == JACO_UNAVAILABLE && ++joining->at < joining->token.n_addresses) {
-		joining->asking = NULL; /* it is over */
 		jaco_timer_arm(&joining->look, 0);
 		return;
 	}
-	joining->asking = NULL;
 	joining_fail(joining, &failed);
 }
 

@@ -230,7 +230,9 @@ static void take_hello(struct link_conn *conn, const struct jaco_frame *frame,
 		return;
 	}
 	conn->is_ready = true;
-	jaco_timer_disarm(&conn->deadline);
+	/* a stranger has that long for its one question and its answer */
+	if (conn->peer || conn->kind == LINK_JOINING)
+		jaco_timer_disarm(&conn->deadline);
 	link_conn_ready(conn, hello);
 }
 
@@ -305,7 +307,7 @@ static void on_deadline(struct jaco_timer *timer, void *ctx)
 	struct jaco_err err = JACO_ERR_INIT;
 
 	(void)timer;
-	jaco_err_set(&err, JACO_UNAVAILABLE, "no hello within %d s", HELLO_MS / 1000);
+	jaco_err_set(&err, JACO_UNAVAILABLE, "nothing came of it within %d s", HELLO_MS / 1000);
 	conn_end(ctx, &err);
 }
 
