@@ -13,6 +13,23 @@
 #include "libjaco/base/mem.h"
 
 #define ACCEPT_BATCH 64 /* then the connections already here get their turn */
+#define REST_MS      200
+
+/* The socket stays readable: watching it on would burn the processor and fill the log. */
+static void rest(struct listener *l)
+{
+	jaco_log_warning("no descriptor left for a connection");
+	jaco_io_set(&l->io, 0);
+	jaco_timer_arm(&l->rest, REST_MS);
+}
+
+static void on_rested(struct jaco_timer *timer, void *ctx)
+{
+	struct listener *l = ctx;
+
+	(void)timer;
+	jaco_io_set(&l->io, JACO_IO_READ);
+}
 
 /* False when no more wait. */
 static bool accept_batch(struct listener *l)
@@ -23,7 +40,7 @@ static bool accept_batch(struct listener *l)
 
 		if (fd < 0) {
 			if (errno == EMFILE || errno == ENFILE)
-				jaco_log_warning("no descriptor left for a connection");
+				rest(l);
 			return false;
 		}
 		if (l->kind == LISTEN_TCP)
@@ -56,6 +73,7 @@ void listen_add(struct worker *worker, const struct listen_spec *spec)
 	l->https_port = spec->https_port;
 	l->fd = spec->fd;
 	LIST_INSERT_HEAD(&worker->listeners, l, link);
+	jaco_timer_init(&worker->loop, &l->rest, on_rested, l);
 	if (spec->kind == LISTEN_UDP)
 		udp_start(l);
 	else
@@ -68,6 +86,7 @@ static void close_listener(struct listener *l)
 	if (l->udp)
 		udp_stop(l);
 	jaco_io_stop(&l->io);
+	jaco_timer_fini(&l->rest);
 	jaco_fd_close(&l->fd);
 	jaco_free(l);
 }

@@ -22,6 +22,7 @@ struct listener {
 	uint64_t id;         /* the control thread's name for it; of an L4 route in the table */
 	uint16_t https_port; /* HTTP: where redirects go; 0: nowhere */
 	struct jaco_io io;
+	struct jaco_timer rest; /* armed: no descriptor was free, accepting goes on when it fires */
 	int fd;
 	struct udp_socket *udp; /* LISTEN_UDP */
 };

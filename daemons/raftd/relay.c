@@ -10,6 +10,7 @@
 #include "libjaco/daemon/daemon.h"
 
 #define RELAY_DEADLINE_MS 30000
+#define DRAIN_POLL_MS     20
 
 static const char *const daemon_names[] = {"schedd", "ipamd", "meshd",	 "fwd-nft",
 					   "dnsd",   "proxyd", "runtimed"};
@@ -122,12 +123,14 @@ struct relay_stream {
 	struct jaco_client client;
 	struct jaco_call *call; /* NULL: over, waits to be freed */
 	struct jaco_timer reaper;
+	struct jaco_timer drain; /* armed: our reader lags, the daemon is not read */
 };
 
 static void stream_free(struct relay_stream *stream)
 {
 	TAILQ_REMOVE(&stream->relay->streams, stream, link);
 	jaco_timer_fini(&stream->reaper);
+	jaco_timer_fini(&stream->drain);
 	jaco_client_close(&stream->client);
 	jaco_free(stream);
 }
@@ -151,9 +154,24 @@ static void on_stream_event(void *ctx, const void *packed, size_t n, const struc
 	struct jaco_err lag = JACO_ERR_INIT;
 
 	(void)err;
-	/* a reader that lags by megabytes loses events; the stream itself goes on */
-	if (stream->call)
-		(void)jaco_call_event_raw(stream->call, packed, n, &lag);
+	if (!stream->call)
+		return;
+	/* half of the bound is left for what has been read already: nothing is lost */
+	(void)jaco_call_event_raw(stream->call, packed, n, &lag);
+	if (jaco_call_queued(stream->call) > JACO_OUTPUT_HIGH_WATER / 2) {
+		jaco_client_listen(&stream->client, false);
+		jaco_timer_arm_if_idle(&stream->drain, DRAIN_POLL_MS);
+	}
+}
+
+static void on_drain(struct jaco_timer *timer, void *ctx)
+{
+	struct relay_stream *stream = ctx;
+
+	if (stream->call && jaco_call_queued(stream->call) > JACO_OUTPUT_HIGH_WATER / 4)
+		jaco_timer_arm(timer, DRAIN_POLL_MS);
+	else
+		jaco_client_listen(&stream->client, true);
 }
 
 static void on_stream_reply(void *ctx, const void *packed, size_t n, const struct jaco_err *err)
@@ -182,6 +200,7 @@ static int relay_stream(struct raftd *raftd, struct jaco_call *call, const char 
 	stream->call = call;
 	TAILQ_INSERT_TAIL(&raftd->relay->streams, stream, link);
 	jaco_timer_init(&raftd->daemon->loop, &stream->reaper, on_reaper, stream);
+	jaco_timer_init(&raftd->daemon->loop, &stream->drain, on_drain, stream);
 	jaco_daemon_peer_path(raftd->daemon, name, path);
 	jaco_client_open(&stream->client, &raftd->daemon->loop, path, on_state, stream);
 	stream->client.once = true;

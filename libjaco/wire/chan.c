@@ -161,6 +161,14 @@ void jaco_chan_pause(struct jaco_chan *chan)
 	jaco_io_set(&chan->io, chan->io.events & ~(unsigned)JACO_IO_READ);
 }
 
+void jaco_chan_read(struct jaco_chan *chan, bool on)
+{
+	unsigned events = chan->io.events & ~(unsigned)JACO_IO_READ;
+
+	if (chan->fd >= 0)
+		jaco_io_set(&chan->io, on ? events | JACO_IO_READ : events);
+}
+
 void jaco_chan_close(struct jaco_chan *chan)
 {
 	jaco_io_stop(&chan->io);

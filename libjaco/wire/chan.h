@@ -49,5 +49,8 @@ size_t jaco_chan_queued(const struct jaco_chan *chan);
  * that sends and does not read.  on_data is called then, with what chan->in still holds. */
 void jaco_chan_pause(struct jaco_chan *chan);
 
+/* Read, or leave what arrives to the kernel until told otherwise: the other side's writes wait. */
+void jaco_chan_read(struct jaco_chan *chan, bool on);
+
 /* Close without on_end. */
 void jaco_chan_close(struct jaco_chan *chan);

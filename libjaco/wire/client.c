@@ -65,6 +65,12 @@ void jaco_client_cancel(struct jaco_pending *pending)
 	free_pending(pending);
 }
 
+void jaco_client_listen(struct jaco_client *client, bool on)
+{
+	if (client->conn)
+		jaco_chan_read(&client->conn->chan, on);
+}
+
 static void fail_pending(struct jaco_pending *pending, const struct jaco_err *err)
 {
 	unlink_pending(pending);

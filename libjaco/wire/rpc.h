@@ -197,6 +197,10 @@ struct jaco_pending *jaco_client_call_raw(struct jaco_client *client, const char
 					  const void *params, size_t n, int64_t deadline_ms,
 					  jaco_raw_fn *on_event, jaco_raw_fn *on_reply, void *ctx);
 
+/* Take no more answers and events, or go on: for a relay whose own reader lags.  What has been read
+ * already is still delivered. */
+void jaco_client_listen(struct jaco_client *client, bool on);
+
 /* Forget a call; its callbacks are not called. */
 void jaco_client_cancel(struct jaco_pending *pending);
 

@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import resource
 import signal
 import socket
 import ssl
@@ -262,6 +263,20 @@ def test_a_request_reaches_the_replica_with_forwarding_fields(lab):
     assert "X-Forwarded-For: 127.0.0.1\r\n" in text and "6.6.6.6" not in text
     assert "X-Forwarded-Proto: http\r\n" in text and "X-Forwarded-Host: A.test:99\r\n" in text
     assert "X-Gone" not in text and "X-Request-Id: " in text
+
+
+def test_without_descriptors_it_neither_spins_nor_fills_the_log(lab, tmp_path):
+    p = lab.proxy(lab.replica(), workers=1)
+    pid = p.process.pid
+    used = len(os.listdir("/proc/%d/fd" % pid))
+    hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)[1]
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (used + 8, hard))
+    crowd = [p.connect() for _ in range(40)]
+    time.sleep(1)
+    assert 1 <= p.text().count("no descriptor left") <= 20
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (hard, hard))
+    crowd[-1].send(b"GET / HTTP/1.1\r\nHost: a.test\r\n\r\n")
+    assert "200" in crowd[-1].head().split("\r\n")[0]  # the last of the backlog is served after all
 
 
 def test_connections_to_replicas_are_reused(lab):

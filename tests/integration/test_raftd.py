@@ -376,6 +376,35 @@ def test_the_command_line_on_bad_options_numbers_and_full_disks(node, tmp_path):
     assert r.returncode != 0 and "standard output" in r.stderr
 
 
+def test_a_slow_reader_of_relayed_logs_loses_no_line(node):
+    """`jaco logs | less`: the daemon behind waits instead of lines being dropped."""
+    os.makedirs(os.path.join(node.root, "run/runtimed"), exist_ok=True)
+    server = socket.socket(socket.AF_UNIX)
+    server.bind(os.path.join(node.root, "run/runtimed/runtimed.sock"))
+    server.listen(1)
+    lines = 600
+
+    def serve():
+        conn, _ = server.accept()
+        unpacker = msgpack.Unpacker(raw=False)
+        while True:
+            unpacker.feed(conn.recv(65536))
+            for message in unpacker:
+                for i in range(lines):
+                    conn.sendall(msgpack.packb([2, "logs.stream", [{"id": message[1], "event": {
+                        "replica": "a-b-0", "host": "n", "text": "%06d" % i + "x" * 40000}}]]))
+                conn.sendall(msgpack.packb([1, message[1], None, None]))
+                return
+
+    threading.Thread(target=serve, daemon=True).start()
+    rpc = node.rpc()
+    stream = rpc.stream("logs.stream", replica="a-b-0")
+    got = [next(stream)["text"][:6]]
+    time.sleep(1)  # 24 MB would wait now, three times the bound
+    got += [event["text"][:6] for event in stream]
+    assert got == ["%06d" % i for i in range(lines)]
+
+
 def test_a_second_raftd_on_one_directory_is_refused(node):
     r = subprocess.run([os.path.join(BUILD, "daemons/raftd/jaco-raftd"), "--root", str(node.root)],
                        text=True, capture_output=True, timeout=30)
