@@ -331,7 +331,8 @@ static void from_links(struct raftd *raftd, const char *host, struct wire_member
 
 	TAILQ_FOREACH (at, &raftd->link.peers, next)
 		end = JACO_MAX(end, at->commit);
-	JACO_SET(member, member, lag, end > applied ? end - applied : 0);
+	if (!peer || applied > 0) /* not heard yet is not behind */
+		JACO_SET(member, member, lag, end > applied ? end - applied : 0);
 	JACO_SET(member, member, skew_ms, peer ? peer->skew_ms : 0);
 	if (peer && peer->liveness == JACO_LIVENESS_UNREACHABLE) {
 		member->state = JACO_NODE_UNREACHABLE;

@@ -268,6 +268,18 @@ int link_check_hello(struct link_conn *conn, const struct wire_raft_hello *hello
 	return 0;
 }
 
+static void send_beat(struct link_peer *peer)
+{
+	struct store *store = &peer->link->raftd->store;
+	struct wire_raft_beat beat = {.clock = (uint64_t)jaco_time_wall_ms()};
+
+	if (store->is_open) {
+		beat.applied = store->machine.applied;
+		beat.commit = store_status(store).commit;
+	}
+	link_send(peer, "raft.beat", &wire_raft_beat_desc, &beat);
+}
+
 void link_conn_ready(struct link_conn *conn, const struct wire_raft_hello *hello)
 {
 	struct link_peer *peer = conn->peer;
@@ -284,6 +296,7 @@ void link_conn_ready(struct link_conn *conn, const struct wire_raft_hello *hello
 		peer->retry_ms = RETRY_FIRST_MS;
 		jaco_log_info("connected to a member", KV_STR(peer, peer->host),
 			      KV_STR(address, peer->addr));
+		send_beat(peer);
 		link->events->on_peer_up(link->raftd, peer);
 		return;
 	}
@@ -446,17 +459,11 @@ static void on_reaper(struct jaco_timer *timer, void *ctx)
 static void on_beat(struct jaco_timer *timer, void *ctx)
 {
 	struct link *link = ctx;
-	struct store *store = &link->raftd->store;
-	struct wire_raft_beat beat = {.clock = (uint64_t)jaco_time_wall_ms()};
 	struct link_peer *peer;
 
 	jaco_timer_arm(timer, LINK_BEAT_MS);
-	if (store->is_open) {
-		beat.applied = store->machine.applied;
-		beat.commit = store_status(store).commit;
-	}
 	TAILQ_FOREACH (peer, &link->peers, next)
-		link_send(peer, "raft.beat", &wire_raft_beat_desc, &beat);
+		send_beat(peer);
 }
 
 void link_send(struct link_peer *peer, const char *method, const struct jaco_desc *desc,
