@@ -186,6 +186,29 @@ def test_a_broken_revision_is_rolled_back_and_the_old_one_serves(host, how):
     drop(host, name)
 
 
+HALF = """    entrypoint: [/bin/sh, -c]
+    command: ['case $$(hostname) in *-1) echo not on me; exit 1;; esac; exec kit http']
+"""
+
+
+def test_a_revision_that_fails_on_its_second_replica_leaves_none_of_the_first(host):
+    deploy(host, "half", web("COLOR: red"), overlay("half", 2))
+    load = Load(host, "half.localhost")
+    path = write_manifest(host, "half", web("COLOR: blue", more=HALF), overlay("half", 2))
+    r = host.jaco("apply", path, "--wait", "--timeout", "60s")
+    assert r.returncode not in (0, 75) and "not on me" in r.stderr, (r.returncode, r.stderr)
+    wait_for("red alone", lambda: only_have(host, "half", "COLOR=red", 2))
+    wait_for("the end of the way back", lambda: rollout_of(host, "half")[0]["state"] == "rolled_back"
+             and host.running("half/web", 2))
+    old = {r["id"]: r["generation"] for r in host.replicas("half")}
+    host.do("restart", "half")  # not held back by what has ended
+    wait_for("both started again", lambda: host.running("half/web", 2) and all(
+        r["generation"] > old[r["id"]] for r in host.replicas("half/web")))
+    good, bad = load.finish()
+    assert good > 50 and not bad, (good, bad[:5])
+    drop(host, "half")
+
+
 def test_on_failure_pause_waits_for_a_person_and_a_good_apply_goes_on(host):
     over = overlay("pausing", 2, ", on_failure: pause")
     deploy(host, "pausing", web("COLOR: red"), over)
