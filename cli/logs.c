@@ -21,6 +21,8 @@ static void on_line(void *ctx, const void *msg)
 {
 	struct logs *logs = ctx;
 	const struct wire_log_line *line = msg;
+	jaco_auto(jaco_arena) struct jaco_arena arena = JACO_ARENA_INIT;
+	const char *text;
 
 	if (logs->has_filter && regexec(&logs->filter, line->text, 0, NULL, 0) != 0)
 		return;
@@ -31,8 +33,10 @@ static void on_line(void *ctx, const void *msg)
 		json_decref(json);
 		return;
 	}
+	/* A file or a pipe gets the bytes as they are; a terminal nothing that could command it. */
+	text = logs->cli->is_tty ? out_printable(&arena, line->text) : line->text;
 	printf("[%s@%s] %s%s%s\n", line->replica, line->host, line->time ? line->time : "",
-	       line->time ? " " : "", line->text);
+	       line->time ? " " : "", text);
 	fflush(stdout);
 }
 

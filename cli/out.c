@@ -30,6 +30,21 @@ void out_age(char out[static 16], uint64_t wall_ms)
 		(void)jaco_str_format(out, 16, "%lldd", (long long)s / 86400);
 }
 
+char *out_printable(struct jaco_arena *arena, const char *text)
+{
+	char *copy = jaco_arena_strdup(arena, text);
+
+	for (unsigned char *at = (unsigned char *)copy; *at; at++) {
+		if (*at == '\n' || *at == '\r' || *at == '\t')
+			*at = ' ';
+		else if (*at < 0x20 || *at == 0x7f)
+			*at = '?';
+		else if (*at == 0xc2 && at[1] >= 0x80 && at[1] < 0xa0) /* U+0080 to U+009F */
+			*at++ = '?', *at = '?';
+	}
+	return copy;
+}
+
 static const struct jaco_field *find_field(const struct jaco_desc *desc, const char *name)
 {
 	for (size_t i = 0; i < desc->n_fields; i++)
@@ -148,7 +163,7 @@ static void fill_grid(struct grid *grid, struct jaco_arena *arena, const struct 
 			if (field)
 				add_cell(&cell, field, (const char *)rows + r * desc->size);
 			grid->cells[r * grid->n_columns + c] =
-				jaco_arena_strdup(arena, cell.n ? jaco_buf_str(&cell) : "-");
+				out_printable(arena, cell.n ? jaco_buf_str(&cell) : "-");
 			grid->widths[c] = JACO_MAX(grid->widths[c],
 						   width_of(grid->cells[r * grid->n_columns + c]));
 		}

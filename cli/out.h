@@ -35,5 +35,10 @@ void out_say(const struct cli *cli, const char *fmt, ...) JACO_PRINTF(2, 3);
 /* "12s", "3m", "5h", "4d" since @wall_ms; "-" for 0. */
 void out_age(char out[static 16], uint64_t wall_ms);
 
+/* A copy of @text in which nothing can move a cursor, change a color or break a row: control
+ * characters (C0, DEL, and C1 in UTF-8) become '?', line ends and tabs a blank.  What containers write
+ * is foreign. */
+char *out_printable(struct jaco_arena *arena, const char *text);
+
 /* Print an error: text on standard error, the object on standard output with -o json. */
 void out_error(const struct cli *cli, const struct jaco_err *err);

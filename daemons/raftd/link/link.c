@@ -3,6 +3,7 @@
  * link.c - members come and go, connections are made again and again, hello is checked. */
 #include "daemons/raftd/link/link.h"
 
+#include <errno.h>
 #include <arpa/inet.h>
 #include <ifaddrs.h>
 #include <net/if.h>
@@ -24,6 +25,7 @@
 
 #define RETRY_FIRST_MS  50
 #define RETRY_MAX_MS    1000
+#define ACCEPT_REST_MS  100
 #define TCP_GIVE_UP_MS  5000 /* unacknowledged data: the path is gone (tcp(7) TCP_USER_TIMEOUT) */
 #define PEERS_BYTES_MAX (256 * 1024)
 
@@ -384,6 +386,19 @@ static void on_listener(struct jaco_io *io, unsigned events, void *ctx)
 		set_options(fd);
 		(void)conn_new(link, LINK_IN, link->context, fd, false, NULL);
 	}
+	/* Without a free descriptor the caller stays in the backlog and the socket stays readable. */
+	if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+		jaco_io_set(io, 0);
+		jaco_timer_arm(&link->rest, ACCEPT_REST_MS);
+	}
+}
+
+static void on_rested(struct jaco_timer *timer, void *ctx)
+{
+	struct link *link = ctx;
+
+	(void)timer;
+	jaco_io_set(&link->listener, JACO_IO_READ);
 }
 
 /* RFC 1918, RFC 6598, RFC 3927. */
@@ -535,6 +550,7 @@ int link_open(struct link *link, struct raftd *raftd, const struct link_events *
 	TAILQ_INIT(&link->peers);
 	TAILQ_INIT(&link->conns);
 	jaco_timer_init(link->loop, &link->reaper, on_reaper, link);
+	jaco_timer_init(link->loop, &link->rest, on_rested, link);
 	jaco_timer_init(link->loop, &link->beat, on_beat, link);
 	if (listen_here(link, err) < 0) {
 		/* several raftd below directories of their own share a machine, as tests do: all
@@ -566,6 +582,7 @@ void link_close(struct link *link)
 	while ((peer = TAILQ_FIRST(&link->peers)))
 		forget_peer(peer);
 	jaco_timer_fini(&link->reaper);
+	jaco_timer_fini(&link->rest);
 	jaco_timer_fini(&link->beat);
 	tls_context_free(link->context);
 	link->loop = NULL;

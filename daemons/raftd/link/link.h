@@ -95,6 +95,7 @@ struct link {
 	size_t n_conns;
 	struct jaco_timer beat;
 	struct jaco_timer reaper;
+	struct jaco_timer rest; /* armed: no descriptor was free, accepting goes on when it fires */
 	bool is_beating;
 	uint64_t n_refused;
 };
