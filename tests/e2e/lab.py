@@ -40,7 +40,8 @@ def wait_for(what, probe, seconds=WAIT_S):
 class Host:
     """One machine: ns + dockerd + jaco supervise, everything below self.dir."""
 
-    def __init__(self, name="n1", address="10.99.0.1", images=("test",), config=""):
+    def __init__(self, name="n1", address="10.99.0.1", images=("test",), config="", wire=None):
+        """Alone, or plugged into a lab_cluster.Wire."""
         sweep()
         self.name = name
         self.ns = "je%d%s" % (os.getpid(), name)
@@ -54,17 +55,24 @@ class Host:
         os.makedirs(self.root)
         sh("ip", "netns", "add", self.ns)
         sh("ip", "-n", self.ns, "link", "set", "lo", "up")
-        sh("ip", "-n", self.ns, "link", "add", "eth0", "type", "veth", "peer", "name", "eth0wire")
-        sh("ip", "-n", self.ns, "link", "set", "eth0wire", "up")
+        if wire:
+            wire.plug(self.ns, name)
+        else:
+            sh("ip", "-n", self.ns, "link", "add", "eth0", "type", "veth", "peer", "name", "eth0wire")
+            sh("ip", "-n", self.ns, "link", "set", "eth0wire", "up")
         sh("ip", "-n", self.ns, "addr", "add", address + "/24", "dev", "eth0")
         sh("ip", "-n", self.ns, "link", "set", "eth0", "up")
         with open(self.root + "/jacod.yaml", "w") as f:
             f.write("node_name: %s\nengine_socket: %s\nwg_interface: wg%d%s\n"
                     "dns:\n  forwarders: [\"127.0.0.1:5399\"]\n%s"
                     % (name, self.socket, os.getpid() % 100000, name[:4], config))
-        self.start_engine()
-        if images:
-            sh(IMAGES, "-H", "unix://" + self.socket, *images)
+        if not wire:
+            self.start_engine()
+            self.images(*images)
+
+    def images(self, *names):
+        """Build these into the engine."""
+        sh(IMAGES, "-H", "unix://" + self.socket, *names)
 
     def enter(self, *argv):
         return ["nsenter", "--net=/run/netns/" + self.ns] + list(argv)
@@ -102,6 +110,9 @@ class Host:
             self.supervisor.send_signal(signal.SIGTERM)
             self.supervisor.wait(40)
 
+    def is_up(self):
+        return self.supervisor is not None and self.supervisor.poll() is None
+
     def power_cut(self):
         """Supervisor, daemons, engine and containers end at once; what lives in memory is gone: the
         engine's run directory, its mounts, the namespace's interfaces and rules."""
@@ -111,7 +122,7 @@ class Host:
         self.supervisor.wait()
         self.engine.kill()
         self.engine.wait()
-        pids += processes_of(self.dir)
+        pids += processes_of(self.dir, self.ns)
         for pid in pids:
             kill(pid)
         wait_for("the end of all processes",
@@ -126,6 +137,10 @@ class Host:
             if link["ifname"] not in ("lo", "eth0", "eth0wire"):
                 subprocess.run(["ip", "-n", self.ns, "link", "del", link["ifname"]])
         subprocess.run(self.enter("nft", "flush", "ruleset"))
+
+    def power_on(self):
+        self.start_engine()
+        self.start()
 
     def pids(self):
         """Daemon name -> pid of the children of the supervisor."""
@@ -216,6 +231,9 @@ class Host:
         return r.returncode, r.stdout + r.stderr
 
     def close(self):
+        if self.engine is None:
+            clean(self.ns, self.dir)
+            return
         try:
             self.stop()
             if self.engine.poll() is not None:
@@ -243,18 +261,25 @@ def kill(pid):
         pass
 
 
-def processes_of(path):
-    """Every process that was started with @path in its arguments."""
-    found = []
-    for name in glob.glob("/proc/[0-9]*/cmdline"):
+def processes_of(path, ns=None):
+    """Every process that was started with @path in its arguments, is in a container whose file
+    system is below it, or is in network namespace @ns."""
+    inside = subprocess.run(["ip", "netns", "pids", ns], capture_output=True, text=True) if ns else None
+    found = {int(pid) for pid in inside.stdout.split()} if inside else set()
+    own = os.readlink("/proc/self/ns/mnt")
+    for name in glob.glob("/proc/[0-9]*"):
         pid = int(name.split("/")[2])
         try:
-            with open(name) as f:
+            with open(name + "/cmdline") as f:
                 if path in f.read() and pid != os.getpid():
-                    found.append(pid)
+                    found.add(pid)
+            if os.readlink(name + "/ns/mnt") != own:
+                with open(name + "/mountinfo") as f:
+                    if path + "/" in f.read():
+                        found.add(pid)
         except OSError:
             pass
-    return found
+    return sorted(found)
 
 
 def unmount_below(path):
@@ -270,9 +295,13 @@ def sweep():
         pid, name = os.path.basename(path).split("-")[2:4]
         if os.path.exists("/proc/" + pid):
             continue
-        for left in processes_of(path):
-            kill(left)
-        clean("je%s%s" % (pid, name), path)
+        ns = "je%s%s" % (pid, name)
+        left = processes_of(path, ns)
+        for one in left:
+            kill(one)
+        wait_for("the end of what a dead test left",
+                 lambda: not any(os.path.exists("/proc/%d" % p) for p in left))
+        clean(ns, path)
 
 
 def write_manifest(host, name, compose, overlay):
