@@ -44,6 +44,11 @@ CLI_RUN(get_node);
 CLI_RUN(get_subnets);
 CLI_RUN(get_certs);
 CLI_RUN(get_rollouts);
+/* net.c */
+CLI_RUN(net_mesh);
+CLI_RUN(net_scopes);
+CLI_RUN(net_can);
+CLI_RUN(net_exposure);
 /* logs.c */
 CLI_RUN(logs_stream);
 /* token.c */

@@ -67,7 +67,8 @@ static void explain(struct wire_fwd_answer *out, const struct ruleset *kernel,
 	if (verdict->result == EVAL_UNKNOWN)
 		why = "the table holds what is not ours; it is being repaired";
 	if (!out->here)
-		why = "neither end is on this node; ask where one of them is";
+		why = out->allowed ? "one scope, by the rules here; the nodes of both ends have the last word" :
+				     "two scopes, by the rules here; the nodes of both ends have the last word";
 	out->sentence = jaco_arena_printf(arena, "%s: %s (%s) to %s (%s)%s%s: %s",
 					  out->allowed ? "yes" : "no", req->from,
 					  out->from ? out->from : "no container subnet", req->to,

@@ -131,6 +131,28 @@ static struct meshd_memory *remember(struct meshd *meshd, const uint8_t *key)
 	return memory;
 }
 
+/* A counter that moved means that packets of this peer arrive, even while nothing of ours reaches
+ * it: that is what tells the two directions of a path apart. */
+static void listen_to(struct meshd_memory *memory, const struct mesh_peer *have, struct jaco_time now)
+{
+	uint64_t rx_bytes = have ? have->rx_bytes : 0;
+
+	if (rx_bytes > memory->rx_bytes)
+		memory->heard = now;
+	memory->rx_bytes = rx_bytes;
+}
+
+struct jaco_time meshd_heard(const struct meshd *meshd, const uint8_t *key, uint32_t mesh_addr)
+{
+	const struct probe_path *path = mesh_addr ? probe_find(&meshd->probe, mesh_addr) : NULL;
+	struct jaco_time heard = {0};
+
+	for (size_t i = 0; i < meshd->n_memory; i++)
+		if (memcmp(meshd->memory[i].key, key, MESH_KEY_BYTES) == 0)
+			heard = meshd->memory[i].heard;
+	return path && jaco_time_before(heard, path->heard_at) ? path->heard_at : heard;
+}
+
 static void choose_endpoints(struct meshd *meshd)
 {
 	struct jaco_time now = jaco_loop_now(&meshd->daemon->loop);
@@ -146,6 +168,7 @@ static void choose_endpoints(struct meshd *meshd)
 						 jaco_time_diff_ms(now, memory->endpoint_set));
 
 		memory->is_seen = true;
+		listen_to(memory, have, now);
 		if (pick && jaco_str_copy(peer->endpoint, sizeof(peer->endpoint), pick))
 			memory->endpoint_set = now;
 	}

@@ -12,13 +12,17 @@
 #include "daemons/meshd/probe.h"
 #include "libjaco/daemon/daemon.h"
 
-#define MESHD_TICK_MS    5000  /* peers removed by hand are seen no other way */
+#define MESHD_TICK_MS    2000  /* peers removed by hand are seen no other way; one probe each */
+#define MESHD_HEARD_MS   8000  /* silence that means lost: four probes, or one handshake retry
+				* (5 s, WireGuard paper section 6.4) and a look at the counters */
 #define MESHD_PUBLISH_MS 30000 /* handshake ages and round trips, when nothing else changed */
 
 /* What we remember of a peer between passes. */
 struct meshd_memory {
 	uint8_t key[MESH_KEY_BYTES];
 	struct jaco_time endpoint_set;
+	uint64_t rx_bytes;           /* as of the last pass; it moves with handshakes too */
+	struct jaco_time heard;      /* .ns 0: never */
 	bool is_seen;
 };
 
@@ -63,6 +67,9 @@ bool meshd_down(struct meshd *meshd);
 void meshd_on_view(struct jaco_view *view, void *ctx);
 void meshd_metrics(void *self, struct jaco_buf *out);
 void meshd_facts(void *self, struct jaco_arena *arena, struct wire_daemon_status *status);
+
+/* When anything of the peer with @key and @mesh_addr last arrived; .ns 0: never. */
+struct jaco_time meshd_heard(const struct meshd *meshd, const uint8_t *key, uint32_t mesh_addr);
 
 /* --- publish.c --- */
 

@@ -62,6 +62,14 @@ static void take_answer(struct probe *probe, uint32_t from, const struct packet 
 		path->rtt_us = (uint64_t)(now.ns - path->sent_at.ns) / 1000;
 }
 
+static void note_heard(struct probe *probe, uint32_t from)
+{
+	struct probe_path *path = find(probe, from);
+
+	if (path)
+		path->heard_at = jaco_loop_now(probe->loop);
+}
+
 static void on_packet(JACO_UNUSED struct jaco_io *io, JACO_UNUSED unsigned events, void *ctx)
 {
 	struct probe *probe = ctx;
@@ -77,6 +85,7 @@ static void on_packet(JACO_UNUSED struct jaco_io *io, JACO_UNUSED unsigned event
 			return;
 		if (n != sizeof(packet) || packet.magic != MAGIC || n_from != sizeof(from))
 			continue;
+		note_heard(probe, ntohl(from.sin_addr.s_addr));
 		if (packet.kind == ANSWER) {
 			take_answer(probe, ntohl(from.sin_addr.s_addr), &packet);
 		} else if (packet.kind == ASK && ntohs(from.sin_port) == PROBE_PORT) {

@@ -24,6 +24,7 @@ struct probe_path {
 	uint64_t rtt_us;   /* of the last answer; 0 none */
 	struct jaco_time sent_at;
 	struct jaco_time answered_at;
+	struct jaco_time heard_at; /* a question or an answer of it came in; .ns 0: never */
 	bool is_seen;
 };
 

@@ -104,6 +104,18 @@ void publish_node(struct meshd *meshd)
 
 /* --- /obs/node/<host>/mesh --- */
 
+static void fill_heard(const struct meshd *meshd, const struct mesh_peer *want,
+		       struct wire_obs_peer *out)
+{
+	struct jaco_time heard = meshd_heard(meshd, want->key, want->mesh_addr);
+	int64_t ago = jaco_time_diff_ms(jaco_loop_now(&meshd->daemon->loop), heard);
+
+	if (heard.ns == 0)
+		return;
+	out->heard = (uint64_t)(jaco_time_wall_ms() - ago);
+	out->hears = ago < MESHD_HEARD_MS;
+}
+
 static void fill_peer(const struct meshd *meshd, const struct mesh_peer *want,
 		      struct wire_obs_peer *out, struct jaco_arena *arena)
 {
@@ -118,6 +130,7 @@ static void fill_peer(const struct meshd *meshd, const struct mesh_peer *want,
 	if (have && have->handshake_ms)
 		age = JACO_MAX(jaco_time_wall_ms() - have->handshake_ms, 0);
 	JACO_SET(out, obs_peer, handshake_age_ms, age);
+	fill_heard(meshd, want, out);
 	if (!path)
 		return;
 	JACO_SET(out, obs_peer, loss_permille, probe_loss(path));
@@ -164,13 +177,14 @@ static uint64_t digest(const struct wire_obs_mesh *mesh)
 		const struct wire_obs_peer *peer = &mesh->peers.v[i];
 		bool is_fresh = peer->handshake_age_ms >= 0 &&
 				peer->handshake_age_ms < ENDPOINT_STALE_MS;
-		bool is_lossy = peer->loss_permille >= 500;
+		uint32_t is_lossy = peer->loss_permille / 100;
 
 		h = mix(h, peer->host, strlen(peer->host));
 		if (peer->endpoint)
 			h = mix(h, peer->endpoint, strlen(peer->endpoint));
 		h = mix(h, &is_fresh, sizeof(is_fresh));
 		h = mix(h, &is_lossy, sizeof(is_lossy));
+		h = mix(h, &peer->hears, sizeof(peer->hears));
 	}
 	return h;
 }

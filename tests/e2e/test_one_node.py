@@ -117,6 +117,23 @@ def test_the_same_scope_passes(host):
     assert passes(host, "shop-web-0", first(host, "shop/api", "front"), 8080) == (True, True)
 
 
+def test_net_can_says_what_packets_meet(host):
+    yes = host.get("net", "can", "shop/api", "shop/store:6379")
+    assert yes and all(row["allowed"] and row["here"] for row in yes), yes
+    assert any("accept" in row["rule"] for row in yes), yes
+    r = host.jaco("net", "can", "shop-store-0", "hello/web", "-o", "json")
+    no = json.loads(r.stdout)
+    assert r.returncode == 1 and len(no) == 3 and not any(row["allowed"] for row in no), no
+    assert all(row["rule"].startswith("forward: ") and "drop" in row["rule"] for row in no), no
+    assert host.jaco("net", "can", "nobody", "1.2.3.4").returncode == 65
+    scopes = {(s["deployment"], s["network"]): s for s in host.get("net")}
+    assert ("shop", "front") in scopes and scopes[("shop", "front")]["subnets"].keys() == {"n1"}
+    open_ = host.get("net", "exposure")
+    assert {"route", "port", "bridge"} <= {row["kind"] for row in open_}
+    assert any(row["what"].startswith("0.0.0.0:16379/tcp") for row in open_), open_
+    assert "one node: no paths" in host.do("mesh")
+
+
 def test_another_deployment_is_out_of_reach(host):
     assert passes(host, "hello-web-0", first(host, "shop/api", "front"), 8080) == (False, False)
     assert passes(host, "shop-web-0", first(host, "hello/web"), 8080) == (False, False)

@@ -77,6 +77,21 @@ class Host:
     def wg(self, *argv):
         return run("nsenter", "--net=/run/netns/" + self.netns, "wg", *argv).stdout
 
+    def deaf_to(self, other, is_deaf=True):
+        """Nothing of the other host arrives here any more; what we send still reaches it."""
+        self.nft("add table inet deaf; flush table inet deaf; delete table inet deaf")
+        if is_deaf:
+            self.nft("add table inet deaf; add chain inet deaf in { type filter hook prerouting "
+                     "priority -350; }; add rule inet deaf in ip saddr %s drop" % other.underlay)
+
+    def nft(self, text):
+        run("nsenter", "--net=/run/netns/" + self.netns, "nft", text)
+
+    def peer(self, host):
+        """What this host publishes about another."""
+        mesh = self.lab.store.get("/obs/node/%s/mesh" % self.name) or {}
+        return [p for p in mesh.get("peers", []) if p["host"] == host][0]
+
     def wireguard_pid(self):
         for pid in os.listdir("/proc"):
             try:
@@ -158,6 +173,21 @@ def test_subnets_of_two_nodes_reach_each_other(lab):
     lab.store.delete("/subnet/shop/front/n2")
     a.daemon.wait(lambda: "10.203.1.0" not in a.ip("route"), 5, "route gone")
     assert "10.203.255.2" in a.ip("route")
+
+
+@needs_wg
+def test_a_one_way_fault_is_told_apart(lab):
+    a, b = lab.pair()
+    gw_b = b.subnet("10.203.1.0/24")
+    a.reaches(gw_b)
+    a.daemon.wait(lambda: a.peer("n2").get("hears") and b.peer("n1").get("hears"), 10, "both hear")
+    b.deaf_to(a)
+    a.daemon.wait(lambda: not b.peer("n1").get("hears"), 20, "n2 notices")
+    assert a.peer("n2")["hears"] and b.peer("n1")["heard"] > 0
+    a.daemon.wait(lambda: a.peer("n2")["loss_permille"] > 0, 20, "loss of n1's probes")
+    b.deaf_to(a, False)
+    a.daemon.wait(lambda: b.peer("n1").get("hears"), 20, "n2 hears again")
+    a.reaches(gw_b)
 
 
 @needs_wg
