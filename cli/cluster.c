@@ -62,6 +62,42 @@ int cluster_leader_transfer(struct cli *cli, struct jaco_err *err)
 	return 0;
 }
 
+static const struct out_column recover_columns[] = {
+	{"NODE", "host"},	    {"VOTER", "voter"},	      {"ANSWERS", "reachable"},
+	{"LAST INDEX", "last_index"}, {"LAST TERM", "last_term"}, {"REVISION", "applied"},
+	{"STATE HASH", "state_hash"}, {"REPLICAS", "replicas"}, {NULL, NULL},
+};
+
+int cluster_recover(struct cli *cli, struct jaco_err *err)
+{
+	jaco_auto(jaco_buf) struct jaco_buf table = JACO_BUF_INIT;
+	struct wire_cluster_recover req = {.confirm = false};
+	struct wire_cluster_recovery got;
+	const char *question;
+	int rc;
+
+	if (cli_call(cli, &wire_raftd_cluster_recover, &req, &got, err) < 0)
+		return -(int)err->code;
+	if (cli->format == CLI_TABLE) {
+		out_table(&table, cli, &wire_recover_member_desc, got.members.v, got.members.n,
+			  recover_columns);
+		fputs(jaco_buf_str(&table), stdout);
+		putchar('\n');
+		for (size_t i = 0; i < got.losses.n; i++)
+			out_say(cli, "%s", got.losses.v[i]);
+	}
+	question = jaco_arena_printf(&cli->arena, "go on with %s alone, for good?", got.host);
+	rc = cli_confirm(cli, question, "yes", err);
+	if (rc <= 0)
+		return rc < 0 ? rc : 1;
+	req.confirm = true;
+	if (cli_call_print(cli, &wire_raftd_cluster_recover, &req, &got, err) < 0)
+		return -(int)err->code;
+	out_say(cli, "%s is the only member now, cluster epoch %llu; the others: jaco node join",
+		got.host, (unsigned long long)got.cluster_epoch);
+	return 0;
+}
+
 int cluster_status(struct cli *cli, struct jaco_err *err)
 {
 	jaco_auto(jaco_buf) struct jaco_buf table = JACO_BUF_INIT;
@@ -77,6 +113,9 @@ int cluster_status(struct cli *cli, struct jaco_err *err)
 		puts("jaco cluster init makes it the first node");
 		return 0;
 	}
+	if (info.removed)
+		printf("NO MEMBER ANY MORE: %s\nwhat follows is what this node knew last\n\n",
+		       info.removed);
 	printf("cluster %s (%s), epoch %llu\n", info.name, info.cluster_id,
 	       (unsigned long long)info.cluster_epoch);
 	printf("leader %s, term %llu, revision %llu, %s\n\n", info.leader ? info.leader : "unknown",

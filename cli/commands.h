@@ -11,6 +11,7 @@
 CLI_RUN(cluster_init);
 CLI_RUN(cluster_status);
 CLI_RUN(cluster_leader_transfer);
+CLI_RUN(cluster_recover);
 void cluster_enable_at_boot(struct cli *cli);
 /* node.c */
 CLI_RUN(node_cordon);

@@ -60,6 +60,8 @@ static const struct cli_option delete_options[] = {
 	{"yes", 'y', NULL, "do not ask"},
 	{"wait", 0, NULL, "until nothing of it is left"},
 	{NULL, 0, NULL, NULL}};
+static const struct cli_option recover_options[] = {
+	{"yes", 'y', NULL, "do not ask"}, {NULL, 0, NULL, NULL}};
 static const struct cli_option watch_options[] = {
 	{"watch", 'w', NULL, "go on showing changes"}, {NULL, 0, NULL, NULL}};
 static const struct cli_option logs_options[] = {
@@ -144,6 +146,8 @@ const struct cli_command cli_commands[] = {
 	{"cluster status", "", 0, 0, "leader, members, their state", "cluster status", NULL, cluster_status},
 	{"cluster leader transfer", "[HOST]", 0, 1, "let another voter lead", "cluster leader transfer n2", NULL,
 	 cluster_leader_transfer},
+	{"cluster recover", "", 0, 0, "go on with this node alone, the majority being lost", "cluster recover",
+	 recover_options, cluster_recover},
 	{"node issue-join-token", "", 0, 0, "a permission to join, shown once", "node issue-join-token --ttl 1h",
 	 join_token_options, node_issue_join_token},
 	{"node join", "TOKEN", 1, 1, "make this machine a member", "node join jaco1.Zm9v", join_options, node_join},

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * member_plan.c - additions, then removals with the voters they need, then the table. */
+ * member_plan.c - additions, then promotions, removals, demotions, and the leader's own leave last. */
 #include "daemons/raftd/member_plan.h"
 
 size_t member_voters_wanted(size_t n_members)
@@ -70,16 +70,17 @@ enum member_step member_plan(const struct member_fact *facts, size_t n, uint64_t
 		*out_id = promoted->raft_id;
 		return MEMBER_PROMOTE;
 	}
+	/* Before a demotion: the one that goes may be dead, and must not be half of a majority. */
+	if (gone && gone->raft_id != self && (!gone->is_voter || n_voters > 0)) {
+		*out_id = gone->raft_id;
+		return MEMBER_REMOVE;
+	}
 	if (n_voters > target && demoted) {
 		*out_id = demoted->raft_id;
 		return MEMBER_DEMOTE;
 	}
-	if (!gone || (gone->is_voter && n_voters == 0))
+	if (!gone || n_voters == 0)
 		return MEMBER_NONE;
-	if (gone->raft_id != self) {
-		*out_id = gone->raft_id;
-		return MEMBER_REMOVE;
-	}
 	next = heir(facts, n, self);
 	*out_id = next ? next->raft_id : 0;
 	return next ? MEMBER_HAND_OVER : MEMBER_NONE;

@@ -14,9 +14,12 @@
 #include "daemons/raftd/api/audit.h"
 #include "daemons/raftd/api/join.h"
 #include "daemons/raftd/api/leave.h"
+#include "daemons/raftd/api/recover.h"
 #include "daemons/raftd/member.h"
 #include "daemons/raftd/link/raftmsg.h"
 #include "daemons/raftd/relay.h"
+#include "daemons/raftd/removed.h"
+#include "daemons/raftd/takeover.h"
 #include "libjaco/base/log.h"
 #include "libjaco/base/mem.h"
 #include "libjaco/base/str.h"
@@ -52,6 +55,8 @@ static void on_change(void *ctx, const struct machine_change *change)
 
 	watch_note(&raftd->hub, change);
 	raftd->members_changed |= change->key.n > 6 && memcmp(change->key.data, "/node/", 6) == 0;
+	raftd->meta_changed |= change->key.n == 13 &&
+			       memcmp(change->key.data, "/cluster/meta", 13) == 0;
 }
 
 /* /cluster/meta makes the difference between a raft group and a cluster. */
@@ -61,18 +66,21 @@ static void check_initialised(struct raftd *raftd)
 	struct jaco_err err = JACO_ERR_INIT;
 	struct wire_cluster_meta meta;
 
-	if (raftd->is_initialised || api_get(raftd, "/cluster/meta", &wire_cluster_meta_desc, &arena,
-					     &meta, NULL, &err) <= 0)
+	if ((raftd->is_initialised && !raftd->meta_changed) ||
+	    api_get(raftd, "/cluster/meta", &wire_cluster_meta_desc, &arena, &meta, NULL, &err) <= 0)
+		return;
+	raftd->meta_changed = false;
+	raftd->epoch = meta.cluster_epoch;
+	if (raftd->is_initialised)
 		return;
 	raftd->is_initialised = raftd->members_changed = true;
-	raftd->epoch = meta.cluster_epoch;
 	(void)jaco_str_copy(raftd->cluster_id, sizeof(raftd->cluster_id), meta.id);
-	jaco_daemon_set_status(raftd->daemon, "ready", "member of cluster %s", meta.name);
-	if (link_start(&raftd->link, &err) < 0)
+	if (!raftd->removed[0])
+		jaco_daemon_set_status(raftd->daemon, "ready", "member of cluster %s", meta.name);
+	if (!raftd->is_refused && link_start(&raftd->link, &err) < 0)
 		JACO_LOG_FAILURE(JACO_LOG_ERR, "no connection to peers is possible", &err);
 }
 
-/* Only what this node has applied tells it that it was removed; others just refuse it. */
 static void check_membership(struct raftd *raftd)
 {
 	struct kv_bytes value;
@@ -83,11 +91,8 @@ static void check_membership(struct raftd *raftd)
 
 	(void)jaco_str_format(key, sizeof(key), "/node/%s", raftd->host);
 	is_member = machine_get(&raftd->store.machine, KV_TEXT(key), &value, &revision, &err) > 0;
-	if (raftd->was_member && !is_member) {
-		jaco_log_notice("this node was removed from the cluster");
-		jaco_daemon_set_status(raftd->daemon, "degraded",
-				       "this node was removed from the cluster");
-	}
+	if (raftd->was_member && !is_member)
+		removed_by_state(raftd);
 	raftd->was_member = is_member;
 }
 
@@ -186,6 +191,8 @@ static const struct link_events link_events = {.on_message = on_message,
 					       .on_read = submit_on_read,
 					       .on_join = join_on_request,
 					       .on_transfer = leave_on_transfer,
+					       .on_survey = recover_on_survey,
+					       .on_refused = removed_hear,
 					       .on_peer_up = on_peer_up,
 					       .on_peer_down = on_peer_down};
 
@@ -218,7 +225,7 @@ int raftd_open_store(struct raftd *raftd, struct jaco_err *err)
 				      .on_replaced = on_replaced,
 				      .ctx = raftd};
 
-	if (read_seal_key(raftd, err) < 0 ||
+	if (read_seal_key(raftd, err) < 0 || takeover_perform(raftd->dir, err) < 0 ||
 	    store_open(&raftd->store, &raftd->daemon->loop, raftd->dir, &events, err) < 0)
 		return -(int)err->code;
 	check_initialised(raftd);
@@ -246,6 +253,7 @@ int raftd_open(struct raftd *raftd, struct jaco_daemon *daemon, struct jaco_err 
 	submit_init(raftd);
 	member_init(raftd);
 	gossip_init(&raftd->gossip, raftd);
+	removed_open(raftd);
 	if (link_open(&raftd->link, raftd, &link_events, err) < 0)
 		return -(int)err->code;
 	if (!store_exists(raftd->dir)) {
@@ -293,6 +301,8 @@ void raftd_close(struct raftd *raftd)
 		jaco_free(reader);
 	}
 	join_fini(raftd);
+	recover_fini(raftd);
+	removed_fini(raftd);
 	link_close(&raftd->link);
 	gossip_fini(&raftd->gossip);
 	member_fini(raftd);

@@ -40,9 +40,15 @@ struct raftd {
 	size_t n_submits;
 	struct jaco_timer member;
 	bool was_member;        /* /node/ had us */
+	char removed[JACO_TEXT_MAX]; /* why this node was put out; "" while it was not (removed.h) */
+	bool is_refused;        /* ... and nobody talks to it any more */
+	struct jaco_timer cut;
 	bool is_publishing;     /* our own /node/ record */
 	bool members_changed;   /* a change below /node/ was applied */
+	bool meta_changed;      /* of /cluster/meta */
 	struct joining *joining;
+	struct recovery *recovery;
+	uint64_t n_recoveries;
 	TAILQ_HEAD(, leave_wait) waits;
 	uint8_t seal_key[RAFTD_SEAL_KEY_BYTES];
 	TAILQ_HEAD(, raftd_leader_reader) leader_readers;

@@ -86,4 +86,11 @@ bool jaco_fault_fails(const char *name)
 	return true;
 }
 
+long jaco_fault_number(const char *name, long otherwise)
+{
+	struct rule *rule = find("set", name);
+
+	return rule ? (long)rule->ms : otherwise;
+}
+
 #endif

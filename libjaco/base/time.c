@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "libjaco/base/fault.h"
 #include "libjaco/base/str.h"
 
 struct jaco_time jaco_time_now(void)
@@ -22,7 +23,8 @@ int64_t jaco_time_wall_ms(void)
 	struct timespec ts;
 
 	clock_gettime(CLOCK_REALTIME, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / JACO_MS;
+	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / JACO_MS + CHAOS_NUMBER(wall_ahead, 0) -
+	       CHAOS_NUMBER(wall_behind, 0);
 }
 
 static const struct {

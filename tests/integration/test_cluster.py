@@ -459,8 +459,10 @@ def test_a_member_is_removed_and_stays_out(cluster):
         wait(lambda: leader.name not in node.members())
         wait(lambda: len(voters(node)) == 1)
     leader.kill()
-    assert Peer(rest[0], leader).recv() is None  # its certificate is nobody's now
-    assert Peer(rest[0], rest[1]).recv()[1] == "raft.hello"
+    nobody = Peer(rest[0], leader)  # its certificate is nobody's now
+    nobody.hello()
+    assert "was removed" in nobody.recv()[2][0]["event"]["refused"]
+    assert "refused" not in Peer(rest[0], rest[1]).recv()[2][0]["event"]
     leader.start()
     assert put(rest[0], "without", 1)["succeeded"]
     assert put(rest[1], "without", 2)["succeeded"]

@@ -252,6 +252,8 @@ int api_authorize(void *ctx, struct jaco_call *call, struct jaco_err *err)
 		return jaco_err_set(err, JACO_CLUSTER_UNINITIALIZED,
 				    "this node belongs to no cluster yet: jaco cluster init, or "
 				    "jaco node join");
+	if (raftd->removed[0] && !is_early && !(call->method && (call->method->flags & METHOD_READ)))
+		return jaco_err_set(err, JACO_CLUSTER_UNINITIALIZED, "%s", raftd->removed);
 	if (call->read_only && !(call->method && (call->method->flags & METHOD_READ)))
 		return jaco_err_set(err, JACO_PERMISSION_DENIED, "%s may only read", call->identity);
 	return 0;

@@ -379,7 +379,8 @@ int raftd_on_cluster_status(struct raftd *raftd, struct jaco_call *call,
 {
 	struct wire_cluster_info info = {.initialised = raftd->is_initialised,
 					 .host = raftd->host,
-					 .version = JACO_VERSION};
+					 .version = JACO_VERSION,
+					 .removed = raftd->removed[0] ? raftd->removed : NULL};
 	char hash[DIGEST_TEXT_BYTES];
 	struct wire_cluster_meta meta;
 

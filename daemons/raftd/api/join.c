@@ -15,6 +15,7 @@
 #include "daemons/raftd/api/api.h"
 #include "daemons/raftd/api/join_token.h"
 #include "daemons/raftd/api/seal.h"
+#include "daemons/raftd/removed.h"
 #include "libjaco/base/digest.h"
 #include "libjaco/base/log.h"
 #include "libjaco/base/mem.h"
@@ -419,6 +420,7 @@ static int settle_in(struct joining *joining, const struct wire_raft_joined *joi
 		    0 ||
 	    write_file(raftd, "seal.key", joined->seal_key.data, joined->seal_key.n, err) < 0 ||
 	    write_file(raftd, "peers", packed.data, packed.n, err) < 0 ||
+	    (store_exists(raftd->dir) && removed_set_aside(raftd, err) < 0) ||
 	    store_create(raftd->dir, joined->raft_id, false, err) < 0)
 		return -(int)err->code;
 	(void)jaco_str_copy(joining->name, sizeof(joining->name), joined->name);
@@ -505,7 +507,7 @@ int raftd_on_node_join(struct raftd *raftd, struct jaco_call *call, const struct
 	struct joining *joining;
 	struct join_token token;
 
-	if (raftd->is_initialised || store_exists(raftd->dir))
+	if (!raftd->removed[0] && (raftd->is_initialised || store_exists(raftd->dir)))
 		return jaco_err_set(err, JACO_CLUSTER_ALREADY_INITIALIZED,
 				    "this node belongs to cluster %s already",
 				    raftd->cluster_id[0] ? raftd->cluster_id : "(joining)");

@@ -32,15 +32,13 @@ void conn_send(struct link_conn *conn, const struct jaco_buf *frame)
 	tls_send(&conn->tls, frame->data, frame->n);
 }
 
-static void send_hello(struct link_conn *conn)
+static void send_hello(struct link_conn *conn, const struct wire_raft_hello *hello)
 {
 	jaco_auto(jaco_buf) struct jaco_buf frame = JACO_BUF_INIT;
-	struct wire_raft_hello hello;
 	struct jaco_err err = JACO_ERR_INIT;
 
-	link_fill_hello(conn->link, &hello);
 	jaco_frame_event(&frame, 0, "raft.hello");
-	if (jaco_pack(&frame, &wire_raft_hello_desc, &hello, &err) >= 0)
+	if (jaco_pack(&frame, &wire_raft_hello_desc, hello, &err) >= 0)
 		conn_send(conn, &frame);
 }
 
@@ -169,6 +167,8 @@ static void take_request(struct link_conn *conn, const struct jaco_frame *frame,
 			link_refuse(call, &err);
 	} else if (strcmp(frame->method, "raft.read") == 0) {
 		events->on_read(raftd, call);
+	} else if (strcmp(frame->method, "raft.survey") == 0) {
+		events->on_survey(raftd, call);
 	} else {
 		jaco_err_set(&err, JACO_UNKNOWN_METHOD, "no method %s between members",
 			     frame->method);
@@ -211,6 +211,17 @@ static void take_notice(struct link_conn *conn, const struct jaco_frame *frame,
 	}
 }
 
+/* The connection stays until the other end has read it and closes, or the deadline: closing first
+ * could take the answer back from it (RFC 1122 section 4.2.2.13). */
+static void refuse(struct link_conn *conn, const struct wire_raft_hello *theirs)
+{
+	struct wire_raft_hello hello;
+	char text[JACO_TEXT_MAX];
+
+	link_fill_refusal(conn, theirs, text, &hello);
+	send_hello(conn, &hello);
+}
+
 static void take_hello(struct link_conn *conn, const struct jaco_frame *frame,
 		       struct jaco_arena *arena)
 {
@@ -225,6 +236,10 @@ static void take_hello(struct link_conn *conn, const struct jaco_frame *frame,
 	hello = unpack(conn, &wire_raft_hello_desc, frame, arena);
 	if (!hello)
 		return;
+	if (conn->is_nobody) {
+		refuse(conn, hello);
+		return;
+	}
 	if (link_check_hello(conn, hello, &err) < 0) {
 		conn_end(conn, &err);
 		return;
@@ -283,13 +298,17 @@ static void on_up(struct tls *tls, void *ctx)
 {
 	struct link_conn *conn = ctx;
 	struct jaco_err err = JACO_ERR_INIT;
+	struct wire_raft_hello hello;
 
 	(void)tls;
 	if (!link_conn_admit(conn, &err)) {
 		conn_end(conn, &err);
 		return;
 	}
-	send_hello(conn);
+	if (conn->is_nobody)
+		return; /* its hello is answered with the reason */
+	link_fill_hello(conn->link, &hello);
+	send_hello(conn, &hello);
 }
 
 static void on_end(struct tls *tls, const struct jaco_err *err, void *ctx)

@@ -27,6 +27,7 @@ struct link_conn {
 	struct link_peer *peer; /* LINK_OUT; LINK_IN once the certificate is known; NULL: a stranger */
 	bool is_ready;          /* hello came and was good */
 	bool is_dead;           /* waits for the reaper */
+	bool is_nobody;         /* LINK_IN: a certificate of this cluster's CA that is no member's */
 	uint32_t next_id;
 	TAILQ_HEAD(, link_pending) pendings;
 	TAILQ_HEAD(, link_call) calls;
@@ -52,6 +53,9 @@ bool link_conn_admit(struct link_conn *conn, struct jaco_err *err); /* certifica
 int link_check_hello(struct link_conn *conn, const struct wire_raft_hello *hello,
 		     struct jaco_err *err);
 void link_fill_hello(struct link *link, struct wire_raft_hello *hello);
+/* The same for one that is no member (any more): @text gets the reason. */
+void link_fill_refusal(struct link_conn *conn, const struct wire_raft_hello *theirs,
+		       char text[static JACO_TEXT_MAX], struct wire_raft_hello *hello);
 void link_note_heard(struct link_conn *conn);
 
 /* joining.c */

@@ -238,9 +238,32 @@ bool link_conn_admit(struct link_conn *conn, struct jaco_err *err)
 	TAILQ_FOREACH (peer, &conn->link->peers, next)
 		if (strcmp(peer->fingerprint, fingerprint) == 0)
 			conn->peer = peer;
-	if (!conn->peer)
-		jaco_err_set(err, JACO_PERMISSION_DENIED, "its certificate is no member's");
-	return conn->peer != NULL;
+	conn->is_nobody = !conn->peer;
+	return true;
+}
+
+void link_fill_refusal(struct link_conn *conn, const struct wire_raft_hello *theirs,
+		       char text[static JACO_TEXT_MAX], struct wire_raft_hello *hello)
+{
+	struct link *link = conn->link;
+	struct raftd *raftd = link->raftd;
+
+	if (theirs->epoch && theirs->epoch < raftd->epoch)
+		(void)jaco_str_format(text, JACO_TEXT_MAX,
+				      "cluster %s was recovered without %s and is in epoch %llu, not "
+				      "%llu: jaco node join takes it in again", raftd->cluster_id,
+				      theirs->host, (unsigned long long)raftd->epoch,
+				      (unsigned long long)theirs->epoch);
+	else
+		(void)jaco_str_format(text, JACO_TEXT_MAX,
+				      "%s was removed from cluster %s: jaco node join takes it in again",
+				      theirs->host, raftd->cluster_id);
+	link_fill_hello(link, hello);
+	hello->refused = text;
+	JACO_SET(hello, raft_hello, revision,
+		 raftd->store.is_open ? raftd->store.machine.applied : 0);
+	link->n_refused++;
+	jaco_log_info("a connection is refused", KV_STR(peer, theirs->host), KV_STR(reason, text));
 }
 
 int link_check_hello(struct link_conn *conn, const struct wire_raft_hello *hello,
@@ -263,10 +286,12 @@ int link_check_hello(struct link_conn *conn, const struct wire_raft_hello *hello
 	    strcmp(hello->cluster_id, raftd->cluster_id) != 0)
 		return jaco_err_set(err, JACO_PERMISSION_DENIED, "%s belongs to cluster %s",
 				    hello->host, hello->cluster_id);
-	if (raftd->epoch && hello->epoch && hello->epoch < raftd->epoch)
-		return jaco_err_set(err, JACO_PERMISSION_DENIED,
-				    "%s is of epoch %llu, before a recovery: join it again",
-				    hello->host, (unsigned long long)hello->epoch);
+	/* The epoch does not matter among members: one that lags has still to learn the new one.  Who
+	 * is of an old epoch for good is no member, by its certificate. */
+	if (hello->refused && conn->kind == LINK_OUT) {
+		conn->link->events->on_refused(conn->link->raftd, hello);
+		return jaco_err_set(err, JACO_PERMISSION_DENIED, "%s", hello->refused);
+	}
 	return 0;
 }
 
@@ -538,6 +563,22 @@ int link_start(struct link *link, struct jaco_err *err)
 	jaco_timer_arm(&link->beat, 0);
 	link_sync(link);
 	return 0;
+}
+
+void link_stop(struct link *link)
+{
+	struct jaco_err err = JACO_ERR_INIT;
+	struct link_conn *conn;
+
+	jaco_err_set(&err, JACO_UNAVAILABLE, "this node is no member any more");
+	while (!TAILQ_EMPTY(&link->peers))
+		forget_peer(TAILQ_FIRST(&link->peers));
+	TAILQ_FOREACH (conn, &link->conns, next)
+		if (conn->kind != LINK_JOINING)
+			conn_end(conn, &err);
+	tls_context_free(link->context);
+	link->context = NULL;
+	jaco_timer_disarm(&link->beat);
 }
 
 int link_open(struct link *link, struct raftd *raftd, const struct link_events *events,

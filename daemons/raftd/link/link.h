@@ -4,8 +4,8 @@
  *
  * Every node connects to every other member and speaks on the connection it made; what it is asked
  * on a connection that it accepted is answered there.  A certificate whose fingerprint is no
- * member's is refused, so removing a node revokes it.  A stranger without a certificate may ask for
- * one thing, raft.join.
+ * member's is refused, so removing a node revokes it; the answer to its hello says why, and nothing
+ * else follows.  A stranger without a certificate may ask for one thing, raft.join.
  *
  * Identity is the key, not the address: a peer that says hello from elsewhere is followed there. */
 #pragma once
@@ -79,6 +79,9 @@ struct link_events {
 			const struct wire_raft_join *msg);
 	void (*on_transfer)(struct raftd *raftd, struct link_call *call,
 			    const struct wire_leader_transfer *msg);
+	void (*on_survey)(struct raftd *raftd, struct link_call *call);
+	/* A member whose certificate was checked says that this node is none. */
+	void (*on_refused)(struct raftd *raftd, const struct wire_raft_hello *hello);
 	void (*on_peer_up)(struct raftd *raftd, struct link_peer *peer);
 	void (*on_peer_down)(struct raftd *raftd, struct link_peer *peer);
 };
@@ -108,6 +111,9 @@ void link_close(struct link *link);
 
 /* Read ca.crt, node.crt and node.key and begin to talk (after init, join or at start). */
 int link_start(struct link *link, struct jaco_err *err);
+
+/* Talk to nobody any more, until link_start().  Not from inside a callback of link_events. */
+void link_stop(struct link *link);
 
 /* Follow the members: /node/ when this node has it, else the list that the join left. */
 void link_sync(struct link *link);

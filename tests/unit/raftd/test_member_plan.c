@@ -89,6 +89,23 @@ static void test_who_lags_or_is_silent_waits(void **state)
 	assert_int_equal(id, 3);
 }
 
+/* Demoting the living first would leave a majority that needs the dead one. */
+static void test_a_dead_voter_goes_before_the_living_are_demoted(void **state)
+{
+	struct member_fact facts[3] = {
+		{.host = "a", .raft_id = 1, .is_wanted = true, .is_in = true, .is_voter = true},
+		{.host = "b", .raft_id = 2, .is_wanted = true, .is_in = true, .is_voter = true,
+		 .is_caught_up = true, .is_reachable = true},
+		{.host = "", .raft_id = 3, .is_in = true, .is_voter = true}};
+	uint64_t id;
+
+	(void)state;
+	assert_int_equal(member_plan(facts, 3, 1, &id), MEMBER_REMOVE);
+	assert_int_equal(id, 3);
+	assert_int_equal(member_plan(facts, 2, 1, &id), MEMBER_DEMOTE);
+	assert_int_equal(id, 2);
+}
+
 static void test_a_token_survives_the_trip(void **state)
 {
 	struct join_token token = {.n_addresses = 2}, back;
@@ -120,6 +137,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_grows_and_shrinks_by_the_table),
 		cmocka_unit_test(test_who_lags_or_is_silent_waits),
+		cmocka_unit_test(test_a_dead_voter_goes_before_the_living_are_demoted),
 		cmocka_unit_test(test_a_token_survives_the_trip),
 	};
 

@@ -1,0 +1,209 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who is a member and who is not: recovery, removal, certificates, addresses, on real raftd."""
+import json
+import os
+import subprocess
+
+import msgpack
+import pytest
+
+from jacorpc import BUILD
+from test_cluster import (Peer, cluster, fails, get, put, refused, voters,  # noqa: F401
+                          wait)
+
+JACO = os.path.join(BUILD, "cli/jaco")
+
+
+def jaco(node, *argv, code=0):
+    """The command line against this node; its output."""
+    done = subprocess.run([JACO, "--socket", node.path(), *argv], stdin=subprocess.DEVNULL,
+                          capture_output=True, text=True, timeout=60)
+    assert done.returncode == code, done
+    return done.stdout if code == 0 else done.stderr
+
+
+def membership(node):
+    """What the daemons of the node are told: the record's sentence, None while it is a member."""
+    rpc = node.rpc("runtimed")
+    try:
+        entry = rpc.call("kv.get", key="/obs/node/%s/membership" % node.name).get("entry")
+        return msgpack.unpackb(entry["value"])["message"] if entry else None
+    finally:
+        rpc.close()
+
+
+def three(cluster):
+    cluster.grow(3)
+    for node in cluster.nodes:
+        wait(lambda: voters(node) == ["n1", "n2", "n3"])
+    return cluster.nodes
+
+
+def audit(node, *types):
+    rpc = node.rpc()
+    try:
+        return [e["event"] for event in rpc.stream("audit.list", types=list(types))
+                for e in event["events"]]
+    finally:
+        rpc.close()
+
+
+# --- recovery --------------------------------------------------------------------------------
+
+
+def test_two_of_three_are_lost_and_one_goes_on(cluster):
+    one, two, three_ = three(cluster)
+    assert put(one, "kept", 7)["succeeded"]
+    fails("conflict", "reaches a majority", one.rpc().call, "cluster.recover", confirm=True)
+    wait(lambda: get(one, "kept") == 7)
+    two.kill()
+    three_.kill()
+    wait(lambda: refused(one), 15)
+    asked = one.rpc().call("cluster.recover")
+    assert not asked["done"] if "done" in asked else True
+    shown = {m["host"]: m for m in asked["members"]}
+    assert shown["n1"]["reachable"] and shown["n1"]["last_index"] >= shown["n1"]["applied"] > 0
+    assert len(shown["n1"]["state_hash"]) == 64
+    assert not shown["n2"]["reachable"] and "last_index" not in shown["n2"]
+    assert any("n2 does not answer" in line for line in asked["losses"])
+    assert any("n3 is a member no more" in line for line in asked["losses"])
+    assert refused(one), "a question changes nothing"
+    assert "pass --yes" in jaco(one, "cluster", "recover", code=65)
+    assert "n1 is the only member now, cluster epoch 2" in jaco(one, "cluster", "recover", "--yes")
+    status = one.status()
+    assert status["cluster_epoch"] == 2 and status["quorum"] and status["is_leader"]
+    assert [m["host"] for m in status["members"]] == ["n1"] and voters(one) == ["n1"]
+    assert get(one, "kept") == 7 and put(one, "alone", 1)["succeeded"]
+    event, = audit(one, "cluster_recovered")
+    assert event["identity"].startswith("local:") and event["payload"]["cluster_epoch"] == "2"
+
+    # they come back, a majority of what they think the cluster is
+    for node in (two, three_):
+        node.start()
+        wait(lambda: node.status().get("removed"))
+        said = "was recovered without %s and is in epoch 2, not 1" % node.name
+        assert said in node.status()["removed"] and said in membership(node)
+        fails("cluster_uninitialized", said, node.rpc("schedd").call, "kv.txn",
+              puts=[{"key": "/counter/d/ghost", "value": msgpack.packb({"next": 1})}])
+        assert said in jaco(node, "cluster", "status")
+    assert [m["host"] for m in one.members().values()] == ["n1"]
+
+    # what was learned survives, with nobody there to tell it again
+    one.kill()
+    two.kill()
+    two.start()
+    assert "epoch 2" in two.status()["removed"] and "epoch 2" in membership(two)
+    one.start().wait_leader()
+
+    # and they are taken in again, as new members
+    for node in (two, three_):
+        node.join(one.token())
+        assert membership(node) is None and "removed" not in node.status()
+    for node in cluster.nodes:
+        wait(lambda: voters(node) == ["n1", "n2", "n3"])
+        wait(lambda: get(node, "alone") == 1)
+        assert node.status()["cluster_epoch"] == 2
+    wait(lambda: len({n.status()["state_hash"] for n in cluster.nodes}) == 1)
+    assert os.path.exists(two.root + "/lib/raftd/former/group"), "what it had is set aside"
+
+
+def test_a_survivor_that_holds_less_names_the_one_that_holds_more(cluster):
+    cluster.grow(5)
+    wait(lambda: len(voters(cluster.nodes[0])) == 5)
+    leader = cluster.leader()
+    others = [n for n in cluster.nodes if n is not leader]
+    behind, ahead = others[:2]
+    behind.kill()
+    assert put(ahead, "more", 1)["succeeded"]
+    wait(lambda: get(ahead, "more") == 1)
+    for node in [leader] + others[2:]:
+        node.kill()
+    behind.start()
+    wait(lambda: refused(ahead), 15)
+    wait(lambda: refused(behind), 15)
+    fails("conflict", "%s holds more than this node" % ahead.name, behind.rpc().call,
+          "cluster.recover", confirm=True)
+    asked = behind.rpc().call("cluster.recover")
+    assert any("recover there instead" in line for line in asked["losses"])
+    jaco(ahead, "cluster", "recover", "--yes")
+    assert get(ahead, "more") == 1
+    wait(lambda: "epoch 2" in (behind.status().get("removed") or ""))
+
+
+@pytest.mark.parametrize("point", ["takeover_term", "takeover_done"])
+def test_a_recovery_that_dies_half_way_is_finished_by_the_next_start(cluster, point):
+    one, two, three_ = three(cluster)
+    put(one, "kept", 3)
+    wait(lambda: get(one, "kept") == 3)
+    for node in cluster.nodes:
+        node.kill()
+    one.start(env={"JACO_FAULT": "exit:" + point})
+    wait(lambda: refused(one), 15)
+    with pytest.raises((EOFError, ConnectionError)):
+        one.rpc().call("cluster.recover", confirm=True)
+    assert one.process.wait(20) == 99
+    one.start().wait_leader()
+    wait(lambda: voters(one) == ["n1"])
+    assert one.status()["cluster_epoch"] == 2 and get(one, "kept") == 3
+    assert len(audit(one, "cluster_recovered")) == 1
+    two.start()
+    wait(lambda: "epoch 2" in (two.status().get("removed") or ""))
+
+
+# --- removal ---------------------------------------------------------------------------------
+
+
+def test_a_removed_node_learns_it_and_is_nobody(cluster):
+    nodes = three(cluster)
+    leader = cluster.leader()
+    gone, stays = [n for n in nodes if n is not leader]
+    gone.kill()  # it is away while it happens
+    leader.rpc().call("node.remove", host=gone.name, force=True)
+    wait(lambda: gone.name not in stays.members())
+    gone.start()
+    wait(lambda: gone.status().get("removed"))
+    assert "%s was removed from cluster" % gone.name in membership(gone)
+    fails("cluster_uninitialized", "was removed", gone.rpc().call, "node.cordon", host=stays.name)
+    gone.kill()
+    gone.start()  # from its own disk now: it does not even ask
+    assert "was removed" in gone.status()["removed"] and "was removed" in membership(gone)
+    peer = Peer(leader, gone)
+    peer.hello(host=gone.name, epoch=1)
+    peer.send([2, "raft.gossip", [{"id": 0, "event": {"records": []}}]], [0, 7, "raft.read", [{}]])
+    assert "was removed" in peer.recv()[2][0]["event"]["refused"]
+    gone.join(leader.token())
+    wait(lambda: voters(leader) == ["n1", "n2", "n3"])
+    assert membership(gone) is None
+
+
+def test_a_node_that_is_removed_while_it_runs_learns_it_too(cluster):
+    nodes = three(cluster)
+    gone = next(n for n in nodes if n is not cluster.leader())
+    cluster.leader().rpc().call("node.remove", host=gone.name)
+    wait(lambda: "was removed" in (gone.status().get("removed") or ""))
+    wait(lambda: "was removed" in (membership(gone) or ""))
+
+
+def test_members_come_and_go_and_the_voter_table_holds(cluster):
+    table = [None, 1, 1, 3, 3, 5]
+    cluster.grow(1)
+    for n in range(2, 6):
+        new = cluster.add()
+        new.join(cluster.nodes[0].token())
+        for node in cluster.nodes:
+            wait(lambda: len(node.members()) == n and len(voters(node)) == table[n])
+        assert put(new, "step", n)["succeeded"]
+    while len(cluster.nodes) > 1:  # the leader goes each time: the hardest one to let go
+        leader = cluster.leader()
+        rest = [n for n in cluster.nodes if n is not leader]
+        rest[0].rpc().call("node.remove", host=leader.name)
+        cluster.nodes = rest
+        for node in rest:
+            wait(lambda: len(node.members()) == len(rest))
+            wait(lambda: len(voters(node)) == table[len(rest)])
+        assert put(rest[-1], "step", len(rest))["succeeded"]
+        wait(lambda: leader.status().get("removed"))
+        leader.stop()
+    last, = cluster.nodes
+    assert last.status()["is_leader"] and get(last, "step", linearizable=True) == 1
+    fails("validation_failed", "is the only member", last.rpc().call, "node.remove", host=last.name)
