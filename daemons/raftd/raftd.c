@@ -184,6 +184,13 @@ static void on_send(void *ctx, const struct core_message *msg)
 		raftmsg_send(peer, msg);
 }
 
+static void on_push(void *ctx)
+{
+	struct raftd *raftd = ctx;
+
+	link_flush(&raftd->link);
+}
+
 static const struct link_events link_events = {.on_message = on_message,
 					       .on_gossip = on_gossip,
 					       .on_digest = on_digest,
@@ -222,6 +229,7 @@ int raftd_open_store(struct raftd *raftd, struct jaco_err *err)
 				      .on_applied = on_applied,
 				      .on_leadership = on_leadership,
 				      .on_send = on_send,
+				      .on_push = on_push,
 				      .on_replaced = on_replaced,
 				      .ctx = raftd};
 

@@ -353,6 +353,15 @@ static void send_chunk(struct store *store, const struct core_message *plan)
 	jaco_arena_reset(&store->arena);
 }
 
+static void push(struct store *store)
+{
+	store->is_push_due = false;
+	if (store->events.on_push)
+		store->events.on_push(store->events.ctx);
+}
+
+/* Before a flush everything leaves: peers write while this node does.  Else it leaves at the end of
+ * the pass, so that callers have their answers before peers hear what is committed. */
 static void send_messages(struct store *store, const struct core_actions *todo)
 {
 	for (size_t i = 0; store->events.on_send && i < todo->n_messages; i++) {
@@ -361,6 +370,9 @@ static void send_messages(struct store *store, const struct core_actions *todo)
 		else
 			store->events.on_send(store->events.ctx, &todo->messages[i]);
 	}
+	store->is_push_due |= todo->n_messages > 0;
+	if (store->is_push_due && todo->write.seq != 0)
+		push(store);
 }
 
 static int commit_state(struct store *store, struct jaco_err *err);
@@ -470,6 +482,14 @@ static void pump(struct store *store)
 	}
 	wal_prepare(&store->wal);
 	arm_tick(store);
+	if (store->is_push_due)
+		jaco_timer_soon(&store->push);
+}
+
+static void on_push(struct jaco_timer *timer, void *ctx)
+{
+	(void)timer;
+	push(ctx);
 }
 
 static void on_pump(struct jaco_timer *timer, void *ctx)
@@ -653,6 +673,7 @@ int store_open(struct store *store, struct jaco_loop *loop, const char *dir,
 	TAILQ_INIT(&store->reads);
 	TAILQ_INIT(&store->done);
 	jaco_timer_init(loop, &store->pump, on_pump, store);
+	jaco_timer_init(loop, &store->push, on_push, store);
 	jaco_timer_init(loop, &store->tick, on_tick, store);
 	jaco_timer_init(loop, &store->commit, on_commit, store);
 	store->is_open = true;
@@ -682,6 +703,7 @@ void store_close(struct store *store)
 	    state_commit(&store->state, &err) < 0)
 		JACO_LOG_FAILURE(JACO_LOG_WARNING, "the log will be replayed", &err);
 	jaco_timer_fini(&store->pump);
+	jaco_timer_fini(&store->push);
 	jaco_timer_fini(&store->tick);
 	jaco_timer_fini(&store->commit);
 	drop_offer(store);
@@ -726,7 +748,7 @@ int store_propose(struct store *store, const struct txn *txn, store_done_fn *on_
 	TAILQ_INSERT_TAIL(&store->writes, pending, link);
 	store->unwritten += segment_record_size(store->packed.n);
 	store->n_proposals++;
-	jaco_timer_arm_if_idle(&store->pump, 0);
+	jaco_timer_soon(&store->pump);
 	return 0;
 }
 
@@ -740,7 +762,7 @@ int store_read(struct store *store, store_read_fn *on_read, void *ctx, struct ja
 	pending = jaco_alloc(sizeof(*pending));
 	*pending = (struct store_pending){.index = token, .on_read = on_read, .ctx = ctx};
 	TAILQ_INSERT_TAIL(&store->reads, pending, link);
-	jaco_timer_arm_if_idle(&store->pump, 0);
+	jaco_timer_soon(&store->pump);
 	return 0;
 }
 
@@ -768,13 +790,13 @@ void store_receive(struct store *store, const struct core_message *msg)
 		return;
 	core_tick(store->core, (uint64_t)(jaco_loop_now(store->loop).ns / JACO_MS));
 	core_receive(store->core, msg);
-	jaco_timer_arm_if_idle(&store->pump, 0);
+	jaco_timer_soon(&store->pump);
 }
 
 void store_peer_lost(struct store *store, uint64_t raft_id)
 {
 	core_peer_lost(store->core, raft_id);
-	jaco_timer_arm_if_idle(&store->pump, 0);
+	jaco_timer_soon(&store->pump);
 }
 
 int store_change(struct store *store, enum core_change change, uint64_t raft_id,
@@ -783,7 +805,7 @@ int store_change(struct store *store, enum core_change change, uint64_t raft_id,
 	uint64_t index;
 	int rc = core_change(store->core, change, raft_id, &index, err);
 
-	jaco_timer_arm_if_idle(&store->pump, 0);
+	jaco_timer_soon(&store->pump);
 	return rc;
 }
 
@@ -791,7 +813,7 @@ int store_transfer(struct store *store, uint64_t raft_id, struct jaco_err *err)
 {
 	int rc = core_transfer(store->core, raft_id, err);
 
-	jaco_timer_arm_if_idle(&store->pump, 0);
+	jaco_timer_soon(&store->pump);
 	return rc;
 }
 

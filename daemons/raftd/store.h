@@ -51,6 +51,7 @@ struct store_events {
 	void (*on_applied)(void *ctx);     /* after a batch of them */
 	void (*on_leadership)(void *ctx);  /* role, term, leader or configuration changed */
 	void (*on_send)(void *ctx, const struct core_message *msg); /* may lose it; NULL: alone */
+	void (*on_push)(void *ctx); /* what on_send() got has to leave now; NULL: it has left */
 	void (*on_replaced)(void *ctx);    /* a snapshot took the place of everything */
 	void *ctx;
 };
@@ -78,6 +79,8 @@ struct store {
 	uint64_t next_token;
 	uint64_t durable_applied;  /* index in the last LMDB commit */
 	struct jaco_timer pump;    /* the end of this pass */
+	struct jaco_timer push;    /* the end of this pass, behind the callers' answers */
+	bool is_push_due;          /* messages to peers wait for it */
 	struct jaco_timer tick;    /* the core's next deadline */
 	struct jaco_timer commit;
 	char full[256];            /* why writes are refused, "" when they are not */

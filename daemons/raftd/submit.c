@@ -254,7 +254,7 @@ static struct submit *begin(struct raftd *raftd, void *ctx, struct jaco_err *err
 	jaco_timer_init(&raftd->daemon->loop, &submit->timer, on_timer, submit);
 	TAILQ_INSERT_TAIL(&raftd->submits, submit, next);
 	raftd->n_submits++;
-	jaco_timer_arm(&submit->timer, 0); /* from the loop: callers are never answered from inside */
+	jaco_timer_soon(&submit->timer); /* from the loop: callers are never answered from inside */
 	return submit;
 }
 

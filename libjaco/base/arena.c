@@ -23,9 +23,10 @@ struct jaco_arena_block {
 static struct jaco_arena_block *add_block(struct jaco_arena *arena, size_t need)
 {
 	size_t size = need > BLOCK_BYTES / 4 ? need : BLOCK_BYTES;
-	struct jaco_arena_block *block = jaco_alloc(sizeof(*block) + size);
+	/* what is handed out is zeroed then; most of a block is never used */
+	struct jaco_arena_block *block = jaco_alloc_dirty(sizeof(*block) + size);
 
-	block->size = size;
+	*block = (struct jaco_arena_block){.size = size};
 	/* A block made for one big object goes second, so that the current one keeps filling. */
 	if (size != BLOCK_BYTES && arena->head) {
 		block->next = arena->head->next;

@@ -23,6 +23,11 @@ void *jaco_alloc(size_t bytes)
 	return must(calloc(1, bytes ? bytes : 1));
 }
 
+void *jaco_alloc_dirty(size_t bytes)
+{
+	return must(malloc(bytes ? bytes : 1));
+}
+
 void *jaco_alloc_n(size_t n, size_t bytes)
 {
 	return must(calloc(n ? n : 1, bytes ? bytes : 1));

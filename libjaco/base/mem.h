@@ -13,6 +13,9 @@
 /* Zeroed memory. */
 void *jaco_alloc(size_t bytes) __attribute__((malloc, returns_nonnull));
 
+/* Memory of any content, for what is written whole. */
+void *jaco_alloc_dirty(size_t bytes) __attribute__((malloc, returns_nonnull));
+
 /* Zeroed array of @n elements; an overflowing product is a bug. */
 void *jaco_alloc_n(size_t n, size_t bytes) __attribute__((malloc, returns_nonnull));
 

@@ -204,6 +204,14 @@ void jaco_timer_arm_if_idle(struct jaco_timer *timer, int64_t ms)
 		jaco_timer_arm(timer, ms);
 }
 
+void jaco_timer_soon(struct jaco_timer *timer)
+{
+	if (timer->is_armed)
+		return;
+	timer->is_armed = true;
+	event_active(timer->event, EV_TIMEOUT, 1); /* joins the end of the queue being worked off */
+}
+
 void jaco_timer_disarm(struct jaco_timer *timer)
 {
 	if (timer->event)

@@ -99,6 +99,10 @@ void jaco_timer_arm(struct jaco_timer *timer, int64_t ms);
 
 /* The same unless it is armed already: a debounce. */
 void jaco_timer_arm_if_idle(struct jaco_timer *timer, int64_t ms);
+
+/* Fire once in this pass, after everything that was ready when it began (unless armed already, for
+ * whenever): what the callbacks of a pass have gathered is done once, without a system call. */
+void jaco_timer_soon(struct jaco_timer *timer);
 void jaco_timer_disarm(struct jaco_timer *timer);
 void jaco_timer_fini(struct jaco_timer *timer); /* also for one that was never initialised (zeroed) */
 

@@ -12,6 +12,7 @@
 #include "libjaco/io/sock.h"
 
 #define READ_CHUNK   65536
+#define FLUSH_FROM   65536 /* queued bytes that do not wait for the end of the pass */
 #define COMPACT_FROM 65536 /* sent bytes kept at the front of the queue before it is moved */
 
 static void end(struct jaco_chan *chan, const struct jaco_err *err)
@@ -21,6 +22,7 @@ static void end(struct jaco_chan *chan, const struct jaco_err *err)
 
 	if (chan->fd < 0)
 		return;
+	jaco_chan_flush(chan); /* it may still read */
 	jaco_io_stop(&chan->io);
 	jaco_fd_close(&chan->fd);
 	ops->on_end(chan, err, ctx);
@@ -125,6 +127,20 @@ static void on_event(struct jaco_io *io, unsigned events, void *ctx)
 		on_readable(chan);
 }
 
+void jaco_chan_flush(struct jaco_chan *chan)
+{
+	jaco_timer_disarm(&chan->later);
+	/* while the kernel's buffer is full the loop watches for room */
+	if (chan->fd >= 0 && !chan->is_ending && !(chan->io.events & JACO_IO_WRITE))
+		flush(chan);
+}
+
+static void on_later(struct jaco_timer *timer, void *ctx)
+{
+	(void)timer;
+	jaco_chan_flush(ctx);
+}
+
 void jaco_chan_open(struct jaco_chan *chan, struct jaco_loop *loop, int take_fd, bool pending,
 		    size_t in_max, const struct jaco_chan_ops *ops, void *ctx)
 {
@@ -136,16 +152,25 @@ void jaco_chan_open(struct jaco_chan *chan, struct jaco_loop *loop, int take_fd,
 		.ops = ops,
 		.ctx = ctx,
 	};
+	jaco_timer_init(loop, &chan->later, on_later, chan);
 	jaco_io_start(loop, &chan->io, take_fd, JACO_IO_READ | (pending ? JACO_IO_WRITE : 0), on_event,
 		      chan);
 }
 
-void jaco_chan_send(struct jaco_chan *chan, const void *data, size_t n)
+void jaco_chan_queue(struct jaco_chan *chan, const void *data, size_t n)
 {
 	if (chan->fd < 0 || chan->is_ending)
 		return;
 	jaco_buf_add(&chan->out, data, n);
-	flush(chan);
+	if (jaco_chan_queued(chan) >= FLUSH_FROM)
+		jaco_chan_flush(chan);
+}
+
+void jaco_chan_send(struct jaco_chan *chan, const void *data, size_t n)
+{
+	jaco_chan_queue(chan, data, n);
+	if (jaco_chan_queued(chan) > 0 && chan->fd >= 0)
+		jaco_timer_soon(&chan->later);
 }
 
 size_t jaco_chan_queued(const struct jaco_chan *chan)
@@ -171,6 +196,8 @@ void jaco_chan_read(struct jaco_chan *chan, bool on)
 
 void jaco_chan_close(struct jaco_chan *chan)
 {
+	jaco_chan_flush(chan);
+	jaco_timer_fini(&chan->later);
 	jaco_io_stop(&chan->io);
 	jaco_fd_close(&chan->fd);
 	jaco_buf_fini(&chan->in);

@@ -2,6 +2,9 @@
  *
  * chan.h - a connected byte stream on the loop: bounded input, queued output, one way to end.
  *
+ * What is sent during one pass of the loop goes out together at its end: a hundred answers to one
+ * caller are one system call.
+ *
  * The callbacks may close the channel; nothing touches it afterwards in that pass. */
 #pragma once
 
@@ -28,6 +31,7 @@ struct jaco_chan {
 	struct jaco_buf in;
 	struct jaco_buf out;
 	size_t out_sent; /* bytes of @out already written */
+	struct jaco_timer later; /* armed: @out is written when this pass is over */
 	bool is_connecting;
 	bool is_ending; /* on_end is due */
 	bool is_paused; /* reading stands still until the queue is half empty */
@@ -39,8 +43,14 @@ struct jaco_chan {
 void jaco_chan_open(struct jaco_chan *chan, struct jaco_loop *loop, int take_fd, bool pending,
 		    size_t in_max, const struct jaco_chan_ops *ops, void *ctx);
 
-/* Queue bytes; written at once when possible. */
+/* Queue bytes; written when this pass is over, a lot of them at once. */
 void jaco_chan_send(struct jaco_chan *chan, const void *data, size_t n);
+
+/* Queue bytes that may wait for the next send or flush. */
+void jaco_chan_queue(struct jaco_chan *chan, const void *data, size_t n);
+
+/* Write what is queued as far as the kernel takes it now.  No callback. */
+void jaco_chan_flush(struct jaco_chan *chan);
 
 /* Bytes queued and not yet taken by the kernel. */
 size_t jaco_chan_queued(const struct jaco_chan *chan);
@@ -52,5 +62,5 @@ void jaco_chan_pause(struct jaco_chan *chan);
 /* Read, or leave what arrives to the kernel until told otherwise: the other side's writes wait. */
 void jaco_chan_read(struct jaco_chan *chan, bool on);
 
-/* Close without on_end. */
+/* Close without on_end; what is queued is written as far as the kernel takes it. */
 void jaco_chan_close(struct jaco_chan *chan);

@@ -126,6 +126,7 @@ struct jaco_server {
 	/* A method no table has, e.g. to relay it.  NULL: unknown_method. */
 	jaco_handler *fallback;
 	void *hook_ctx;
+	struct jaco_buf reply; /* while it is packed */
 	uint64_t n_calls;
 	uint64_t n_errors;
 };

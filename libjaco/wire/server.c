@@ -19,6 +19,7 @@
 #include "libjaco/wire/frame.h"
 
 #define ACCEPT_REST_MS 100
+#define REPLY_KEPT     65536 /* bytes of the reply buffer that are not given back */
 
 struct jaco_conn {
 	struct jaco_chan chan;
@@ -127,14 +128,23 @@ void jaco_call_reply_raw(struct jaco_call *call, const void *data, size_t n)
 
 void jaco_call_reply(struct jaco_call *call, const void *msg)
 {
-	jaco_auto(jaco_buf) struct jaco_buf body = JACO_BUF_BOUND(JACO_MESSAGE_MAX - 64);
+	struct jaco_buf *out = &call->server->reply;
 	struct jaco_err err = JACO_ERR_INIT;
 
-	if (msg && jaco_pack(&body, call->method->out, msg, &err) < 0) {
+	if (!msg) {
+		jaco_call_reply_raw(call, NULL, 0);
+		return;
+	}
+	jaco_buf_reset(out);
+	jaco_frame_result(out, call->id);
+	if (jaco_pack(out, call->method->out, msg, &err) < 0) {
 		jaco_call_fail(call, &err);
 		return;
 	}
-	jaco_call_reply_raw(call, body.data, body.n);
+	jaco_chan_send(&call->conn->chan, out->data, out->n);
+	if (out->cap > REPLY_KEPT)
+		jaco_buf_fini(out);
+	finish(call);
 }
 
 void jaco_call_fail(struct jaco_call *call, const struct jaco_err *err)
@@ -398,7 +408,7 @@ static void on_rested(struct jaco_timer *timer, void *ctx)
 
 void jaco_server_init(struct jaco_server *server, struct jaco_loop *loop)
 {
-	*server = (struct jaco_server){.loop = loop};
+	*server = (struct jaco_server){.loop = loop, .reply = JACO_BUF_BOUND(JACO_MESSAGE_MAX)};
 }
 
 void jaco_server_add(struct jaco_server *server, const struct jaco_service_row *rows, void *self)
@@ -445,4 +455,5 @@ void jaco_server_close(struct jaco_server *server)
 			(void)unlink(listener->path); /* the next start replaces it anyway */
 	}
 	server->n_listeners = 0;
+	jaco_buf_fini(&server->reply);
 }

@@ -18,18 +18,29 @@
 
 /* --- sending --- */
 
-void conn_send(struct link_conn *conn, const struct jaco_buf *frame)
+static bool may_send(struct link_conn *conn)
 {
 	struct jaco_err err = JACO_ERR_INIT;
 
 	if (conn->is_dead)
-		return;
-	if (jaco_chan_queued(&conn->tls.chan) > QUEUE_MAX) {
-		jaco_err_set(&err, JACO_UNAVAILABLE, "the peer does not read");
-		conn_end(conn, &err);
-		return;
-	}
-	tls_send(&conn->tls, frame->data, frame->n);
+		return false;
+	if (jaco_chan_queued(&conn->tls.chan) <= QUEUE_MAX)
+		return true;
+	jaco_err_set(&err, JACO_UNAVAILABLE, "the peer does not read");
+	conn_end(conn, &err);
+	return false;
+}
+
+void conn_send(struct link_conn *conn, const struct jaco_buf *frame)
+{
+	if (may_send(conn))
+		tls_send(&conn->tls, frame->data, frame->n);
+}
+
+void conn_queue(struct link_conn *conn, const struct jaco_buf *frame)
+{
+	if (may_send(conn))
+		tls_queue(&conn->tls, frame->data, frame->n);
 }
 
 static void send_hello(struct link_conn *conn, const struct wire_raft_hello *hello)

@@ -43,6 +43,7 @@ struct link_conn *conn_new(struct link *link, enum link_kind kind, struct ssl_ct
 void conn_end(struct link_conn *conn, const struct jaco_err *err);
 void conn_free(struct link_conn *conn);
 void conn_send(struct link_conn *conn, const struct jaco_buf *frame);
+void conn_queue(struct link_conn *conn, const struct jaco_buf *frame); /* until tls_flush() */
 void conn_ask(struct link_conn *conn, const char *method, const struct jaco_desc *desc,
 	      const void *msg, const struct jaco_desc *out, link_reply_fn *on_reply, void *ctx);
 

@@ -28,6 +28,7 @@
 #define ACCEPT_REST_MS  100
 #define TCP_GIVE_UP_MS  5000 /* unacknowledged data: the path is gone (tcp(7) TCP_USER_TIMEOUT) */
 #define PEERS_BYTES_MAX (256 * 1024)
+#define FRAME_KEPT      (256 * 1024) /* bytes of the buffer for notices that are not given back */
 
 static void connect_now(struct link_peer *peer);
 
@@ -506,19 +507,44 @@ static void on_beat(struct jaco_timer *timer, void *ctx)
 		send_beat(peer);
 }
 
-void link_send(struct link_peer *peer, const char *method, const struct jaco_desc *desc,
-	       const void *msg)
+static void send_notice(struct link_peer *peer, const char *method, const struct jaco_desc *desc,
+			const void *msg,
+			void (*send)(struct link_conn *conn, const struct jaco_buf *frame))
 {
-	jaco_auto(jaco_buf) struct jaco_buf frame = JACO_BUF_INIT;
+	struct jaco_buf *frame = &peer->link->frame;
 	struct jaco_err err = JACO_ERR_INIT;
 
 	if (!link_is_up(peer))
 		return;
-	jaco_frame_event(&frame, 0, method);
-	if (jaco_pack(&frame, desc, msg, &err) < 0)
+	jaco_buf_reset(frame);
+	jaco_frame_event(frame, 0, method);
+	if (jaco_pack(frame, desc, msg, &err) < 0)
 		JACO_LOG_FAILURE(JACO_LOG_ERR, "cannot pack a message", &err, KV_STR(method, method));
 	else
-		conn_send(peer->conn, &frame);
+		send(peer->conn, frame);
+	if (frame->cap > FRAME_KEPT)
+		jaco_buf_fini(frame);
+}
+
+void link_send(struct link_peer *peer, const char *method, const struct jaco_desc *desc,
+	       const void *msg)
+{
+	send_notice(peer, method, desc, msg, conn_send);
+}
+
+void link_queue(struct link_peer *peer, const char *method, const struct jaco_desc *desc,
+		const void *msg)
+{
+	send_notice(peer, method, desc, msg, conn_queue);
+}
+
+void link_flush(struct link *link)
+{
+	struct link_peer *peer;
+
+	TAILQ_FOREACH (peer, &link->peers, next)
+		if (peer->conn)
+			tls_flush(&peer->conn->tls);
 }
 
 int link_ask(struct link_peer *peer, const char *method, const struct jaco_desc *desc,
@@ -626,5 +652,6 @@ void link_close(struct link *link)
 	jaco_timer_fini(&link->rest);
 	jaco_timer_fini(&link->beat);
 	tls_context_free(link->context);
+	jaco_buf_fini(&link->frame);
 	link->loop = NULL;
 }

@@ -99,6 +99,7 @@ struct link {
 	struct jaco_timer beat;
 	struct jaco_timer reaper;
 	struct jaco_timer rest; /* armed: no descriptor was free, accepting goes on when it fires */
+	struct jaco_buf frame; /* a notice while it is packed */
 	bool is_beating;
 	uint64_t n_refused;
 };
@@ -128,6 +129,11 @@ bool link_is_up(const struct link_peer *peer);
 /* Queue a notification; lost when there is no connection. */
 void link_send(struct link_peer *peer, const char *method, const struct jaco_desc *desc,
 	       const void *msg);
+
+/* The same without hurry: it leaves with link_flush(). */
+void link_queue(struct link_peer *peer, const char *method, const struct jaco_desc *desc,
+		const void *msg);
+void link_flush(struct link *link);
 
 /* Ask; @on_reply is called exactly once, never from inside.  Errors: UNAVAILABLE - no connection. */
 int link_ask(struct link_peer *peer, const char *method, const struct jaco_desc *desc,

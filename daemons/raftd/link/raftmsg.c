@@ -35,7 +35,7 @@ void raftmsg_send(struct link_peer *peer, const struct core_message *msg)
 	}
 	if (msg->conf)
 		out.conf = (struct wire_bin){conf, core_conf_pack(msg->conf, conf)};
-	link_send(peer, "raft.message", &wire_raft_message_desc, &out);
+	link_queue(peer, "raft.message", &wire_raft_message_desc, &out);
 }
 
 void raftmsg_receive(struct store *store, uint64_t from, const struct wire_raft_message *msg)

@@ -228,20 +228,46 @@ int tls_open(struct tls *tls, struct jaco_loop *loop, struct ssl_ctx_st *context
 	return 0;
 }
 
-void tls_send(struct tls *tls, const void *data, size_t n)
+static bool encrypt(struct tls *tls, const void *data, size_t n)
 {
 	size_t sent = 0;
 
 	if (tls->is_over || !tls->is_up || n == 0)
-		return;
+		return false;
 	ERR_clear_error();
 	/* into memory: all of it or a broken connection, which reading will tell */
 	(void)SSL_write_ex(tls->ssl, data, n, &sent);
-	flush(tls);
+	return true;
+}
+
+void tls_send(struct tls *tls, const void *data, size_t n)
+{
+	if (encrypt(tls, data, n))
+		flush(tls);
+}
+
+void tls_queue(struct tls *tls, const void *data, size_t n)
+{
+	char *out;
+	long out_n;
+
+	if (!encrypt(tls, data, n))
+		return;
+	out_n = BIO_get_mem_data(tls->to_net, &out);
+	if (out_n > 0)
+		jaco_chan_queue(&tls->chan, out, (size_t)out_n);
+	(void)BIO_reset(tls->to_net);
+}
+
+void tls_flush(struct tls *tls)
+{
+	if (!tls->is_over)
+		jaco_chan_flush(&tls->chan);
 }
 
 void tls_shut(struct tls *tls)
 {
+	jaco_chan_flush(&tls->chan);
 	tls->is_over = true;
 	jaco_io_stop(&tls->chan.io);
 }

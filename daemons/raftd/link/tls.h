@@ -49,6 +49,10 @@ int tls_open(struct tls *tls, struct jaco_loop *loop, struct ssl_ctx_st *context
 	     struct jaco_err *err);
 void tls_send(struct tls *tls, const void *data, size_t n);
 
+/* The same, but it may wait for the next send or flush. */
+void tls_queue(struct tls *tls, const void *data, size_t n);
+void tls_flush(struct tls *tls);
+
 /* Send what is queued as far as the kernel takes it now and end; no callback follows. */
 void tls_shut(struct tls *tls);
 void tls_close(struct tls *tls);
