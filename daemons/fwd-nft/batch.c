@@ -18,6 +18,7 @@
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <net/if.h>
+#include <netinet/tcp.h>
 #include <string.h>
 
 #include "libjaco/base/assert.h"
@@ -113,6 +114,8 @@ static void set_byte_order(struct nftnl_set *nset, const struct ruleset_set *set
 
 	nftnl_udata_put_u32(udata, NFTNL_UDATA_SET_KEYBYTEORDER,
 			    set->key_bytes == IFNAMSIZ ? HOST : NETWORK);
+	if (set->is_map)
+		nftnl_udata_put_u32(udata, NFTNL_UDATA_SET_DATABYTEORDER, NETWORK);
 	nftnl_set_set_data(nset, NFTNL_SET_USERDATA, nftnl_udata_buf_data(udata),
 			   nftnl_udata_buf_len(udata));
 	nftnl_udata_buf_free(udata);
@@ -123,7 +126,8 @@ static void put_set(struct batch *batch, const struct ruleset_set *set, uint32_t
 	struct nftnl_set *nset = MUST(nftnl_set_alloc());
 	struct nlmsghdr *msg = put_msg(batch, NFT_MSG_NEWSET, NFPROTO_INET, NLM_F_CREATE);
 	uint32_t flags = (set->is_interval ? NFT_SET_INTERVAL : 0u) |
-			 (set->field_bytes[1] ? NFT_SET_CONCAT : 0u);
+			 (set->field_bytes[1] ? NFT_SET_CONCAT : 0u) |
+			 (set->is_map ? NFT_SET_MAP : 0u);
 
 	nftnl_set_set_str(nset, NFTNL_SET_TABLE, RULESET_TABLE);
 	nftnl_set_set_str(nset, NFTNL_SET_NAME, set->name);
@@ -131,6 +135,10 @@ static void put_set(struct batch *batch, const struct ruleset_set *set, uint32_t
 	nftnl_set_set_u32(nset, NFTNL_SET_FLAGS, flags);
 	nftnl_set_set_u32(nset, NFTNL_SET_KEY_TYPE, set->key_type);
 	nftnl_set_set_u32(nset, NFTNL_SET_KEY_LEN, set->key_bytes);
+	if (set->is_map) {
+		nftnl_set_set_u32(nset, NFTNL_SET_DATA_TYPE, RULESET_TYPE_IPV4);
+		nftnl_set_set_u32(nset, NFTNL_SET_DATA_LEN, sizeof(set->elems->data));
+	}
 	if (set->size)
 		nftnl_set_set_u32(nset, NFTNL_SET_DESC_SIZE, set->size);
 	if (set->field_bytes[1])
@@ -197,6 +205,12 @@ static void add_elem(struct elems *elems, const struct ruleset_elem *elem)
 	key = mnl_attr_nest_start(elems->msg, NFTA_SET_ELEM_KEY);
 	mnl_attr_put(elems->msg, NFTA_DATA_VALUE, elems->set->key_bytes, elem->key);
 	mnl_attr_nest_end(elems->msg, key);
+	if (elems->set->is_map && elems->type == NFT_MSG_NEWSETELEM) {
+		struct nlattr *data = mnl_attr_nest_start(elems->msg, NFTA_SET_ELEM_DATA);
+
+		mnl_attr_put(elems->msg, NFTA_DATA_VALUE, sizeof(elem->data), &elem->data);
+		mnl_attr_nest_end(elems->msg, data);
+	}
 	if (elem->comment && elems->type == NFT_MSG_NEWSETELEM)
 		put_elem_comment(elems->msg, elem->comment);
 	mnl_attr_nest_end(elems->msg, nest);
@@ -237,7 +251,13 @@ static const char *expr_name(const struct ruleset_expr *expr)
 	case RULESET_CT_STATE: return "ct";
 	case RULESET_MASK: return "bitwise";
 	case RULESET_CMP: return "cmp";
-	case RULESET_LOOKUP: return "lookup";
+	case RULESET_LOOKUP:
+	case RULESET_MAP: return "lookup";
+	case RULESET_TRANSPORT: return "payload";
+	case RULESET_PATH_MSS: return "rt";
+	case RULESET_SWAP16: return "byteorder";
+	case RULESET_SET_MSS: return "exthdr";
+	case RULESET_SNAT: return "nat";
 	case RULESET_COUNTER: return "counter";
 	case RULESET_VERDICT: return "immediate";
 	case RULESET_MASQUERADE: return "masq";
@@ -261,7 +281,9 @@ static void fill_mask(struct nftnl_expr *nexpr, const struct ruleset_expr *expr)
 static void fill_payload(struct nftnl_expr *nexpr, const struct ruleset_expr *expr)
 {
 	nftnl_expr_set_u32(nexpr, NFTNL_EXPR_PAYLOAD_DREG, batch_reg_number(expr->reg));
-	nftnl_expr_set_u32(nexpr, NFTNL_EXPR_PAYLOAD_BASE, NFT_PAYLOAD_NETWORK_HEADER);
+	nftnl_expr_set_u32(nexpr, NFTNL_EXPR_PAYLOAD_BASE,
+			   expr->op == RULESET_TRANSPORT ? NFT_PAYLOAD_TRANSPORT_HEADER :
+							   NFT_PAYLOAD_NETWORK_HEADER);
 	nftnl_expr_set_u32(nexpr, NFTNL_EXPR_PAYLOAD_OFFSET, expr->key);
 	nftnl_expr_set_u32(nexpr, NFTNL_EXPR_PAYLOAD_LEN, expr->len);
 }
@@ -269,10 +291,37 @@ static void fill_payload(struct nftnl_expr *nexpr, const struct ruleset_expr *ex
 static void fill_lookup(struct nftnl_expr *nexpr, const struct ruleset_expr *expr, uint32_t set_id)
 {
 	nftnl_expr_set_u32(nexpr, NFTNL_EXPR_LOOKUP_SREG, batch_reg_number(expr->reg));
+	if (expr->op == RULESET_MAP)
+		nftnl_expr_set_u32(nexpr, NFTNL_EXPR_LOOKUP_DREG, batch_reg_number(expr->dreg));
 	if (expr->invert)
 		nftnl_expr_set_u32(nexpr, NFTNL_EXPR_LOOKUP_FLAGS, NFT_LOOKUP_F_INV);
 	nftnl_expr_set_str(nexpr, NFTNL_EXPR_LOOKUP_SET, expr->set);
 	nftnl_expr_set_u32(nexpr, NFTNL_EXPR_LOOKUP_SET_ID, set_id);
+}
+
+static void fill_swap(struct nftnl_expr *nexpr, const struct ruleset_expr *expr)
+{
+	nftnl_expr_set_u32(nexpr, NFTNL_EXPR_BYTEORDER_SREG, batch_reg_number(expr->reg));
+	nftnl_expr_set_u32(nexpr, NFTNL_EXPR_BYTEORDER_DREG, batch_reg_number(expr->reg));
+	nftnl_expr_set_u32(nexpr, NFTNL_EXPR_BYTEORDER_OP, NFT_BYTEORDER_HTON);
+	nftnl_expr_set_u32(nexpr, NFTNL_EXPR_BYTEORDER_LEN, 2);
+	nftnl_expr_set_u32(nexpr, NFTNL_EXPR_BYTEORDER_SIZE, 2);
+}
+
+static void fill_mss(struct nftnl_expr *nexpr, const struct ruleset_expr *expr)
+{
+	nftnl_expr_set_u32(nexpr, NFTNL_EXPR_EXTHDR_SREG, batch_reg_number(expr->reg));
+	nftnl_expr_set_u32(nexpr, NFTNL_EXPR_EXTHDR_OP, NFT_EXTHDR_OP_TCPOPT);
+	nftnl_expr_set_u8(nexpr, NFTNL_EXPR_EXTHDR_TYPE, TCPOPT_MAXSEG);
+	nftnl_expr_set_u32(nexpr, NFTNL_EXPR_EXTHDR_OFFSET, 2); /* after kind and length */
+	nftnl_expr_set_u32(nexpr, NFTNL_EXPR_EXTHDR_LEN, 2);
+}
+
+static void fill_snat(struct nftnl_expr *nexpr, const struct ruleset_expr *expr)
+{
+	nftnl_expr_set_u32(nexpr, NFTNL_EXPR_NAT_TYPE, NFT_NAT_SNAT);
+	nftnl_expr_set_u32(nexpr, NFTNL_EXPR_NAT_FAMILY, NFPROTO_IPV4);
+	nftnl_expr_set_u32(nexpr, NFTNL_EXPR_NAT_REG_ADDR_MIN, batch_reg_number(expr->reg));
 }
 
 static void fill_expr(struct nftnl_expr *nexpr, const struct ruleset_expr *expr, uint32_t set_id)
@@ -283,6 +332,7 @@ static void fill_expr(struct nftnl_expr *nexpr, const struct ruleset_expr *expr,
 		nftnl_expr_set_u32(nexpr, NFTNL_EXPR_META_DREG, batch_reg_number(expr->reg));
 		break;
 	case RULESET_PAYLOAD:
+	case RULESET_TRANSPORT:
 		fill_payload(nexpr, expr);
 		break;
 	case RULESET_CT_STATE:
@@ -298,7 +348,21 @@ static void fill_expr(struct nftnl_expr *nexpr, const struct ruleset_expr *expr,
 		nftnl_expr_set(nexpr, NFTNL_EXPR_CMP_DATA, expr->data, expr->len);
 		break;
 	case RULESET_LOOKUP:
+	case RULESET_MAP:
 		fill_lookup(nexpr, expr, set_id);
+		break;
+	case RULESET_PATH_MSS:
+		nftnl_expr_set_u32(nexpr, NFTNL_EXPR_RT_KEY, NFT_RT_TCPMSS);
+		nftnl_expr_set_u32(nexpr, NFTNL_EXPR_RT_DREG, batch_reg_number(expr->reg));
+		break;
+	case RULESET_SWAP16:
+		fill_swap(nexpr, expr);
+		break;
+	case RULESET_SET_MSS:
+		fill_mss(nexpr, expr);
+		break;
+	case RULESET_SNAT:
+		fill_snat(nexpr, expr);
 		break;
 	case RULESET_VERDICT:
 		nftnl_expr_set_u32(nexpr, NFTNL_EXPR_IMM_DREG, NFT_REG_VERDICT);

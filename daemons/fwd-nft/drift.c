@@ -29,7 +29,7 @@ void drift_walk_elems(const struct ruleset_set *meant, const struct ruleset_set 
 			fn(NULL, s, ctx);
 			k++;
 		} else {
-			if (!jaco_str_eq(m->comment, s->comment))
+			if (!jaco_str_eq(m->comment, s->comment) || m->data != s->data)
 				fn(m, s, ctx);
 			i++;
 			k++;
@@ -57,7 +57,7 @@ static bool is_same_rule(const struct ruleset_rule *a, const struct ruleset_rule
 static bool is_same_set_shape(const struct ruleset_set *a, const struct ruleset_set *b)
 {
 	return a->key_type == b->key_type && a->key_bytes == b->key_bytes &&
-	       a->is_interval == b->is_interval && a->size == b->size &&
+	       a->is_interval == b->is_interval && a->is_map == b->is_map && a->size == b->size &&
 	       memcmp(a->field_bytes, b->field_bytes, sizeof(a->field_bytes)) == 0;
 }
 

@@ -61,6 +61,8 @@ static enum step step_load(struct machine *machine, const struct ruleset_expr *e
 		memcpy(reg, header + expr->key, expr->len);
 	} else if (expr->key == NFT_META_NFPROTO) {
 		reg[0] = machine->packet->family;
+	} else if (expr->key == NFT_META_L4PROTO) {
+		return STEP_BREAK;
 	} else if (expr->key == NFT_META_IIFNAME) {
 		memcpy(reg, machine->packet->in, IFNAMSIZ);
 	} else if (expr->key == NFT_META_OIFNAME) {
@@ -94,6 +96,22 @@ static enum step step_lookup(struct machine *machine, const struct ruleset_expr 
 	found = set->is_interval ? is_in_intervals(set, key) :
 				   ruleset_find_elem(set, key, set->key_bytes) != NULL;
 	return found != expr->invert ? STEP_NEXT : STEP_BREAK;
+}
+
+static enum step step_map(struct machine *machine, const struct ruleset_expr *expr)
+{
+	const struct ruleset_set *map = ruleset_find_set(machine->ruleset, expr->set);
+	const uint8_t *key = map && map->is_map ? reg_at(machine, expr->reg, map->key_bytes) : NULL;
+	uint8_t *to = reg_at(machine, expr->dreg, sizeof(map->elems->data));
+	const struct ruleset_elem *elem;
+
+	if (!key || !to || map->key_bytes == 0)
+		return STEP_STOP;
+	elem = ruleset_find_elem(map, key, map->key_bytes);
+	if (!elem)
+		return STEP_BREAK;
+	memcpy(to, &elem->data, sizeof(elem->data));
+	return STEP_NEXT;
 }
 
 static enum step step_mask(struct machine *machine, const struct ruleset_expr *expr)
@@ -133,6 +151,13 @@ static enum step step(struct machine *machine, const struct ruleset_expr *expr,
 		return step_cmp(machine, expr);
 	case RULESET_LOOKUP:
 		return step_lookup(machine, expr);
+	case RULESET_MAP:
+		return step_map(machine, expr);
+	case RULESET_TRANSPORT:
+		return STEP_BREAK; /* a packet here is its addresses */
+	case RULESET_PATH_MSS:
+	case RULESET_SWAP16:
+	case RULESET_SET_MSS:
 	case RULESET_COUNTER:
 		return STEP_NEXT;
 	case RULESET_VERDICT:
@@ -140,6 +165,7 @@ static enum step step(struct machine *machine, const struct ruleset_expr *expr,
 			      expr->key == NF_DROP   ? EVAL_DROPPED :
 						       EVAL_UNKNOWN;
 		return STEP_STOP;
+	case RULESET_SNAT:
 	case RULESET_MASQUERADE:
 		*out_result = EVAL_MASQUERADED;
 		return STEP_STOP;

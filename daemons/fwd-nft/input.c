@@ -96,6 +96,34 @@ static void collect_nodes(struct input *out, const struct jaco_view *view, struc
 	out->ruleset.nodes = nodes;
 }
 
+/* Containers of this host in several networks. */
+static void collect_homes(struct input *out, const struct jaco_view *view, const char *host,
+			  struct jaco_arena *arena)
+{
+	const struct jaco_view_entry *entry;
+	struct ruleset_home *homes = NULL;
+	size_t cap = 0;
+
+	JACO_VIEW_FOREACH(view, "/obs/replica/", entry) {
+		const struct wire_obs_replica *replica = entry->msg;
+
+		for (size_t g = 0; jaco_str_eq(replica->host, host) && g < replica->generations.n; g++) {
+			const struct wire_obs_gen *gen = &replica->generations.v[g];
+			struct ruleset_home home = {.n = 0};
+
+			for (size_t i = 0; i < gen->addresses.n && home.n < JACO_NETWORKS_PER_SERVICE; i++)
+				home.n += jaco_ipv4_parse(gen->addresses.v[i].address,
+							  &home.addresses[home.n]);
+			if (home.n < 2)
+				continue;
+			homes = jaco_arena_grow(arena, homes, &cap, out->ruleset.n_homes + 1,
+						sizeof(*homes));
+			homes[out->ruleset.n_homes++] = home;
+		}
+	}
+	out->ruleset.homes = homes;
+}
+
 static int u32_cmp(const void *a, const void *b)
 {
 	uint32_t x, y;
@@ -153,6 +181,8 @@ int input_collect(struct input *out, const struct jaco_view *view, const char *h
 		return -(int)err->code;
 	collect_nodes(out, view, arena);
 	collect_addresses(out, view, host, arena);
+	collect_homes(out, view, host, arena);
+	out->ruleset.mesh = config->wg_interface;
 	return 0;
 }
 

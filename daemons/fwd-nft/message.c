@@ -11,6 +11,7 @@
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
+#include <netinet/tcp.h>
 #include <string.h>
 
 #include "daemons/fwd-nft/batch.h"
@@ -148,11 +149,11 @@ static bool get_expr_data(struct ruleset_expr *expr, const struct attrs *attrs, 
 
 static bool take_payload(struct ruleset_expr *expr, const struct attrs *attrs)
 {
-	bool ok = get_u32(attrs, NFTA_PAYLOAD_BASE) == NFT_PAYLOAD_NETWORK_HEADER &&
+	uint32_t base = get_u32(attrs, NFTA_PAYLOAD_BASE), len = get_u32(attrs, NFTA_PAYLOAD_LEN);
+	bool ok = (base == NFT_PAYLOAD_NETWORK_HEADER || base == NFT_PAYLOAD_TRANSPORT_HEADER) &&
 		  !attrs->v[NFTA_PAYLOAD_SREG];
-	uint32_t len = get_u32(attrs, NFTA_PAYLOAD_LEN);
 
-	expr->op = RULESET_PAYLOAD;
+	expr->op = base == NFT_PAYLOAD_TRANSPORT_HEADER ? RULESET_TRANSPORT : RULESET_PAYLOAD;
 	expr->reg = get_reg(attrs, NFTA_PAYLOAD_DREG, &ok);
 	expr->key = get_u32(attrs, NFTA_PAYLOAD_OFFSET);
 	expr->len = (uint8_t)len;
@@ -162,7 +163,8 @@ static bool take_payload(struct ruleset_expr *expr, const struct attrs *attrs)
 static uint8_t meta_len(uint32_t key)
 {
 	switch (key) {
-	case NFT_META_NFPROTO: return 1;
+	case NFT_META_NFPROTO:
+	case NFT_META_L4PROTO: return 1;
 	case NFT_META_IIFNAME:
 	case NFT_META_OIFNAME: return 16;
 	default: return 4;
@@ -217,9 +219,13 @@ static bool take_cmp(struct ruleset_expr *expr, const struct attrs *attrs)
 
 static bool take_lookup(struct ruleset_expr *expr, const struct attrs *attrs)
 {
-	bool ok = attrs->v[NFTA_LOOKUP_SET] && !attrs->v[NFTA_LOOKUP_DREG];
+	bool ok = attrs->v[NFTA_LOOKUP_SET] != NULL;
 
 	expr->op = RULESET_LOOKUP;
+	if (attrs->v[NFTA_LOOKUP_DREG]) {
+		expr->op = RULESET_MAP;
+		expr->dreg = get_reg(attrs, NFTA_LOOKUP_DREG, &ok);
+	}
 	expr->reg = get_reg(attrs, NFTA_LOOKUP_SREG, &ok);
 	expr->invert = get_u32(attrs, NFTA_LOOKUP_FLAGS) & NFT_LOOKUP_F_INV;
 	return ok && jaco_str_copy(expr->set, sizeof(expr->set), get_str(attrs, NFTA_LOOKUP_SET));
@@ -250,6 +256,47 @@ static bool take_masquerade(struct ruleset_expr *expr, const struct attrs *attrs
 	return get_u32(attrs, NFTA_MASQ_FLAGS) == 0 && !attrs->v[NFTA_MASQ_REG_PROTO_MIN];
 }
 
+static bool take_rt(struct ruleset_expr *expr, const struct attrs *attrs)
+{
+	bool ok = get_u32(attrs, NFTA_RT_KEY) == NFT_RT_TCPMSS;
+
+	expr->op = RULESET_PATH_MSS;
+	expr->reg = get_reg(attrs, NFTA_RT_DREG, &ok);
+	return ok;
+}
+
+static bool take_swap(struct ruleset_expr *expr, const struct attrs *attrs)
+{
+	bool ok = get_u32(attrs, NFTA_BYTEORDER_OP) == NFT_BYTEORDER_HTON &&
+		  get_u32(attrs, NFTA_BYTEORDER_LEN) == 2 && get_u32(attrs, NFTA_BYTEORDER_SIZE) == 2;
+
+	expr->op = RULESET_SWAP16;
+	expr->reg = get_reg(attrs, NFTA_BYTEORDER_SREG, &ok);
+	return ok && get_reg(attrs, NFTA_BYTEORDER_DREG, &ok) == expr->reg && ok;
+}
+
+static bool take_mss(struct ruleset_expr *expr, const struct attrs *attrs)
+{
+	const struct nlattr *type = attrs->v[NFTA_EXTHDR_TYPE];
+	bool ok = get_u32(attrs, NFTA_EXTHDR_OP) == NFT_EXTHDR_OP_TCPOPT && type &&
+		  mnl_attr_get_payload_len(type) == 1 && mnl_attr_get_u8(type) == TCPOPT_MAXSEG &&
+		  get_u32(attrs, NFTA_EXTHDR_OFFSET) == 2 && get_u32(attrs, NFTA_EXTHDR_LEN) == 2;
+
+	expr->op = RULESET_SET_MSS;
+	expr->reg = get_reg(attrs, NFTA_EXTHDR_SREG, &ok);
+	return ok;
+}
+
+static bool take_nat(struct ruleset_expr *expr, const struct attrs *attrs)
+{
+	bool ok = get_u32(attrs, NFTA_NAT_TYPE) == NFT_NAT_SNAT &&
+		  get_u32(attrs, NFTA_NAT_FAMILY) == NFPROTO_IPV4 && !attrs->v[NFTA_NAT_REG_PROTO_MIN];
+
+	expr->op = RULESET_SNAT;
+	expr->reg = get_reg(attrs, NFTA_NAT_REG_ADDR_MIN, &ok);
+	return ok;
+}
+
 static const struct {
 	const char *name;
 	bool (*take)(struct ruleset_expr *expr, const struct attrs *attrs);
@@ -257,6 +304,8 @@ static const struct {
 	{"payload", take_payload}, {"meta", take_meta},           {"ct", take_ct},
 	{"bitwise", take_mask},    {"cmp", take_cmp},             {"lookup", take_lookup},
 	{"counter", take_counter}, {"immediate", take_immediate}, {"masq", take_masquerade},
+	{"rt", take_rt},           {"byteorder", take_swap},      {"exthdr", take_mss},
+	{"nat", take_nat},
 };
 
 static void take_expr(struct ruleset_rule *rule, const struct nlattr *nest)
@@ -361,8 +410,11 @@ static int take_set(struct ruleset *out, const struct nlmsghdr *msg, struct jaco
 	read_nest(&desc, attrs.v[NFTA_SET_DESC]);
 	set = ruleset_add_set(out, get_str(&attrs, NFTA_SET_NAME));
 	set->key_type = get_u32(&attrs, NFTA_SET_KEY_TYPE);
-	/* a map, or a key we cannot hold, is none of ours: the shape then differs */
-	if (key_bytes <= RULESET_KEY_MAX && !(flags & NFT_SET_MAP))
+	/* another map, or a key we cannot hold, is none of ours: the shape then differs */
+	set->is_map = flags & NFT_SET_MAP;
+	if (key_bytes <= RULESET_KEY_MAX &&
+	    (!set->is_map || (get_u32(&attrs, NFTA_SET_DATA_TYPE) == RULESET_TYPE_IPV4 &&
+			      get_u32(&attrs, NFTA_SET_DATA_LEN) == sizeof(set->elems->data))))
 		set->key_bytes = (uint8_t)key_bytes;
 	set->is_interval = flags & NFT_SET_INTERVAL;
 	set->size = get_u32(&desc, NFTA_SET_DESC_SIZE);
@@ -380,6 +432,8 @@ static void take_elem(struct ruleset *out, struct ruleset_set *set, const struct
 
 	read_nest(&attrs, nest);
 	(void)get_data(&attrs, NFTA_SET_ELEM_KEY, elem->key, sizeof(elem->key), &n); /* else zero */
+	if (set->is_map)
+		(void)get_data(&attrs, NFTA_SET_ELEM_DATA, (uint8_t *)&elem->data, sizeof(elem->data), &n);
 	elem->is_end = get_u32(&attrs, NFTA_SET_ELEM_FLAGS) & NFT_SET_ELEM_INTERVAL_END;
 	comment = get_comment(attrs.v[NFTA_SET_ELEM_USERDATA], NFTNL_UDATA_SET_ELEM_COMMENT, &n);
 	if (comment)

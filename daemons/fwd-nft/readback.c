@@ -161,7 +161,7 @@ static int ask_elem(struct jaco_netlink *nl, const struct ruleset_set *set,
 	nftnl_set_elem_add(nset, nelem);
 	nftnl_set_elems_nlmsg_build_payload(msg, nset);
 	nftnl_set_free(nset);
-	ruleset_add_set(out, set->name);
+	ruleset_add_set(out, set->name)->is_map = set->is_map;
 	rc = jaco_netlink_ask(nl, msg, on_object, out, err);
 	return rc < 0 && is_absent(err) ? 0 : rc;
 }
@@ -192,7 +192,8 @@ static int check_change(struct jaco_netlink *nl, const struct plan *plan, size_t
 	if (change->is_removal)
 		*out_ok = !seen;
 	else
-		*out_ok = seen && ruleset_elem_cmp(seen, change->elem) == 0;
+		*out_ok = seen && ruleset_elem_cmp(seen, change->elem) == 0 &&
+			  seen->data == change->elem->data;
 	return 0;
 }
 

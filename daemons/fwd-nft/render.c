@@ -37,6 +37,8 @@ static void priority_text(char out[static 32], const struct ruleset_chain *chain
 {
 	if (chain->priority == -300)
 		(void)jaco_str_copy(out, 32, "raw"); /* fits */
+	else if (chain->priority == -150)
+		(void)jaco_str_copy(out, 32, "mangle");
 	else if (chain->priority == 100 && chain->hook == NF_INET_POST_ROUTING)
 		(void)jaco_str_copy(out, 32, "srcnat");
 	else if (chain->priority >= -10 && chain->priority < 0)
@@ -67,6 +69,7 @@ static const char *meta_name(uint32_t key)
 {
 	switch (key) {
 	case NFT_META_NFPROTO: return "meta nfproto";
+	case NFT_META_L4PROTO: return "meta l4proto";
 	case NFT_META_IIFNAME: return "iifname";
 	case NFT_META_OIFNAME: return "oifname";
 	case NFT_META_MARK: return "meta mark";
@@ -147,6 +150,17 @@ static void render_cmp(struct jaco_buf *out, struct regs *regs, const struct rul
 				prefix_of(rule->exprs[i - 1].data, rule->exprs[i - 1].len));
 		return;
 	}
+	if (expr->len == IFNAMSIZ) {
+		jaco_buf_printf(out, "%s %s\"%.*s\" ", text, expr->invert ? "!= " : "", IFNAMSIZ,
+				(const char *)expr->data);
+		return;
+	}
+	if (jaco_str_eq(text, "tcp flags")) { /* one byte, masked before */
+		jaco_buf_add_str(out, "tcp flags syn / syn,rst ");
+		return;
+	}
+	if (jaco_str_eq(text, "meta l4proto"))
+		return; /* nft leaves it out as well: the next match implies it */
 	jaco_buf_printf(out, "%s %s0x", text, expr->invert ? "!= " : "");
 	for (size_t k = 0; k < expr->len && k < sizeof(expr->data); k++)
 		jaco_buf_printf(out, "%02x", expr->data[k]);
@@ -203,6 +217,29 @@ static void render_expr(struct jaco_buf *out, struct regs *regs, const struct ru
 		key_text(out, regs, expr->reg, key_bytes_of(ruleset, expr->set));
 		jaco_buf_printf(out, " %s@%s ", lookup_sign(regs, expr, key_bytes_of(ruleset, expr->set)), expr->set);
 		break;
+	case RULESET_MAP: {
+		jaco_auto(jaco_buf) struct jaco_buf key = JACO_BUF_BOUND(REG_TEXT - 32);
+
+		key_text(&key, regs, expr->reg, key_bytes_of(ruleset, expr->set));
+		(void)jaco_str_format(text, sizeof(text), "%s map @%s", jaco_buf_str(&key), expr->set);
+		(void)jaco_str_copy(regs->text[expr->dreg], REG_TEXT, text);
+		regs->bytes[expr->dreg] = 4;
+		break;
+	}
+	case RULESET_TRANSPORT:
+		load_reg(regs, expr, expr->key == 13 && expr->len == 1 ? "tcp flags" : "@th");
+		break;
+	case RULESET_PATH_MSS:
+		load_reg(regs, expr, "rt mtu");
+		break;
+	case RULESET_SWAP16:
+		break; /* nft prints no byte orders */
+	case RULESET_SET_MSS:
+		jaco_buf_printf(out, "tcp option maxseg size set %s ", regs->text[expr->reg]);
+		break;
+	case RULESET_SNAT:
+		jaco_buf_printf(out, "snat ip to %s ", regs->text[expr->reg]);
+		break;
 	case RULESET_COUNTER:
 		jaco_buf_add_str(out, "counter ");
 		break;
@@ -256,6 +293,12 @@ void render_elem(struct jaco_buf *out, const struct ruleset_set *set,
 		 const struct ruleset_elem *elem)
 {
 	render_key(out, set, elem);
+	if (set->is_map) {
+		char data[INET6_ADDRSTRLEN];
+
+		address_text(data, AF_INET, (const uint8_t *)&elem->data);
+		jaco_buf_printf(out, " : %s", data);
+	}
 	if (elem->is_end)
 		jaco_buf_add_str(out, " (end)");
 	if (elem->comment)
@@ -303,7 +346,8 @@ static void render_set(struct jaco_buf *out, const struct ruleset_set *set)
 {
 	const char *glue = "\t\telements = { ";
 
-	jaco_buf_printf(out, "\tset %s {\n\t\ttype %s\n", set->name, type_text(set));
+	jaco_buf_printf(out, "\t%s %s {\n\t\ttype %s%s\n", set->is_map ? "map" : "set", set->name,
+			type_text(set), set->is_map ? " : ipv4_addr" : "");
 	if (set->size)
 		jaco_buf_printf(out, "\t\tsize %u\n", set->size);
 	if (set->is_interval)

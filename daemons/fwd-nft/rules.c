@@ -13,6 +13,7 @@
 #include <linux/netfilter/nf_conntrack_common.h>
 #include <linux/netfilter/nf_tables.h>
 #include <net/if.h>
+#include <netinet/in.h>
 #include <string.h>
 
 #include "libjaco/base/assert.h"
@@ -28,6 +29,11 @@
 #define PRIORITY_FILTER (-5) /* filter - 5: before the engine's and the host's filters */
 #define PRIORITY_RAW    (-300)
 #define PRIORITY_SRCNAT 100
+#define PRIORITY_MANGLE (-150)
+
+#define TCP_FLAGS    13 /* offset, RFC 9293 section 3.1 */
+#define TCP_FLAG_SYN 0x02
+#define TCP_FLAG_RST 0x04
 
 static struct ruleset_expr *add_expr(struct ruleset_rule *rule, enum ruleset_op op)
 {
@@ -146,6 +152,28 @@ static void add_same_scope(struct ruleset_chain *chain, const struct rules_lengt
 	}
 }
 
+/* Between a container's address of one network and the other nodes' subnets of another of its
+ * networks; what is a question becomes right in postrouting (ruleset.h). */
+static void add_reach(struct ruleset_chain *chain, const struct rules_lengths *lengths)
+{
+	char name[RULESET_NAME_BYTES];
+
+	for (size_t i = 0; i < 2 * lengths->n; i++) {
+		struct ruleset_rule *rule = ruleset_add_rule(chain);
+		bool is_back = i % 2;
+		uint8_t bits = lengths->bits[i / 2];
+
+		add_family(rule, NFPROTO_IPV4);
+		add_address(rule, IP_SADDR, 0, is_back ? bits : 32);
+		add_address(rule, IP_DADDR, 1, is_back ? 32 : bits);
+		rules_set_name(name, is_back ? "reach_back" : "reach", lengths, i / 2);
+		add_lookup(rule, name, 0, false);
+		add_verdict(rule, NF_ACCEPT);
+		set_comment(rule, is_back ? "answer to a container of two networks"
+					  : "container of two networks");
+	}
+}
+
 static void add_other_scope(struct ruleset_chain *chain)
 {
 	struct ruleset_rule *rule = ruleset_add_rule(chain);
@@ -208,6 +236,8 @@ static void add_antispoof(struct ruleset_chain *chain, const struct rules_length
 		rules_set_name(name, "port", lengths, i);
 		add_lookup(rule, name, 0, true);
 	}
+	add_address(rule, IP_SADDR, 4, 32);
+	add_lookup(rule, "homes", 0, true);
 	add_verdict(rule, NF_DROP);
 	set_comment(rule, "source is not of this bridge");
 
@@ -248,23 +278,75 @@ static void add_masquerade(struct ruleset_chain *chain, const struct rules_lengt
 	set_comment(rule, "from containers to the world");
 }
 
-void rules_add_chains(struct ruleset *ruleset, const struct rules_lengths *lengths)
+static void add_reach_as(struct ruleset_chain *chain, const struct rules_lengths *lengths)
+{
+	char name[RULESET_NAME_BYTES];
+
+	for (size_t i = 0; i < lengths->n; i++) {
+		struct ruleset_rule *rule = ruleset_add_rule(chain);
+		struct ruleset_expr *expr;
+
+		add_family(rule, NFPROTO_IPV4);
+		add_address(rule, IP_DADDR, 0, lengths->bits[i]);
+		add_address(rule, IP_SADDR, 1, 32);
+		rules_set_name(name, "reach_as", lengths, i);
+		add_lookup(rule, name, 0, false);
+		expr = &rule->exprs[rule->n_exprs - 1];
+		expr->op = RULESET_MAP;
+		expr->dreg = 0;
+		add_expr(rule, RULESET_SNAT)->reg = 0;
+		set_comment(rule, "container of two networks");
+	}
+}
+
+/* RFC 9293 section 3.7.1: the path through a tunnel is narrower than the container's interface. */
+static void add_clamp(struct ruleset_chain *chain, const char *mesh)
+{
+	static const uint8_t flags = TCP_FLAG_SYN | TCP_FLAG_RST, syn = TCP_FLAG_SYN, tcp = IPPROTO_TCP;
+	struct ruleset_rule *rule = ruleset_add_rule(chain);
+	char name[IFNAMSIZ] = "";
+	struct ruleset_expr *expr;
+
+	(void)jaco_str_copy(name, sizeof(name), mesh); /* bounded when the configuration was read */
+	add_meta(rule, NFT_META_OIFNAME, 0, IFNAMSIZ);
+	add_cmp(rule, 0, false, name, IFNAMSIZ);
+	add_meta(rule, NFT_META_L4PROTO, 0, 1);
+	add_cmp(rule, 0, false, &tcp, 1);
+	expr = add_expr(rule, RULESET_TRANSPORT);
+	expr->key = TCP_FLAGS;
+	expr->len = 1;
+	add_mask(rule, 0, &flags, 1);
+	add_cmp(rule, 0, false, &syn, 1);
+	add_expr(rule, RULESET_PATH_MSS);
+	add_expr(rule, RULESET_SWAP16);
+	add_expr(rule, RULESET_SET_MSS);
+	set_comment(rule, "segments fit the mesh");
+}
+
+void rules_add_chains(struct ruleset *ruleset, const struct rules_lengths *lengths,
+		      const char *mesh)
 {
 	static const struct {
 		const char *name;
 		uint32_t hook;
 	} filters[] = {{"forward", NF_INET_FORWARD}, {"input", NF_INET_LOCAL_IN}};
+	struct ruleset_chain *chain;
 
 	for (size_t i = 0; i < JACO_ARRAY_SIZE(filters); i++) {
-		struct ruleset_chain *chain = add_base(ruleset, filters[i].name, "filter",
+		chain = add_base(ruleset, filters[i].name, "filter",
 						       filters[i].hook, PRIORITY_FILTER);
 
 		add_same_scope(chain, lengths);
+		if (filters[i].hook == NF_INET_FORWARD)
+			add_reach(chain, lengths);
 		add_other_scope(chain);
 		add_internal(chain, lengths);
 	}
 	add_antispoof(add_base(ruleset, "prerouting", "filter", NF_INET_PRE_ROUTING, PRIORITY_RAW),
 		      lengths);
-	add_masquerade(add_base(ruleset, "postrouting", "nat", NF_INET_POST_ROUTING,
-				PRIORITY_SRCNAT), lengths);
+	chain = add_base(ruleset, "postrouting", "nat", NF_INET_POST_ROUTING, PRIORITY_SRCNAT);
+	add_reach_as(chain, lengths);
+	add_masquerade(chain, lengths);
+	if (mesh)
+		add_clamp(add_base(ruleset, "clamp", "filter", NF_INET_FORWARD, PRIORITY_MANGLE), mesh);
 }

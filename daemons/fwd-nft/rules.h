@@ -12,8 +12,9 @@ struct rules_lengths {
 	size_t n;
 };
 
-/* Append the four base chains with their rules. */
-void rules_add_chains(struct ruleset *ruleset, const struct rules_lengths *lengths);
+/* Append the base chains with their rules; @mesh is the interface to the other nodes, NULL: none. */
+void rules_add_chains(struct ruleset *ruleset, const struct rules_lengths *lengths,
+		      const char *mesh);
 
 /* "port", or "port_22" for a length other than the configured one. */
 void rules_set_name(char out[static RULESET_NAME_BYTES], const char *stem,

@@ -17,7 +17,7 @@
 #include "libjaco/base/str.h"
 
 /* Datatype numbers of nft(8); the kernel only stores them for `nft list`. */
-#define TYPE_IPV4  7
+#define TYPE_IPV4  RULESET_TYPE_IPV4
 #define TYPE_IFACE 41
 #define TYPE_PAIR(a, b) ((a) << 6 | (b))
 
@@ -257,9 +257,8 @@ static void group_members(struct scopes *scopes, const struct ruleset_input *inp
 /* Sources in address order, for each its destinations in address order: sorted as they come. */
 static void build_scopes(struct ruleset *ruleset, const struct rules_lengths *lengths,
 			 const struct ruleset_input *input,
-			 const struct ruleset_subnet *const *sorted)
+			 const struct ruleset_subnet *const *sorted, struct scopes *scopes)
 {
-	struct scopes scopes = {.n = 0};
 	char name[RULESET_NAME_BYTES];
 
 	for (size_t s = 0; s < lengths->n; s++) {
@@ -268,14 +267,14 @@ static void build_scopes(struct ruleset *ruleset, const struct rules_lengths *le
 			add_hash(ruleset, name, &shape_pair);
 		}
 	}
-	number_scopes(&scopes, input, &ruleset->arena);
-	group_members(&scopes, input, sorted, &ruleset->arena);
+	number_scopes(scopes, input, &ruleset->arena);
+	group_members(scopes, input, sorted, &ruleset->arena);
 	for (size_t i = 0; i < input->n_subnets; i++) {
-		uint32_t scope = scopes.of[sorted[i] - input->subnets];
+		uint32_t scope = scopes->of[sorted[i] - input->subnets];
 
-		for (size_t k = scopes.start[scope]; k < scopes.start[scope + 1]; k++)
-			if (sorted[i]->bridge || scopes.members[k]->bridge)
-				add_pair(ruleset, lengths, sorted[i], scopes.members[k]);
+		for (size_t k = scopes->start[scope]; k < scopes->start[scope + 1]; k++)
+			if (sorted[i]->bridge || scopes->members[k]->bridge)
+				add_pair(ruleset, lengths, sorted[i], scopes->members[k]);
 	}
 }
 
@@ -381,6 +380,102 @@ static void build_hosts(struct ruleset *ruleset, const struct rules_lengths *len
 	for (size_t i = 0; i < input->n_nodes; i++)
 		put_u32(ruleset_add_elem(set)->key, htonl(input->nodes[i]));
 	tidy_elems(set);
+}
+
+/* The subnet of @address on this host, or NULL. */
+static const struct ruleset_subnet *find_local(const struct ruleset_subnet *const *sorted, size_t n,
+					       uint32_t address)
+{
+	size_t low = 0, high = n;
+
+	while (low < high) { /* the last one that starts at or before it */
+		size_t middle = low + (high - low) / 2;
+
+		if (sorted[middle]->cidr.addr <= address)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	if (low == 0 || !sorted[low - 1]->bridge || !jaco_cidr_contains(sorted[low - 1]->cidr, address))
+		return NULL;
+	return sorted[low - 1];
+}
+
+static struct ruleset_set *find_nth(struct ruleset *ruleset, const char *stem,
+				    const struct rules_lengths *lengths, size_t i)
+{
+	char name[RULESET_NAME_BYTES];
+
+	rules_set_name(name, stem, lengths, i);
+	return ruleset_find_set(ruleset, name);
+}
+
+/* @first is the container's address on another network, which it may send from; @own its address in
+ * the scope of @remote. */
+static void add_reach(struct ruleset *ruleset, const struct rules_lengths *lengths, uint32_t first,
+		      uint32_t own, const struct ruleset_subnet *remote)
+{
+	size_t i = length_index(lengths, remote->cidr.bits);
+	struct ruleset_elem *elem = ruleset_add_elem(find_nth(ruleset, "reach", lengths, i));
+
+	put_u32(elem->key, htonl(first));
+	put_u32(elem->key + 4, htonl(remote->cidr.addr));
+	elem = ruleset_add_elem(find_nth(ruleset, "reach_back", lengths, i));
+	put_u32(elem->key, htonl(remote->cidr.addr));
+	put_u32(elem->key + 4, htonl(first));
+	/* nft(8) reads a mask back only in the first half of a key that it maps */
+	elem = ruleset_add_elem(find_nth(ruleset, "reach_as", lengths, i));
+	put_u32(elem->key, htonl(remote->cidr.addr));
+	put_u32(elem->key + 4, htonl(first));
+	elem->data = htonl(own);
+}
+
+static void add_home(struct ruleset *ruleset, const struct rules_lengths *lengths,
+		     const struct ruleset_input *input, const struct ruleset_home *home,
+		     const struct ruleset_subnet *const *sorted, const struct scopes *scopes)
+{
+	const struct ruleset_subnet *subnets[JACO_NETWORKS_PER_SERVICE];
+
+	for (size_t i = 0; i < home->n; i++)
+		subnets[i] = find_local(sorted, input->n_subnets, home->addresses[i]);
+	for (size_t from = 0; from < home->n; from++) {
+		for (size_t own = 0; own < home->n; own++) {
+			struct ruleset_elem *elem;
+			uint32_t scope;
+
+			if (!subnets[from] || !subnets[own] || subnets[from] == subnets[own])
+				continue;
+			elem = ruleset_add_elem(ruleset_find_set(ruleset, "homes"));
+			memcpy(elem->key, subnets[from]->bridge, strlen(subnets[from]->bridge));
+			put_u32(elem->key + IFNAMSIZ, htonl(home->addresses[own]));
+			scope = scopes->of[subnets[own] - input->subnets];
+			for (size_t k = scopes->start[scope]; k < scopes->start[scope + 1]; k++)
+				if (!scopes->members[k]->bridge)
+					add_reach(ruleset, lengths, home->addresses[from],
+						  home->addresses[own], scopes->members[k]);
+		}
+	}
+}
+
+static void build_homes(struct ruleset *ruleset, const struct rules_lengths *lengths,
+			const struct ruleset_input *input,
+			const struct ruleset_subnet *const *sorted, const struct scopes *scopes)
+{
+	static const char *const stems[] = {"reach", "reach_back", "reach_as"};
+	size_t first = ruleset->n_sets;
+	char name[RULESET_NAME_BYTES];
+
+	add_hash(ruleset, "homes", &shape_port);
+	for (size_t i = 0; i < lengths->n; i++) {
+		for (size_t k = 0; k < JACO_ARRAY_SIZE(stems); k++) {
+			rules_set_name(name, stems[k], lengths, i);
+			add_hash(ruleset, name, &shape_pair)->is_map = k == 2;
+		}
+	}
+	for (size_t i = 0; i < input->n_homes; i++)
+		add_home(ruleset, lengths, input, &input->homes[i], sorted, scopes);
+	for (size_t i = first; i < ruleset->n_sets; i++)
+		tidy_elems(&ruleset->sets[i]);
 }
 
 /* Room to double before the table has to be replaced to grow a set; a declared size lets the kernel
@@ -512,17 +607,19 @@ int ruleset_build(struct ruleset *ruleset, const struct ruleset_input *input,
 {
 	const struct ruleset_subnet **sorted = NULL;
 	struct rules_lengths lengths = {.n = 0};
+	struct scopes scopes = {.n = 0};
 
 	JACO_ASSERT(ruleset->n_sets == 0 && ruleset->n_chains == 0);
 	if (find_lengths(input, &lengths, err) < 0 ||
 	    sort_subnets(input, &ruleset->arena, &sorted, err) < 0)
 		return -(int)err->code;
-	build_scopes(ruleset, &lengths, input, sorted);
+	build_scopes(ruleset, &lengths, input, sorted, &scopes);
 	for (size_t i = 0; i < lengths.n; i++)
 		build_length(ruleset, &lengths, i, input);
 	build_pool(ruleset, jaco_cidr_network(input->pool), sorted, input->n_subnets);
 	build_hosts(ruleset, &lengths, input);
+	build_homes(ruleset, &lengths, input, sorted, &scopes);
 	declare_sizes(ruleset, at_least);
-	rules_add_chains(ruleset, &lengths);
+	rules_add_chains(ruleset, &lengths, input->mesh);
 	return 0;
 }

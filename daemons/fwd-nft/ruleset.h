@@ -13,6 +13,12 @@
  * Ruled out, measured on nft 1.0.6: carrying a scope number in a register from a map to a set.  The
  * kernel takes it, but `nft list ruleset` then aborts (netlink_parse_concat_expr: consumed > 0).
  *
+ * A container in several networks has one default route, so what it sends to another node's subnet of
+ * its second network carries its address of the first, and what it answers there enters by the bridge
+ * of the first.  Where such containers live, `homes` lets the answers in, `reach` lets the questions
+ * pass, `reach_as` gives them the right source and `reach_back` lets their answers return; nothing of
+ * it is visible on another node.
+ *
  * Look-ups use addresses masked to a prefix length.  Each length in use has its own sets, because a
  * masked address without its length is ambiguous: 10.0.1.5 masked to /23 is 10.0.0.0, the key of
  * another scope's /24. */
@@ -28,6 +34,7 @@
 #include "libjaco/model/cidr.h"
 
 #define RULESET_TABLE        "jaco"
+#define RULESET_TYPE_IPV4    7 /* datatype number of nft(8); the kernel only stores it */
 #define RULESET_NAME_BYTES   32  /* ours are short; a longer foreign name is cut when read back */
 #define RULESET_COMMENT_MAX  240 /* kernel: 256 bytes of user data with its headers */
 #define RULESET_EXPRS_MAX    40 /* three per prefix length and a few */
@@ -47,6 +54,12 @@ struct ruleset_subnet {
 	bool is_internal;   /* network with `internal: true` */
 };
 
+/* A container of this host with addresses in more than one network. */
+struct ruleset_home {
+	uint32_t addresses[JACO_NETWORKS_PER_SERVICE];
+	size_t n;
+};
+
 struct ruleset_input {
 	struct jaco_cidr pool;                /* ipam_pool */
 	uint8_t prefix;                       /* ipam_prefix */
@@ -54,6 +67,9 @@ struct ruleset_input {
 	size_t n_subnets;
 	const uint32_t *nodes; /* mesh addresses of members that lie inside the pool, or NULL */
 	size_t n_nodes;
+	const struct ruleset_home *homes;
+	size_t n_homes;
+	const char *mesh; /* interface to the other nodes, or NULL */
 };
 
 /* What an expression of a rule does; registers are numbered by 32-bit words, 0 to 15. */
@@ -64,8 +80,14 @@ enum ruleset_op {
 	RULESET_MASK,       /* dreg <- reg & @data, @len bytes */
 	RULESET_CMP,        /* end of rule unless reg equals (@invert: differs from) @data */
 	RULESET_LOOKUP,     /* end of rule unless reg's key is (@invert: is not) in @set */
+	RULESET_MAP,        /* dreg <- what @set has for reg's key; end of rule when it has not */
+	RULESET_TRANSPORT,  /* reg <- @len bytes of the transport header at offset @key */
+	RULESET_PATH_MSS,   /* reg <- largest TCP segment of the route's MTU */
+	RULESET_SWAP16,     /* reg <- 16 bits in network order */
+	RULESET_SET_MSS,    /* the TCP option becomes reg, if that is smaller (the kernel sees to it) */
 	RULESET_COUNTER,    /* counts; the values are not compared */
 	RULESET_VERDICT,    /* @key is NF_ACCEPT or NF_DROP */
+	RULESET_SNAT,       /* source becomes reg */
 	RULESET_MASQUERADE, /* source becomes the outgoing interface's address */
 	RULESET_OTHER,      /* read back, and nothing of ours; @set names it */
 };
@@ -102,6 +124,7 @@ struct ruleset_chain {
 
 struct ruleset_elem {
 	uint8_t key[RULESET_KEY_MAX]; /* network order; unused bytes zero */
+	uint32_t data;                /* maps: an address in network order */
 	bool is_end;                  /* interval sets: first address after the interval */
 	const char *comment;          /* NULL or text of the ruleset's arena */
 };
@@ -112,6 +135,7 @@ struct ruleset_set {
 	uint8_t key_bytes;
 	uint8_t field_bytes[2]; /* of a concatenated key; 0, 0 otherwise */
 	bool is_interval;
+	bool is_map; /* of IPv4 addresses */
 	uint32_t size; /* declared; 0 = none */
 	struct ruleset_elem *elems; /* sorted by key, ends before starts */
 	size_t n_elems;

@@ -11,7 +11,8 @@
  *   engine POOL IF keep the rules for mesh interface IF in the engine's chains ("-": take them away)
  *   flush ADDRESS  forget connections and neighbours of one address
  *
- * FILE has one thing a line: "pool CIDR", "prefix BITS", "node ADDRESS", and
+ * FILE has one thing a line: "pool CIDR", "prefix BITS", "node ADDRESS", "mesh IF",
+ * "home ADDRESS ADDRESS..." (a container in several networks), and
  * "subnet CIDR DEPLOYMENT NETWORK HOST [bridge=NAME] [internal]". */
 #include <malloc.h>
 #include <stdio.h>
@@ -38,6 +39,7 @@ struct model {
 	struct ruleset_subnet *subnets;
 	size_t cap;
 	uint32_t nodes[JACO_NODES_MAX];
+	struct ruleset_home homes[16];
 	struct jaco_arena arena;
 };
 
@@ -82,6 +84,18 @@ static int parse_line(struct model *model, char *line, struct jaco_err *err)
 		return 0;
 	if (jaco_str_eq(words[0], "subnet"))
 		return parse_subnet(model, words, n, err);
+	if (n > 2 && jaco_str_eq(words[0], "home") && model->input.n_homes < JACO_ARRAY_SIZE(model->homes)) {
+		struct ruleset_home *home = &model->homes[model->input.n_homes++];
+
+		model->input.homes = model->homes;
+		while (home->n + 1 < n && jaco_ipv4_parse(words[home->n + 1], &home->addresses[home->n]))
+			home->n++;
+		return 0;
+	}
+	if (n == 2 && jaco_str_eq(words[0], "mesh")) {
+		model->input.mesh = words[1];
+		return 0;
+	}
 	if (n == 2 && jaco_str_eq(words[0], "pool"))
 		return jaco_cidr_parse(words[1], &model->input.pool, err);
 	if (n == 2 && jaco_str_eq(words[0], "prefix") && jaco_str_to_u64(words[1], 32, &bits)) {

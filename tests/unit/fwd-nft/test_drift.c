@@ -41,9 +41,9 @@ JT_CASE(a_changed_rule_is_shown_with_what_was_meant)
 
 	cluster_build(&meant, 4);
 	cluster_build(&seen, 4);
-	rule = &ruleset_find_chain(&seen, "forward")->rules[1];
+	rule = &ruleset_find_chain(&seen, "forward")->rules[3];
 	rule->exprs[rule->n_exprs - 1].key = NF_ACCEPT;
-	expect(&meant, &seen, "rule 2 is \"ip saddr @pool ip saddr != @nodes ip daddr @pool "
+	expect(&meant, &seen, "rule 4 is \"ip saddr @pool ip saddr != @nodes ip daddr @pool "
 			      "ip daddr != @nodes counter accept\"");
 }
 
@@ -54,7 +54,7 @@ JT_CASE(a_counter_that_counts_is_no_difference)
 
 	cluster_build(&meant, 4);
 	cluster_build(&seen, 4);
-	rule = &ruleset_find_chain(&seen, "forward")->rules[1];
+	rule = &ruleset_find_chain(&seen, "forward")->rules[3];
 	rule->exprs[rule->n_exprs - 2].packets = 7;
 	rule->handle = 42;
 	JT_EQ(drift_describe(&(struct jaco_buf){.max = 64}, &meant, &seen), 0);

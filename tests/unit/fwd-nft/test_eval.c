@@ -173,6 +173,50 @@ JT_CASE(a_masked_address_of_another_length_opens_nothing)
 					 EVAL_ACCEPTED, "same scope"});
 }
 
+/* shop-api is on front (0) and back (1) here; store is on back of n2 (4), web on front of n2 (2). */
+JT_CASE(a_container_of_two_networks_reaches_both_elsewhere)
+{
+	struct ruleset_subnet subnets[] = {
+		{NET(10, 210, 0, 0, 24), "shop", "front", "n1", "f1"},
+		{NET(10, 210, 1, 0, 24), "shop", "back", "n1", "k1"},
+		{NET(10, 210, 2, 0, 24), "shop", "front", "n2", NULL},
+		{NET(10, 210, 4, 0, 24), "shop", "back", "n2", NULL},
+	};
+	static const struct ruleset_home home = {{IP(10, 210, 0, 5), IP(10, 210, 1, 5)}, 2};
+	struct ruleset_input input = {.pool = NET(10, 210, 0, 0, 16), .prefix = 24, .subnets = subnets,
+				      .n_subnets = 4, .homes = &home, .n_homes = 1};
+	static const struct route routes[] = {
+		/* its question, and the answer after conntrack has put the first address back */
+		{"f1", IP(10, 210, 0, 5), IP(10, 210, 4, 7), false, EVAL_ACCEPTED,
+		 "container of two networks"},
+		{"wg", IP(10, 210, 4, 7), IP(10, 210, 0, 5), false, EVAL_ACCEPTED,
+		 "answer to a container of two networks"},
+		/* its answer comes in by the bridge of its default route */
+		{"f1", IP(10, 210, 1, 5), IP(10, 210, 4, 7), false, EVAL_ACCEPTED, "same scope"},
+		{"wg", IP(10, 210, 4, 7), IP(10, 210, 1, 5), false, EVAL_ACCEPTED, "same scope"},
+		/* its neighbours on one network have none of that, and it relays for nobody */
+		{"f1", IP(10, 210, 0, 6), IP(10, 210, 4, 7), false, EVAL_DROPPED, "another scope"},
+		{"f1", IP(10, 210, 1, 6), IP(10, 210, 4, 7), false, EVAL_DROPPED,
+		 "source is not of this bridge"},
+		{"f1", IP(10, 210, 2, 7), IP(10, 210, 4, 7), false, EVAL_DROPPED,
+		 "source is not of this bridge"},
+		{"wg", IP(10, 210, 4, 7), IP(10, 210, 0, 6), false, EVAL_DROPPED, "another scope"},
+	};
+	jaco_auto(ruleset) struct ruleset ruleset = RULESET_INIT;
+	struct eval_packet packet = {.family = NFPROTO_IPV4, .source = IP(10, 210, 0, 5),
+				     .destination = IP(10, 210, 4, 7), .out = "wg"};
+	const struct ruleset_chain *postrouting;
+	struct jaco_err err = JACO_ERR_INIT;
+
+	JT_OK(ruleset_build(&ruleset, &input, NULL, &err), &err);
+	for (size_t i = 0; i < JACO_ARRAY_SIZE(routes); i++)
+		expect(&ruleset, &routes[i]);
+	postrouting = ruleset_find_chain(&ruleset, "postrouting");
+	JT_EQ(eval_chain(&ruleset, postrouting, &packet).rule - postrouting->rules, 0);
+	packet.source = IP(10, 210, 1, 5); /* right already */
+	JT_EQ(eval_chain(&ruleset, postrouting, &packet).result, EVAL_ACCEPTED);
+}
+
 JT_CASE(a_rule_nobody_of_us_wrote_is_unknown)
 {
 	jaco_auto(ruleset) struct ruleset ruleset = RULESET_INIT;
@@ -192,4 +236,5 @@ JT_MAIN(JT_RUN(scopes_are_judged_by_both_addresses), JT_RUN(a_gateway_answers_it
 	JT_RUN(only_what_leaves_the_pool_is_masqueraded),
 	JT_RUN(members_inside_the_pool_reach_containers),
 	JT_RUN(a_masked_address_of_another_length_opens_nothing),
+	JT_RUN(a_container_of_two_networks_reaches_both_elsewhere),
 	JT_RUN(a_rule_nobody_of_us_wrote_is_unknown))

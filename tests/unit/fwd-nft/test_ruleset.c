@@ -76,7 +76,7 @@ JT_CASE(each_pair_of_lengths_has_its_own_set_and_rule)
 	JT_TRUE(has(&ruleset, "same_scope_22_24", subnets[1].cidr, subnets[0].cidr));
 	JT_TRUE(has(&ruleset, "same_scope_24_24", subnets[0].cidr, subnets[0].cidr));
 	JT_EQ(ruleset_find_set(&ruleset, "same_scope")->n_elems, 0);
-	JT_EQ(ruleset_find_chain(&ruleset, "forward")->n_rules, 4 + 1 + 2);
+	JT_EQ(ruleset_find_chain(&ruleset, "forward")->n_rules, 4 + 4 + 1 + 2);
 }
 
 JT_CASE(declared_sizes_stay_until_they_are_too_small)
