@@ -78,9 +78,10 @@ class Rpc:
 class Raftd:
     """A real raftd below a directory of its own."""
 
-    def __init__(self, root, env=None):
+    def __init__(self, root, env=None, enter=()):
         self.root = str(root)
         self.env = dict(os.environ, **(env or {}))
+        self.enter = list(enter)  # what starts it elsewhere: nsenter and its options
         self.process = None
 
     def path(self, role=None):
@@ -89,7 +90,7 @@ class Raftd:
     def start(self, env=None):
         log = open(self.root + "/raftd.log", "a")
         self.process = subprocess.Popen(
-            [os.path.join(BUILD, "daemons/raftd/jaco-raftd"), "--root", self.root],
+            self.enter + [os.path.join(BUILD, "daemons/raftd/jaco-raftd"), "--root", self.root],
             stdout=log, stderr=log, env=dict(self.env, **(env or {})))
         deadline = time.monotonic() + 20
         while time.monotonic() < deadline:
