@@ -12,10 +12,12 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "daemons/raftd/disk/snapfile.h"
 #include "libjaco/base/assert.h"
+#include "libjaco/base/fault.h"
 #include "libjaco/base/log.h"
 #include "libjaco/base/mem.h"
 #include "libjaco/base/random.h"
@@ -24,7 +26,9 @@
 #include "libjaco/io/sock.h"
 
 #define BASE_HEAD_BYTES 24 /* index, term, raft id of this node */
-#define RETRY_COMMIT_MS 3000
+#define RETRY_COMMIT_MS 1000
+#define RETRY_POUR_MS   200
+#define RETRY_SNAPSHOT_MS 2000
 #define PUMP_ROUNDS     64
 #define CHUNK_BYTES     (256 * 1024)
 
@@ -218,6 +222,7 @@ static int keep_chunk(struct store *store, const struct core_chunk *chunk, struc
 	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | (chunk->offset == 0 ? O_TRUNC : 0), 0600);
 	if (fd < 0)
 		return jaco_err_errno(err, "%s", path);
+	CHAOS(snapshot_write);
 	for (size_t at = 0; at < chunk->n_data;) {
 		ssize_t n = pwrite(fd, chunk->data + at, chunk->n_data - at,
 				   (off_t)(chunk->offset + at));
@@ -226,7 +231,20 @@ static int keep_chunk(struct store *store, const struct core_chunk *chunk, struc
 			return jaco_err_errno(err, "%s", path);
 		at += n > 0 ? (size_t)n : 0;
 	}
+	CHAOS(snapshot_write);
 	return 0;
+}
+
+/* No room for a snapshot: it is taken from its beginning when there may be some. */
+static void put_off(struct store *store, const struct jaco_err *why)
+{
+	char path[600];
+
+	JACO_LOG_FAILURE(JACO_LOG_ERR, "a snapshot of the leader's waits for room", why);
+	(void)jaco_str_format(path, sizeof(path), "%s/snapshot.in", store->dir);
+	(void)unlink(path);
+	core_arriving_failed(store->core);
+	store->snapshots_from = jaco_time_add_ms(jaco_loop_now(store->loop), RETRY_SNAPSHOT_MS);
 }
 
 /* The state commits before the log is emptied: start_core() finishes what a crash between the two
@@ -252,28 +270,58 @@ static int install(struct store *store, const struct core_chunk *chunk, struct j
 	return 0;
 }
 
+static int commit_state(struct store *store, struct jaco_err *err);
+
+/* 1 everything up to write->seq is stored, 0 some of it waits for room. */
 static int write_out(struct store *store, const struct core_write *write,
 		     const struct core_chunk *chunk, struct jaco_err *err)
 {
+	bool is_first;
+	int rc;
+
 	if (write->hard && hard_save(&store->hard, write->term, write->vote, err) < 0)
 		return -(int)err->code;
-	if (chunk && (keep_chunk(store, chunk, err) < 0 ||
-		      (chunk->install && install(store, chunk, err) < 0)))
+	if (chunk && !chunk->install && keep_chunk(store, chunk, err) < 0)
+		put_off(store, err);
+	if (chunk && chunk->install &&
+	    (keep_chunk(store, chunk, err) < 0 || install(store, chunk, err) < 0))
 		return -(int)err->code;
-	if (write->reset && wal_reset(&store->wal, chunk->index, chunk->term, err) < 0)
-		return -(int)err->code;
-	for (size_t i = 0; i < write->n_entries; i++) {
-		const struct core_entry *entry = write->entries[i];
-		struct wal_entry record = {.index = entry->index,
-					   .term = entry->term,
-					   .type = (uint8_t)entry->kind,
-					   .data = entry->data,
-					   .n = entry->bytes};
-
-		if (wal_append(&store->wal, &record, err) < 0)
+	if (write->reset) {
+		hold_clear(&store->hold); /* the snapshot is newer */
+		if (wal_reset(&store->wal, chunk->index, chunk->term, err) < 0)
 			return -(int)err->code;
 	}
-	return wal_flush(&store->wal, err);
+	is_first = hold_is_empty(&store->hold);
+	rc = hold_write(&store->hold, &store->wal, write, err);
+	if (rc == 0 && is_first) {
+		jaco_log_err("no room for the log: what the leader sends waits",
+			     KV_INT(index, store->wal.last_index));
+		jaco_timer_arm(&store->pour, 0);
+	}
+	return rc;
+}
+
+/* There may be room now: the state is saved, which frees old segments, then what waits is stored. */
+static void on_pour(struct jaco_timer *timer, void *ctx)
+{
+	struct store *store = ctx;
+	struct jaco_err err = JACO_ERR_INIT;
+	uint64_t seq;
+
+	if (hold_is_empty(&store->hold))
+		return;
+	if (commit_state(store, &err) < 0 ||
+	    hold_pour(&store->hold, &store->wal, &seq, &err) < 0) {
+		jaco_loop_fail(store->loop, &err);
+		return;
+	}
+	if (seq != 0)
+		core_durable(store->core, seq);
+	if (hold_is_empty(&store->hold))
+		jaco_log_notice("there is room for the log again");
+	else
+		jaco_timer_arm(timer, RETRY_POUR_MS);
+	jaco_timer_arm_if_idle(&store->pump, 0);
 }
 
 static int apply_one(struct store *store, const struct core_entry *entry,
@@ -365,17 +413,17 @@ static void push(struct store *store)
 static void send_messages(struct store *store, const struct core_actions *todo)
 {
 	for (size_t i = 0; store->events.on_send && i < todo->n_messages; i++) {
+		CHAOS(send);
 		if (todo->messages[i].type == CORE_SNAP_REQ)
 			send_chunk(store, &todo->messages[i]);
 		else
 			store->events.on_send(store->events.ctx, &todo->messages[i]);
+		CHAOS(send);
 	}
 	store->is_push_due |= todo->n_messages > 0;
 	if (store->is_push_due && todo->write.seq != 0)
 		push(store);
 }
-
-static int commit_state(struct store *store, struct jaco_err *err);
 
 static void drop_offer(struct store *store)
 {
@@ -417,8 +465,13 @@ static int perform(struct store *store, struct jaco_err *err)
 	is_wanted = todo.snapshot_wanted;
 	is_replaced = todo.chunk && todo.chunk->install;
 	send_messages(store, &todo);
-	if (seq != 0 && write_out(store, &todo.write, todo.chunk, err) < 0)
-		return jaco_err_wrap(err, "the log");
+	if (seq != 0) {
+		int rc = write_out(store, &todo.write, todo.chunk, err);
+
+		if (rc < 0)
+			return jaco_err_wrap(err, "the log");
+		seq = rc > 0 ? seq : 0;
+	}
 	store->unwritten = 0;
 	if (is_applied && apply_batch(store, todo.apply, todo.n_apply, err) < 0)
 		return jaco_err_wrap(err, "the state");
@@ -480,7 +533,8 @@ static void pump(struct store *store)
 		jaco_loop_fail(store->loop, &err);
 		return;
 	}
-	wal_prepare(&store->wal);
+	if (store->full[0] == '\0')
+		wal_prepare(&store->wal);
 	arm_tick(store);
 	if (store->is_push_due)
 		jaco_timer_soon(&store->push);
@@ -553,7 +607,8 @@ static int commit_state(struct store *store, struct jaco_err *err)
 					 err);
 		(void)jaco_str_copy(store->full, sizeof(store->full), err->text);
 		rc = rebuild(store, err);
-		jaco_timer_arm(&store->commit, RETRY_COMMIT_MS);
+		/* a saved state frees old segments: it has the first claim on the room there is */
+		jaco_timer_arm(&store->commit, wal_drop_spare(&store->wal) ? 0 : RETRY_COMMIT_MS);
 	}
 	return rc;
 }
@@ -676,6 +731,8 @@ int store_open(struct store *store, struct jaco_loop *loop, const char *dir,
 	jaco_timer_init(loop, &store->push, on_push, store);
 	jaco_timer_init(loop, &store->tick, on_tick, store);
 	jaco_timer_init(loop, &store->commit, on_commit, store);
+	jaco_timer_init(loop, &store->pour, on_pour, store);
+	hold_init(&store->hold);
 	store->is_open = true;
 	if (open_files(store, dir, err) < 0 || (n_voters = start_core(store, err)) < 0) {
 		store_close(store);
@@ -696,7 +753,7 @@ void store_close(struct store *store)
 
 	if (!store->is_open)
 		return;
-	jaco_err_set(&err, JACO_UNAVAILABLE, "raftd is stopping");
+	jaco_err_set(&err, JACO_UNAVAILABLE, "raftd is stopping; it may or may not have happened");
 	fire(&store->writes, &err);
 	fire(&store->reads, &err);
 	if (store->core && store->machine.space && machine_save(&store->machine, &err) >= 0 &&
@@ -706,6 +763,8 @@ void store_close(struct store *store)
 	jaco_timer_fini(&store->push);
 	jaco_timer_fini(&store->tick);
 	jaco_timer_fini(&store->commit);
+	jaco_timer_fini(&store->pour);
+	hold_clear(&store->hold);
 	drop_offer(store);
 	core_free(store->core);
 	machine_fini(&store->machine);
@@ -719,6 +778,21 @@ void store_close(struct store *store)
 }
 
 /* --- asking --- */
+
+/* Before the log takes more of the disk the state is saved, which frees old segments: otherwise the
+ * log could take the last room there is and the state would never be saved again. */
+static int make_room(struct store *store, size_t bytes, struct jaco_err *err)
+{
+	if (!hold_is_empty(&store->hold))
+		return jaco_err_set(err, JACO_UNAVAILABLE, "no room to write: the log waits for it");
+	if (wal_is_short(&store->wal, bytes) && commit_state(store, err) < 0)
+		jaco_loop_fail(store->loop, err);
+	else if (store->full[0] != '\0')
+		jaco_err_set(err, JACO_UNAVAILABLE, "%s", store->full);
+	else
+		return wal_has_room(&store->wal, bytes, err);
+	return -(int)err->code;
+}
 
 int store_propose(struct store *store, const struct txn *txn, store_done_fn *on_done, void *ctx,
 		  struct jaco_err *err)
@@ -736,7 +810,7 @@ int store_propose(struct store *store, const struct txn *txn, store_done_fn *on_
 	if (store->packed.n > SEGMENT_DATA_MAX)
 		return jaco_err_set(err, JACO_LIMIT_EXCEEDED, "the transaction is over %u bytes",
 				    SEGMENT_DATA_MAX);
-	if (wal_has_room(&store->wal, store->unwritten + store->packed.n, err) < 0)
+	if (make_room(store, store->unwritten + store->packed.n, err) < 0)
 		return -(int)err->code;
 	entry = core_entry_new((uint32_t)store->packed.n);
 	memcpy(entry->data, store->packed.data, store->packed.n);
@@ -768,6 +842,19 @@ int store_read(struct store *store, store_read_fn *on_read, void *ctx, struct ja
 
 /* --- peers --- */
 
+/* Replacing the state takes its room twice, and a new file of the log. */
+static bool has_snapshot_room(struct store *store, uint64_t bytes, struct jaco_err *err)
+{
+	struct statvfs vfs;
+
+	if (statvfs(store->dir, &vfs) < 0 ||
+	    (uint64_t)vfs.f_bavail * vfs.f_frsize >= 2 * bytes + SEGMENT_BYTES)
+		return true;
+	jaco_err_set(err, JACO_UNAVAILABLE, "no room for a snapshot of %llu bytes",
+		     (unsigned long long)bytes);
+	return false;
+}
+
 /* The last chunk makes the core replace everything: it has to be right before the core sees it. */
 static bool is_whole(struct store *store, const struct core_message *msg)
 {
@@ -777,6 +864,10 @@ static bool is_whole(struct store *store, const struct core_message *msg)
 	(void)jaco_str_format(path, sizeof(path), "%s/snapshot.in", store->dir);
 	if (msg->offset == 0)
 		(void)unlink(path); /* what an earlier one left */
+	if (!has_snapshot_room(store, msg->offset + msg->n_data, &err)) {
+		put_off(store, &err);
+		return false;
+	}
 	if (snapfile_verify(path, msg->data, msg->n_data, &err) == 0)
 		return true;
 	JACO_LOG_FAILURE(JACO_LOG_WARNING, "a snapshot is asked for again", &err);
@@ -786,7 +877,9 @@ static bool is_whole(struct store *store, const struct core_message *msg)
 
 void store_receive(struct store *store, const struct core_message *msg)
 {
-	if (msg->type == CORE_SNAP_REQ && msg->done && !is_whole(store, msg))
+	if (msg->type == CORE_SNAP_REQ &&
+	    (jaco_time_before(jaco_loop_now(store->loop), store->snapshots_from) ||
+	     (msg->done && !is_whole(store, msg))))
 		return;
 	core_tick(store->core, (uint64_t)(jaco_loop_now(store->loop).ns / JACO_MS));
 	core_receive(store->core, msg);

@@ -19,6 +19,7 @@
 
 #include "daemons/raftd/core/core.h"
 #include "daemons/raftd/disk/hard.h"
+#include "daemons/raftd/disk/hold.h"
 #include "daemons/raftd/disk/state.h"
 #include "daemons/raftd/disk/wal.h"
 #include "daemons/raftd/kv/machine.h"
@@ -72,6 +73,7 @@ struct store {
 	uint64_t offer_index;      /* of the snapshot file that peers are sent; 0: none */
 	uint64_t offer_bytes;
 	int offer_fd;              /* -1: none */
+	struct hold hold;          /* entries that wait for room */
 	size_t unwritten;          /* bytes proposed in this pass, not yet in the log */
 	struct store_pendings writes;
 	struct store_pendings reads;
@@ -83,6 +85,8 @@ struct store {
 	bool is_push_due;          /* messages to peers wait for it */
 	struct jaco_timer tick;    /* the core's next deadline */
 	struct jaco_timer commit;
+	struct jaco_timer pour;    /* the next try to store what is held */
+	struct jaco_time snapshots_from; /* chunks before that find no room and are ignored */
 	char full[256];            /* why writes are refused, "" when they are not */
 	bool is_pumping;
 	uint64_t n_commits;

@@ -80,14 +80,17 @@ bool submit_has_quorum(struct raftd *raftd)
 	return n_reached > n_voters / 2;
 }
 
+static const char *fate(bool was_asked)
+{
+	return was_asked ? "; it may or may not have happened" : "";
+}
+
 static int no_leader(struct raftd *raftd, bool was_asked, struct jaco_err *err)
 {
-	const char *fate = was_asked ? "; it may or may not have happened" : "";
-
 	if (!submit_has_quorum(raftd))
 		return jaco_err_set(err, JACO_QUORUM_LOST,
-				    "this node reaches no majority of the voters%s", fate);
-	return jaco_err_set(err, JACO_NO_LEADER, "no leader is known%s", fate);
+				    "this node reaches no majority of the voters%s", fate(was_asked));
+	return jaco_err_set(err, JACO_NO_LEADER, "no leader is known%s", fate(was_asked));
 }
 
 /* --- asking --- */
@@ -104,12 +107,31 @@ static bool is_transient(const struct jaco_err *err)
 	       err->code == JACO_QUORUM_LOST;
 }
 
+static bool is_over(const struct submit *submit)
+{
+	return jaco_time_before(submit->give_up, jaco_loop_now(&submit->raftd->daemon->loop));
+}
+
+/* The last reason there was to wait.  An earlier attempt may have got through all the same. */
+static void give_up(struct submit *submit, const struct jaco_err *why)
+{
+	struct jaco_err err = JACO_ERR_INIT;
+
+	if (why->code == JACO_UNAVAILABLE)
+		jaco_err_set(&err, why->code, "%s%s", why->text, fate(submit->was_asked));
+	else
+		(void)no_leader(submit->raftd, submit->was_asked, &err);
+	finish(submit, &err);
+}
+
 static void on_failed(struct submit *submit, const struct jaco_err *err)
 {
-	if (is_transient(err))
-		wait_again(submit);
-	else
+	if (!is_transient(err))
 		finish(submit, err);
+	else if (is_over(submit))
+		give_up(submit, err);
+	else
+		wait_again(submit);
 }
 
 static void settle(struct submit *submit)
@@ -211,12 +233,10 @@ static void try(struct submit *submit)
 		finish(submit, &err);
 		return;
 	}
-	if (jaco_time_before(submit->give_up, jaco_loop_now(&raftd->daemon->loop))) {
-		(void)no_leader(raftd, submit->was_asked, &err);
-		finish(submit, &err);
-		return;
-	}
-	wait_again(submit);
+	if (is_over(submit))
+		give_up(submit, &err);
+	else
+		wait_again(submit);
 }
 
 static void on_timer(struct jaco_timer *timer, void *ctx)

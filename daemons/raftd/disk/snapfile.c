@@ -9,6 +9,7 @@
 #include "daemons/raftd/disk/crc32c.h"
 #include "daemons/raftd/kv/machine.h"
 #include "libjaco/base/buf.h"
+#include "libjaco/base/fault.h"
 #include "libjaco/base/limits.h"
 #include "libjaco/base/mem.h"
 
@@ -84,6 +85,7 @@ int snapfile_write(struct state *state, const char *path, uint64_t *out_bytes,
 
 	if (!writer.file)
 		return jaco_err_errno(err, "%s", path);
+	CHAOS(snapshot_write);
 	rc = state_snapshot_open(state, &snapshot, err);
 	if (rc >= 0) {
 		put(&writer, MAGIC, MAGIC_BYTES);
@@ -96,6 +98,7 @@ int snapfile_write(struct state *state, const char *path, uint64_t *out_bytes,
 	if (fflush(writer.file) != 0 && rc >= 0)
 		rc = jaco_err_errno(err, "%s", path);
 	(void)fclose(writer.file);
+	CHAOS(snapshot_write);
 	*out_bytes = writer.bytes;
 	return rc;
 }

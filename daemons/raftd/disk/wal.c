@@ -247,6 +247,25 @@ static void drop_oldest(struct wal *wal)
 
 /* --- new segments --- */
 
+bool wal_drop_spare(struct wal *wal)
+{
+	if (wal->spare_fd < 0)
+		return false;
+	close(wal->spare_fd);
+	wal->spare_fd = -1;
+	wal->spare_n = 0;
+	(void)unlinkat(wal->dir_fd, SPARE, 0); /* or it is begun again, which truncates it */
+	return true;
+}
+
+/* All of it is taken at once: a part would only keep others from the last of a full disk. */
+static int take_spare(struct wal *wal)
+{
+	if (fallocate(wal->spare_fd, 0, 0, SEGMENT_BYTES) < 0 && errno != EOPNOTSUPP)
+		return -1;
+	return 0;
+}
+
 static int zero_spare(struct wal *wal, size_t until, struct jaco_err *err)
 {
 	if (wal->spare_fd < 0) {
@@ -255,14 +274,22 @@ static int zero_spare(struct wal *wal, size_t until, struct jaco_err *err)
 		wal->spare_n = 0;
 		if (wal->spare_fd < 0)
 			return jaco_err_errno(err, "making the next log file");
+		if (take_spare(wal) < 0) {
+			jaco_err_errno(err, "making the next log file");
+			(void)wal_drop_spare(wal);
+			return -(int)err->code;
+		}
 	}
 	while (wal->spare_n < until) {
 		if (CHAOS_FAIL(log_append)) {
 			errno = ENOSPC;
 			return jaco_err_errno(err, "making the next log file");
 		}
-		if (write_all(wal->spare_fd, zeros, ZERO_BYTES, wal->spare_n) < 0)
-			return jaco_err_errno(err, "making the next log file");
+		if (write_all(wal->spare_fd, zeros, ZERO_BYTES, wal->spare_n) < 0) {
+			jaco_err_errno(err, "making the next log file");
+			(void)wal_drop_spare(wal);
+			return -(int)err->code;
+		}
 		wal->spare_n += ZERO_BYTES;
 	}
 	if (fdatasync(wal->spare_fd) < 0) {
@@ -317,16 +344,25 @@ void wal_prepare(struct wal *wal)
 	(void)zero_spare(wal, wal->spare_fd < 0 ? ZERO_BYTES : wal->spare_n + ZERO_BYTES, &err);
 }
 
+bool wal_is_short(const struct wal *wal, size_t bytes)
+{
+	return wal->end + wal->batch.n + segment_record_size(bytes) > SEGMENT_BYTES &&
+	       (wal->spare_fd < 0 || wal->spare_n < SEGMENT_BYTES);
+}
+
 int wal_has_room(struct wal *wal, size_t bytes, struct jaco_err *err)
 {
-	size_t need = segment_record_size(bytes) + HEADROOM;
-	struct jaco_err why = JACO_ERR_INIT;
-
 	if (wal->is_failed)
 		return jaco_err_set(err, JACO_UNAVAILABLE, "the log has failed and must be reopened");
-	if (wal->end + wal->batch.n + need <= SEGMENT_BYTES ||
-	    (wal->spare_fd >= 0 && wal->spare_n >= SEGMENT_BYTES))
-		return 0;
+	return wal_make_room(wal, bytes + HEADROOM, err);
+}
+
+int wal_make_room(struct wal *wal, size_t bytes, struct jaco_err *err)
+{
+	struct jaco_err why = JACO_ERR_INIT;
+
+	if (wal->is_failed || !wal_is_short(wal, bytes))
+		return 0; /* what has failed says so when it is written */
 	if (zero_spare(wal, SEGMENT_BYTES, &why) < 0)
 		return jaco_err_set(err, JACO_UNAVAILABLE, "no room to write: %s", why.text);
 	return 0;

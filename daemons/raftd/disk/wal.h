@@ -83,8 +83,18 @@ int wal_read(struct wal *wal, uint64_t index, struct wal_entry *out_entry, struc
 /* The term of an entry; base_term for base_index; 0 when it is not there. */
 uint64_t wal_term(const struct wal *wal, uint64_t index);
 
-/* Errors: UNAVAILABLE - the disk is full; nothing changed and a later call may succeed. */
+/* Is there room for one entry of @bytes?  Makes the next segment when the present one runs out.
+ * Errors: UNAVAILABLE - the disk is full; nothing changed and a later call may succeed. */
+int wal_make_room(struct wal *wal, size_t bytes, struct jaco_err *err);
+
+/* The same for clients' entries, which leave some to raft's own. */
 int wal_has_room(struct wal *wal, size_t bytes, struct jaco_err *err);
+
+/* Will the next segment have to be made for @bytes more? */
+bool wal_is_short(const struct wal *wal, size_t bytes);
+
+/* Give the room of the next segment back to a full disk.  False when it has not been begun. */
+bool wal_drop_spare(struct wal *wal);
 
 /* Idle work: zero a further piece of the next segment. */
 void wal_prepare(struct wal *wal);
