@@ -76,7 +76,11 @@ static const struct cli_option node_options[] = {
 static const struct cli_option join_token_options[] = {
 	{"ttl", 0, "DURATION", "how long it may be used (default 24h)"}, {NULL, 0, NULL, NULL}};
 static const struct cli_option join_options[] = {
-	{"no-systemd-enable", 0, NULL, "do not enable jaco.target at boot"}, {NULL, 0, NULL, NULL}};
+	{"peer", 0, "HOST:PORT", "without TOKEN: a member's cluster_addr"},
+	{"token", 0, "HEX", "without TOKEN: its secret"},
+	{"ca-cert", 0, "FILE", "without TOKEN: the cluster's CA certificate"},
+	{"no-systemd-enable", 0, NULL, "do not enable jaco.target at boot"},
+	{NULL, 0, NULL, NULL}};
 static const struct cli_option token_options[] = {
 	{"name", 0, "ID", "identity, unique"},
 	{"allow-privileged", 0, NULL, "may deploy gated services"},
@@ -150,7 +154,7 @@ const struct cli_command cli_commands[] = {
 	 recover_options, cluster_recover},
 	{"node issue-join-token", "", 0, 0, "a permission to join, shown once", "node issue-join-token --ttl 1h",
 	 join_token_options, node_issue_join_token},
-	{"node join", "TOKEN", 1, 1, "make this machine a member", "node join jaco1.Zm9v", join_options, node_join},
+	{"node join", "[TOKEN]", 0, 1, "make this machine a member", "node join jaco1.Zm9v", join_options, node_join},
 	{"node remove", "HOST", 1, 1, "forget a member", "node remove n3", node_options, node_remove},
 	{"node list", "", 0, 0, "members", "node list", NULL, get_nodes},
 	{"node cordon", "HOST", 1, 1, "nothing new goes there", "node cordon n2", NULL, node_cordon},

@@ -7,6 +7,9 @@
 #include "cli/commands.h"
 #include "cli/out.h"
 #include "libjaco/base/time.h"
+#include "libjaco/io/fs.h"
+
+#define CA_BYTES_MAX 8191
 
 static int change(struct cli *cli, const struct jaco_method *method, const char *what,
 		  struct jaco_err *err)
@@ -63,9 +66,17 @@ int node_issue_join_token(struct cli *cli, struct jaco_err *err)
 
 int node_join(struct cli *cli, struct jaco_err *err)
 {
-	struct wire_node_join req = {.token = cli_arg(cli, 0)};
+	jaco_auto(jaco_buf) struct jaco_buf ca = JACO_BUF_INIT;
+	struct wire_node_join req = {.token = cli_arg(cli, 0),
+				     .peer = cli_opt(cli, "peer"),
+				     .secret = cli_opt(cli, "token")};
 	struct wire_node_joined got;
 
+	if (cli_opt(cli, "ca-cert")) {
+		if (jaco_fs_read(cli_opt(cli, "ca-cert"), CA_BYTES_MAX, &ca, err) < 0)
+			return -(int)err->code;
+		req.ca_cert = jaco_buf_str(&ca);
+	}
 	if (cli_call(cli, &wire_raftd_node_join, &req, &got, err) < 0)
 		return -(int)err->code;
 	cluster_enable_at_boot(cli);

@@ -1,13 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """Who is a member and who is not: recovery, removal, certificates, addresses, on real raftd."""
+import base64
 import json
 import os
+import re
+import socket
+import ssl
 import subprocess
+import threading
+import time
 
 import msgpack
 import pytest
 
-from jacorpc import BUILD
+from jacorpc import BUILD, RpcError
 from test_cluster import (Peer, cluster, fails, get, put, refused, voters,  # noqa: F401
                           wait)
 
@@ -207,3 +213,149 @@ def test_members_come_and_go_and_the_voter_table_holds(cluster):
     last, = cluster.nodes
     assert last.status()["is_leader"] and get(last, "step", linearizable=True) == 1
     fails("validation_failed", "is the only member", last.rpc().call, "node.remove", host=last.name)
+
+
+# --- joins that are refused ------------------------------------------------------------------
+
+
+def parts(token):
+    """(CA fingerprint, secret, [address ...]) of a join token."""
+    raw = token.split(".")[1]
+    ca, secret, *addresses = base64.urlsafe_b64decode(
+        raw + "=" * (-len(raw) % 4)).decode().split(",")
+    return ca, secret, addresses
+
+
+def forge(ca, secret, *addresses):
+    text = ",".join((ca, secret) + addresses).encode()
+    return "jaco1." + base64.urlsafe_b64encode(text).decode().rstrip("=")
+
+
+def outside(node):
+    """Nothing of a join is left on that node."""
+    left = set(os.listdir(node.root + "/lib/raftd")) - {"lock"}
+    return not left and node.status()["initialised"] is False
+
+
+class Relay:
+    """A machine in the middle: TLS with a certificate of its own towards the joining node."""
+
+    def __init__(self, directory, chain):
+        def openssl(*argv):
+            subprocess.run(["openssl", *argv], cwd=directory, check=True, capture_output=True)
+
+        openssl("req", "-x509", "-newkey", "ed25519", "-nodes", "-keyout", "relay.key", "-out",
+                "relay.crt", "-days", "1", "-subj", "/O=relay/CN=n1")
+        with open(os.path.join(directory, "chain.crt"), "w") as file:
+            for name in (os.path.join(directory, "relay.crt"), *chain):
+                file.write(open(name).read())
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.context.load_cert_chain(os.path.join(directory, "chain.crt"),
+                                     os.path.join(directory, "relay.key"))
+        self.sock = socket.create_server(("127.0.0.1", 0))
+        self.address = "127.0.0.1:%d" % self.sock.getsockname()[1]
+        self.heard = b""
+        self.thread = threading.Thread(target=self.serve)
+        self.thread.start()
+
+    def serve(self):
+        plain, _ = self.sock.accept()
+        plain.settimeout(20)
+        try:
+            with self.context.wrap_socket(plain, server_side=True) as tls:
+                while data := tls.recv(65536):
+                    self.heard += data
+        except (ssl.SSLError, ConnectionError):
+            pass
+
+
+def test_a_machine_in_the_middle_hears_nothing(cluster, tmp_path):
+    cluster.grow(1)
+    one = cluster.nodes[0]
+    stranger = cluster.add("stranger")
+    token = one.token()
+    ca, secret, _ = parts(token)
+    # its own certificate alone, and with the real CA's, which is no secret, as if it had made it
+    for n, chain in enumerate(((), (one.root + "/lib/raftd/ca.crt",))):
+        directory = tmp_path / ("relay%d" % n)
+        directory.mkdir()
+        relay = Relay(str(directory), chain)
+        fails("permission_denied", "has no certificate of the cluster that issued the token; "
+              "nothing was sent", stranger.join, forge(ca, secret, relay.address))
+        relay.thread.join()
+        assert relay.heard == b"" and outside(stranger)
+    assert stranger.join(token)["host"] == "stranger"  # nobody used it
+
+
+@pytest.mark.parametrize("hook,part", [
+    ("set7200000:wall_behind", r"the clock of n1 is 7(199|200) s ahead of this node's"),
+    ("set7200000:wall_ahead", r"the clock of n1 is 7(199|200) s behind this node's"),
+])
+def test_a_clock_two_hours_off_is_measured_and_refused(cluster, hook, part):
+    cluster.grow(1)
+    one = cluster.nodes[0]
+    token = one.token()
+    late = cluster.add("late")
+    late.kill()
+    late.start(env={"JACO_FAULT": hook})
+    with pytest.raises(RpcError) as caught:
+        late.join(token)
+    assert caught.value.code == "validation_failed" and re.search(part, caught.value.message)
+    assert "set the clocks" in caught.value.message and outside(late)
+    assert list(one.members()) == ["n1"]
+    late.kill()
+    late.start()
+    assert late.join(token)["host"] == "late"
+
+
+def test_a_clock_some_seconds_off_is_taken_and_reported(cluster):
+    cluster.grow(1)
+    one = cluster.nodes[0]
+    late = cluster.add("late")
+    late.kill()
+    late.start(env={"JACO_FAULT": "set20000:wall_behind"})
+    late.join(one.token())
+    wait(lambda: "its clock is" in one.members()["late"].get("message", ""))
+    assert -21000 < one.members()["late"]["skew_ms"] < -19000
+    assert 19000 < late.members()["n1"]["skew_ms"] < 21000
+
+
+@pytest.mark.parametrize("version", ["0.0.9", "0", "rubbish", ""])
+def test_a_version_too_old_is_told_which_one_may_join(cluster, version):
+    cluster.grow(1)
+    one = cluster.nodes[0]
+    token = one.token()
+    peer = Peer(one)
+    peer.hello()
+    assert peer.recv()[1] == "raft.hello"
+    peer.send([0, 1, "raft.join", [{
+        "host": "old", "secret": parts(token)[1], "request": "none", "version": version,
+        "clock": int(time.time() * 1000), "peer_addr": "127.0.0.9:7001"}]])
+    error = peer.recv()[2]
+    assert error["code"] == "validation_failed"
+    assert "which is too old for this cluster: it takes 0.1.0 or newer" in error["message"]
+    assert list(one.members()) == ["n1"]
+    cluster.add().join(token)  # it is not used up
+
+
+def test_a_join_by_parts(cluster):
+    cluster.grow(1)
+    one = cluster.nodes[0]
+    issued = json.loads(jaco(one, "node", "issue-join-token", "-o", "json"))
+    assert (issued["secret"], issued["peers"]) == tuple(parts(issued["token"])[1:])
+    ca = one.root + "/lib/raftd/ca.crt"
+    two = cluster.add()
+    for wrong in (["--peer", one.address], ["--peer", one.address, "--token", issued["secret"]],
+                  [issued["token"], "--peer", one.address], []):
+        assert "either the token" in jaco(two, "node", "join", *wrong, code=65)
+    assert "not 64 hexadecimal" in jaco(two, "node", "join", "--peer", one.address, "--token", "12",
+                                        "--ca-cert", ca, code=77)
+    other = two.root + "/other.crt"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ed25519", "-nodes", "-keyout", "/dev/null",
+                    "-out", other, "-subj", "/CN=other"], check=True, capture_output=True)
+    assert "nothing was sent" in jaco(two, "node", "join", "--peer", one.address, "--token",
+                                      issued["secret"], "--ca-cert", other, code=77)
+    assert outside(two)
+    said = jaco(two, "node", "join", "--peer", one.address, "--token", issued["secret"], "--ca-cert",
+                ca, "--no-systemd-enable")
+    assert "n2 is a member of cluster test" in said

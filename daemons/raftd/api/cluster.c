@@ -7,6 +7,7 @@
  * transaction makes the node initialised, so an init that died half-way is simply run again. */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/sysinfo.h>
 #include <sys/utsname.h>
@@ -29,6 +30,7 @@
 #define BOOTSTRAP       "bootstrap"
 #define INIT_RETRY_MS   5
 #define INIT_TIMEOUT_MS 10000
+#define SKEW_REPORTED_MS 5000
 
 /* RFC 4122 section 4.4: random, version 4, variant 1. */
 static void make_uuid(char out_text[static 37])
@@ -323,7 +325,8 @@ uint32_t api_count_replicas(struct raftd *raftd, struct jaco_arena *arena, const
 }
 
 /* What the links tell: the same on every node but for a second of delay. */
-static void from_links(struct raftd *raftd, const char *host, struct wire_member *member)
+static void from_links(struct raftd *raftd, struct jaco_arena *arena, const char *host,
+		       struct wire_member *member)
 {
 	struct link_peer *peer = link_find(&raftd->link, host), *at;
 	uint64_t end = store_status(&raftd->store).commit;
@@ -334,6 +337,12 @@ static void from_links(struct raftd *raftd, const char *host, struct wire_member
 	if (!peer || applied > 0) /* not heard yet is not behind */
 		JACO_SET(member, member, lag, end > applied ? end - applied : 0);
 	JACO_SET(member, member, skew_ms, peer ? peer->skew_ms : 0);
+	if (peer && llabs(peer->skew_ms) > SKEW_REPORTED_MS)
+		member->message = jaco_arena_printf(arena, "%s%sits clock is %lld s %s this node's",
+						    member->message ? member->message : "",
+						    member->message ? "; " : "",
+						    (long long)llabs(peer->skew_ms) / 1000,
+						    peer->skew_ms > 0 ? "ahead of" : "behind");
 	if (peer && peer->liveness == JACO_LIVENESS_UNREACHABLE) {
 		member->state = JACO_NODE_UNREACHABLE;
 		member->message = "nothing is heard of it";
@@ -369,7 +378,7 @@ static int add_members(struct raftd *raftd, struct jaco_call *call, struct wire_
 		if (out->leader)
 			info->leader = node.host;
 		from_observed(raftd, call, node.host, out);
-		from_links(raftd, node.host, out);
+		from_links(raftd, call->arena, node.host, out);
 	}
 	return rc < 0 ? rc : 0;
 }

@@ -3,6 +3,7 @@
  * join_token.c - rendering and strict parsing. */
 #include "daemons/raftd/api/join_token.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "libjaco/base/buf.h"
@@ -67,4 +68,39 @@ int join_token_parse(const char *text, struct join_token *out_token, struct jaco
 		    sizeof(out_token->addresses[0])))
 		out_token->n_addresses++;
 	return *at || out_token->n_addresses == 0 ? malformed(err, "no address in it") : 0;
+}
+
+int join_token_compose(const char *ca_fingerprint, const char *secret, const char *address,
+		       struct join_token *out_token, struct jaco_err *err)
+{
+	uint8_t bytes[JOIN_SECRET_BYTES];
+
+	*out_token = (struct join_token){.n_addresses = 1};
+	if (!jaco_hex_decode(secret, bytes, sizeof(bytes)) ||
+	    !jaco_str_copy(out_token->secret, sizeof(out_token->secret), secret))
+		return jaco_err_set(err, JACO_TOKEN_INVALID,
+				    "the token is not %d hexadecimal characters",
+				    2 * JOIN_SECRET_BYTES);
+	if (!jaco_str_copy(out_token->ca_fingerprint, sizeof(out_token->ca_fingerprint),
+			   ca_fingerprint) ||
+	    !jaco_str_copy(out_token->addresses[0], sizeof(out_token->addresses[0]), address))
+		return jaco_err_set(err, JACO_VALIDATION_FAILED, "peer: not an address");
+	return 0;
+}
+
+bool join_version_is_older(const char *version, const char *oldest)
+{
+	for (size_t i = 0; i < 3; i++) {
+		char *end, *oldest_end;
+		unsigned long a, b = strtoul(oldest, &oldest_end, 10);
+
+		if (*version < '0' || *version > '9')
+			return true;
+		a = strtoul(version, &end, 10);
+		if (a != b)
+			return a < b;
+		version = end + (*end == '.');
+		oldest = oldest_end + (*oldest_end == '.');
+	}
+	return false;
 }

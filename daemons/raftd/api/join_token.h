@@ -7,6 +7,8 @@
  * The joining node checks who answers by the fingerprint before it sends the secret. */
 #pragma once
 
+#include <stdbool.h>
+
 #include "daemons/raftd/link/identity.h"
 #include "libjaco/base/limits.h"
 
@@ -25,3 +27,15 @@ void join_token_render(const struct join_token *token, char out_text[static JOIN
 
 /* Errors: TOKEN_INVALID - not whole, not one of ours. */
 int join_token_parse(const char *text, struct join_token *out_token, struct jaco_err *err);
+
+/* The same from its parts.  Errors: TOKEN_INVALID - not 64 hex characters; VALIDATION_FAILED - too
+ * long an address. */
+int join_token_compose(const char *ca_fingerprint, const char *secret, const char *address,
+		       struct join_token *out_token, struct jaco_err *err);
+
+/* The oldest version of JACO that may join: the one whose records and messages are read here. */
+#define JOIN_VERSION_OLDEST "0.1.0"
+
+/* Is the version @version ("1.2.3", what follows a number is ignored) before @oldest?  What is no
+ * version is older than any. */
+bool join_version_is_older(const char *version, const char *oldest);
