@@ -11,6 +11,7 @@
 #include "daemons/raftd/raftd.h"
 #include "libjaco/base/log.h"
 #include "libjaco/base/str.h"
+#include "libjaco/base/time.h"
 
 #define CLOSE_ENTRIES 64   /* a lag that is no lag */
 #define CLOSE_MS      3000 /* for so long */
@@ -119,7 +120,8 @@ static void on_published(void *ctx, const struct machine_result *result, const s
 static bool is_true(struct raftd *raftd, const struct wire_node *node)
 {
 	return jaco_str_eq(node->version, JACO_VERSION) &&
-	       (!raftd->peer_addr[0] || jaco_str_eq(node->peer_addr, raftd->peer_addr));
+	       (!raftd->peer_addr[0] || jaco_str_eq(node->peer_addr, raftd->peer_addr)) &&
+	       (!raftd->cert_not_after || node->cert_not_after == raftd->cert_not_after);
 }
 
 static void publish_self(struct raftd *raftd)
@@ -129,6 +131,7 @@ static void publish_self(struct raftd *raftd)
 	char key[JACO_KEY_MAX];
 	struct jaco_err err = JACO_ERR_INIT;
 	struct wire_node node;
+	char when[JACO_RFC3339_BYTES];
 	uint64_t revision;
 
 	(void)jaco_str_format(key, sizeof(key), "/node/%s", raftd->host);
@@ -139,6 +142,13 @@ static void publish_self(struct raftd *raftd)
 	node.version = JACO_VERSION;
 	if (raftd->peer_addr[0])
 		node.peer_addr = raftd->peer_addr;
+	if (raftd->cert_not_after && node.cert_not_after != raftd->cert_not_after) {
+		JACO_SET(&node, node, cert_not_after, raftd->cert_not_after);
+		jaco_rfc3339_render(when, (int64_t)raftd->cert_not_after);
+		api_audit(&txn, JACO_AUDIT_CERTIFICATE_RENEWED,
+			  jaco_arena_printf(&arena, "system:raftd@%s", raftd->host),
+			  (const char *const[]){"host", raftd->host, "not_after", when, NULL});
+	}
 	api_compare(&txn, key, revision);
 	api_put(&txn, key, &wire_node_desc, &node);
 	raftd->is_publishing = true;

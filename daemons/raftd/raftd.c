@@ -19,6 +19,7 @@
 #include "daemons/raftd/link/raftmsg.h"
 #include "daemons/raftd/relay.h"
 #include "daemons/raftd/removed.h"
+#include "daemons/raftd/renew.h"
 #include "daemons/raftd/takeover.h"
 #include "libjaco/base/log.h"
 #include "libjaco/base/mem.h"
@@ -77,6 +78,7 @@ static void check_initialised(struct raftd *raftd)
 	(void)jaco_str_copy(raftd->cluster_id, sizeof(raftd->cluster_id), meta.id);
 	if (!raftd->removed[0])
 		jaco_daemon_set_status(raftd->daemon, "ready", "member of cluster %s", meta.name);
+	renew_look(raftd);
 	if (!raftd->is_refused && link_start(&raftd->link, &err) < 0)
 		JACO_LOG_FAILURE(JACO_LOG_ERR, "no connection to peers is possible", &err);
 }
@@ -238,6 +240,10 @@ int raftd_open_store(struct raftd *raftd, struct jaco_err *err)
 		return -(int)err->code;
 	check_initialised(raftd);
 	watch_reset(&raftd->hub);
+	/* a join whose state is still to come: the members it named have it */
+	if (!raftd->is_initialised && link_has_peers_file(&raftd->link) &&
+	    link_start(&raftd->link, err) < 0)
+		JACO_LOG_FAILURE(JACO_LOG_ERR, "no connection to peers is possible", err);
 	return 0;
 }
 
@@ -261,6 +267,7 @@ int raftd_open(struct raftd *raftd, struct jaco_daemon *daemon, struct jaco_err 
 	submit_init(raftd);
 	member_init(raftd);
 	gossip_init(&raftd->gossip, raftd);
+	renew_init(raftd);
 	removed_open(raftd);
 	if (link_open(&raftd->link, raftd, &link_events, err) < 0)
 		return -(int)err->code;
@@ -311,6 +318,7 @@ void raftd_close(struct raftd *raftd)
 	join_fini(raftd);
 	recover_fini(raftd);
 	removed_fini(raftd);
+	renew_fini(raftd);
 	link_close(&raftd->link);
 	gossip_fini(&raftd->gossip);
 	member_fini(raftd);

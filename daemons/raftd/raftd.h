@@ -44,6 +44,8 @@ struct raftd {
 	bool is_refused;        /* ... and nobody talks to it any more */
 	struct jaco_timer cut;
 	bool is_publishing;     /* our own /node/ record */
+	uint64_t cert_not_after; /* of this node's certificate, ms; 0: not known */
+	struct jaco_timer renew;
 	bool members_changed;   /* a change below /node/ was applied */
 	bool meta_changed;      /* of /cluster/meta */
 	struct joining *joining;

@@ -60,11 +60,11 @@ class Cluster:
         self.root = str(root)
         self.nodes = []
 
-    def add(self, name=None):
+    def add(self, name=None, env=None):
         number = len(self.nodes) + 1
         node = Node(self.root + "/n%d" % number, name or "n%d" % number, number)
         self.nodes.append(node)
-        return node.start()
+        return node.start(env)
 
     def grow(self, n):
         first = self.add()

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Who is a member and who is not: recovery, removal, certificates, addresses, on real raftd."""
 import base64
+import hashlib
 import json
 import os
 import re
@@ -359,3 +360,103 @@ def test_a_join_by_parts(cluster):
     said = jaco(two, "node", "join", "--peer", one.address, "--token", issued["secret"], "--ca-cert",
                 ca, "--no-systemd-enable")
     assert "n2 is a member of cluster test" in said
+
+
+# --- certificates ----------------------------------------------------------------------------
+
+SHORT = {"JACO_FAULT": "set12:cert_seconds"}
+
+
+def shown(node):
+    """The certificate that the node shows now, DER."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    host, port = node.address.split(":")
+    with context.wrap_socket(socket.create_connection((host, int(port)), timeout=10)) as tls:
+        return tls.getpeercert(binary_form=True)
+
+
+def key_of(der):
+    """Fingerprint of the public key, as /node/ has it (RFC 7469)."""
+    def run(*argv, data):
+        return subprocess.run(["openssl", *argv], input=data, capture_output=True, check=True).stdout
+
+    pem = run("x509", "-inform", "DER", "-pubkey", "-noout", data=der)
+    return hashlib.sha256(run("pkey", "-pubin", "-outform", "DER", data=pem)).hexdigest()
+
+
+def recorded(node, host):
+    entry = node.rpc("schedd").call("kv.get", key="/node/" + host)["entry"]
+    return msgpack.unpackb(entry["value"])
+
+
+def test_certificates_renew_themselves_and_no_connection_breaks(cluster):
+    for number in range(3):
+        node = cluster.add(env=SHORT)
+        if number == 0:
+            node.rpc().call("cluster.init", name="test")
+        else:
+            node.join(cluster.nodes[0].token())
+    one = cluster.nodes[0]
+    wait(lambda: voters(one) == ["n1", "n2", "n3"])
+    term = one.status()["term"]
+    logs = {n.name: os.path.getsize(n.root + "/raftd.log") for n in cluster.nodes}
+    records = {n.name: recorded(one, n.name) for n in cluster.nodes}
+    certs = {n.name: shown(n) for n in cluster.nodes}
+    for node in cluster.nodes:
+        record = records[node.name]
+        assert 11000 <= record["cert_not_after"] - record["joined"] <= 13000 or \
+            node.name == "n1"  # which may have renewed its own already
+        assert key_of(certs[node.name]) == record["key_fingerprint"]
+    for turn in range(2):  # past the end of the first ones
+        for node in cluster.nodes:
+            wait(lambda: shown(node) != certs[node.name], 30)
+            certs[node.name] = shown(node)
+            assert key_of(certs[node.name]) == records[node.name]["key_fingerprint"]
+            was = records[node.name]["cert_not_after"]
+            wait(lambda: recorded(one, node.name)["cert_not_after"] > was)
+            records[node.name] = recorded(one, node.name)
+            assert put(node, "renewed", turn)["succeeded"]
+    assert one.status()["term"] == term, "nobody had to be elected anew"
+    for node in cluster.nodes:
+        with open(node.root + "/raftd.log") as log:
+            log.seek(logs[node.name])
+            text = log.read()
+        assert "connection to a member is lost" not in text and "refused" not in text, text
+        assert "the certificate of this node is renewed" in text
+    assert {e["payload"]["host"] for e in audit(one, "certificate_renewed")} == {"n1", "n2", "n3"}
+
+
+def test_a_node_that_dies_right_after_its_join_goes_on(cluster):
+    """Its log is on disk, its state is not: the members are those the join named."""
+    cluster.grow(1)
+    one = cluster.nodes[0]
+    two = cluster.add()
+    two.join(one.token())
+    two.kill()
+    two.start()
+    wait(lambda: two.status()["initialised"])
+    assert put(two, "on", 1)["succeeded"]
+
+
+def test_who_was_off_longer_than_its_certificate_lasts_comes_back(cluster):
+    """... and knows the others still, which renewed theirs meanwhile."""
+    for number in range(3):
+        node = cluster.add(env=SHORT)
+        if number == 0:
+            node.rpc().call("cluster.init", name="test")
+        else:
+            node.join(cluster.nodes[0].token())
+    one, two, three_ = cluster.nodes
+    three_.stop()
+    end = recorded(one, "n3")["cert_not_after"] / 1000
+    certs = [shown(one), shown(two)]
+    for node in (one, two):
+        for _ in range(2):
+            cert = shown(node)
+            wait(lambda: shown(node) != cert, 30)
+    assert time.time() > end, "two renewals take longer than one life"
+    three_.start(env=SHORT)
+    assert put(three_, "back", 1)["succeeded"]
+    assert shown(one) not in certs and shown(two) not in certs

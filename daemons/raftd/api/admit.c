@@ -221,7 +221,7 @@ static int list_peers(struct admission *admission, struct jaco_err *err)
 			(struct wire_raft_peer){.host = node.host,
 						.raft_id = node.raft_id,
 						.peer_addr = node.peer_addr,
-						.fingerprint = node.cert_fingerprint};
+						.fingerprint = node.key_fingerprint};
 	if (rc >= 0 && joined->peers.n >= JACO_NODES_MAX - 1)
 		return jaco_err_set(err, JACO_LIMIT_EXCEEDED, "a cluster has at most %d nodes",
 				    JACO_NODES_MAX - 1);
@@ -235,12 +235,13 @@ static int propose(struct admission *admission, const struct wire_raft_join *msg
 	struct api_txn txn = {.raftd = admission->raftd, .arena = &admission->arena};
 	const char *node_key = jaco_arena_printf(&admission->arena, "/node/%s", msg->host);
 	char fingerprint[IDENTITY_FINGERPRINT_TEXT];
+	struct identity_life life;
 	uint64_t now = (uint64_t)jaco_time_wall_ms();
 	struct wire_node node = {.host = msg->host,
 				 .raft_id = revision,
 				 .peer_addr = msg->peer_addr,
 				 .api_addr = msg->api_addr,
-				 .cert_fingerprint = fingerprint,
+				 .key_fingerprint = fingerprint,
 				 .arch = msg->arch,
 				 .cpus = msg->cpus,
 				 .memory_bytes = msg->memory_bytes,
@@ -248,8 +249,10 @@ static int propose(struct admission *admission, const struct wire_raft_join *msg
 				 .intent = JACO_NODE_INTENT_ACTIVE,
 				 .version = msg->version};
 
-	if (identity_fingerprint(admission->joined.node_cert, fingerprint, err) < 0)
+	if (identity_key_fingerprint(admission->joined.node_cert, fingerprint, err) < 0 ||
+	    identity_get_life(admission->joined.node_cert, &life, err) < 0)
 		return -(int)err->code;
+	JACO_SET(&node, node, cert_not_after, (uint64_t)life.not_after * 1000);
 	admission->joined.raft_id = revision;
 	token->used_by = msg->host;
 	token->used_at = now;

@@ -100,7 +100,7 @@ static int make_files(struct init *init, struct jaco_err *err)
 	jaco_random_bytes(raftd->seal_key, sizeof(raftd->seal_key));
 	if (identity_make_ca(init->cluster_id, &init->ca, err) < 0 ||
 	    identity_make_node(&init->ca, init->cluster_id, raftd->host, &init->node, err) < 0 ||
-	    identity_fingerprint(init->node.cert, init->fingerprint, err) < 0)
+	    identity_key_fingerprint(init->node.cert, init->fingerprint, err) < 0)
 		return -(int)err->code;
 	if (write_file(raftd, "ca.crt", init->ca.cert, strlen(init->ca.cert), err) < 0 ||
 	    write_file(raftd, "node.crt", init->node.cert, strlen(init->node.cert), err) < 0 ||
@@ -113,10 +113,11 @@ static int make_files(struct init *init, struct jaco_err *err)
 static void put_node(struct init *init, struct api_txn *txn, uint64_t now)
 {
 	struct raftd *raftd = init->raftd;
+	struct identity_life life;
 	struct utsname uts;
 	struct wire_node node = {.host = raftd->host,
 				 .raft_id = raftd->store.raft_id,
-				 .cert_fingerprint = init->fingerprint,
+				 .key_fingerprint = init->fingerprint,
 				 .cpus = (uint32_t)get_nprocs(),
 				 .memory_bytes = (uint64_t)sysconf(_SC_PHYS_PAGES) *
 						 (uint64_t)sysconf(_SC_PAGE_SIZE),
@@ -124,6 +125,8 @@ static void put_node(struct init *init, struct api_txn *txn, uint64_t now)
 				 .intent = JACO_NODE_INTENT_ACTIVE,
 				 .version = JACO_VERSION};
 
+	if (identity_get_life(init->node.cert, &life, &txn->err) >= 0)
+		JACO_SET(&node, node, cert_not_after, (uint64_t)life.not_after * 1000);
 	node.peer_addr = raftd->peer_addr[0] ? raftd->peer_addr : NULL;
 	node.api_addr = raftd->api_addr[0] ? raftd->api_addr : NULL;
 	if (uname(&uts) == 0)

@@ -3,7 +3,6 @@
  * join_token.c - rendering and strict parsing. */
 #include "daemons/raftd/api/join_token.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "libjaco/base/buf.h"
@@ -88,19 +87,28 @@ int join_token_compose(const char *ca_fingerprint, const char *secret, const cha
 	return 0;
 }
 
+/* The number at *@at, which moves behind it and a dot; UINT64_MAX: it is none. */
+static uint64_t take_number(const char **at)
+{
+	size_t n = strspn(*at, "0123456789");
+	uint64_t number = 0;
+	char digits[10];
+
+	if (n == 0 || n >= sizeof(digits))
+		return UINT64_MAX;
+	(void)jaco_str_format(digits, sizeof(digits), "%.*s", (int)n, *at);
+	(void)jaco_str_to_u64(digits, UINT32_MAX, &number);
+	*at += n + ((*at)[n] == '.');
+	return number;
+}
+
 bool join_version_is_older(const char *version, const char *oldest)
 {
 	for (size_t i = 0; i < 3; i++) {
-		char *end, *oldest_end;
-		unsigned long a, b = strtoul(oldest, &oldest_end, 10);
+		uint64_t a = take_number(&version), b = take_number(&oldest);
 
-		if (*version < '0' || *version > '9')
-			return true;
-		a = strtoul(version, &end, 10);
-		if (a != b)
-			return a < b;
-		version = end + (*end == '.');
-		oldest = oldest_end + (*oldest_end == '.');
+		if (a == UINT64_MAX || a != b)
+			return a == UINT64_MAX || a < b;
 	}
 	return false;
 }

@@ -16,12 +16,18 @@
 #include <openssl/x509v3.h>
 
 #include "libjaco/base/digest.h"
+#include "libjaco/base/fault.h"
 #include "libjaco/base/mem.h"
 #include "libjaco/base/random.h"
 #include "libjaco/base/str.h"
 
 #define SERIAL_BYTES 16
-#define DAY_S        86400
+#define DAY_S        86400L
+
+static long node_seconds(void)
+{
+	return CHAOS_NUMBER(cert_seconds, IDENTITY_NODE_DAYS * DAY_S);
+}
 
 static int failed(struct jaco_err *err, const char *what)
 {
@@ -90,7 +96,7 @@ static bool to_pem(X509 *cert, EVP_PKEY *key, struct identity *out)
 
 /* Fill, extend and sign; issuer and its key are NULL for a self-signed one. */
 static bool build(X509 *cert, EVP_PKEY *key, X509 *issuer, EVP_PKEY *issuer_key, const char *org,
-		  const char *common, long days)
+		  const char *common, long seconds)
 {
 	X509_NAME *name = X509_get_subject_name(cert);
 	char alt[JACO_ERR_TEXT_MAX];
@@ -99,7 +105,7 @@ static bool build(X509 *cert, EVP_PKEY *key, X509 *issuer, EVP_PKEY *issuer_key,
 	if (X509_set_version(cert, 2) != 1 || !set_serial(cert) || !set_name(name, org, common) ||
 	    X509_set_issuer_name(cert, is_ca ? name : X509_get_subject_name(issuer)) != 1 ||
 	    !X509_gmtime_adj(X509_getm_notBefore(cert), -IDENTITY_BACKDATE_S) ||
-	    !X509_gmtime_adj(X509_getm_notAfter(cert), days * DAY_S) ||
+	    !X509_gmtime_adj(X509_getm_notAfter(cert), seconds) ||
 	    X509_set_pubkey(cert, key) != 1)
 		return false;
 	if (!add_extension(cert, is_ca ? cert : issuer, NID_basic_constraints,
@@ -118,14 +124,14 @@ static bool build(X509 *cert, EVP_PKEY *key, X509 *issuer, EVP_PKEY *issuer_key,
 	return X509_sign(cert, is_ca ? key : issuer_key, NULL) > 0;
 }
 
-static int make(X509 *issuer, EVP_PKEY *issuer_key, const char *org, const char *common, long days,
+static int make(X509 *issuer, EVP_PKEY *issuer_key, const char *org, const char *common, long seconds,
 		struct identity *out, struct jaco_err *err)
 {
 	EVP_PKEY *key = EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
 	X509 *cert = X509_new();
 	int rc = 0;
 
-	if (!key || !cert || !build(cert, key, issuer, issuer_key, org, common, days) ||
+	if (!key || !cert || !build(cert, key, issuer, issuer_key, org, common, seconds) ||
 	    !to_pem(cert, key, out))
 		rc = failed(err, "making a certificate");
 	EVP_PKEY_free(key);
@@ -135,7 +141,8 @@ static int make(X509 *issuer, EVP_PKEY *issuer_key, const char *org, const char 
 
 int identity_make_ca(const char *cluster_id, struct identity *out_ca, struct jaco_err *err)
 {
-	return make(NULL, NULL, cluster_id, "jaco cluster CA", IDENTITY_CA_DAYS, out_ca, err);
+	return make(NULL, NULL, cluster_id, "jaco cluster CA", IDENTITY_CA_DAYS * DAY_S,
+		    out_ca, err);
 }
 
 static X509 *read_cert(const char *pem)
@@ -166,7 +173,7 @@ int identity_make_node(const struct identity *ca, const char *cluster_id, const 
 	if (!issuer || !issuer_key)
 		rc = failed(err, "reading the CA");
 	else
-		rc = make(issuer, issuer_key, cluster_id, host, IDENTITY_NODE_DAYS, out_node, err);
+		rc = make(issuer, issuer_key, cluster_id, host, node_seconds(), out_node, err);
 	X509_free(issuer);
 	EVP_PKEY_free(issuer_key);
 	return rc;
@@ -242,7 +249,7 @@ int identity_sign(const struct identity *ca, const char *cluster_id, const char 
 		rc = jaco_err_set(err, JACO_VALIDATION_FAILED,
 				  "this is not a certificate request with an Ed25519 key");
 	else if (!issuer || !issuer_key || !cert ||
-		 !build(cert, key, issuer, issuer_key, cluster_id, host, IDENTITY_NODE_DAYS) ||
+		 !build(cert, key, issuer, issuer_key, cluster_id, host, node_seconds()) ||
 		 !cert_to_pem(cert, out_cert))
 		rc = failed(err, "signing a certificate");
 	ERR_clear_error();
@@ -252,6 +259,41 @@ int identity_sign(const struct identity *ca, const char *cluster_id, const char 
 	X509_free(cert);
 	EVP_PKEY_free(issuer_key);
 	return rc;
+}
+
+int identity_renew(const struct identity *ca, const char *cluster_id, const char *host,
+		   const char *key_pem, char out_cert[static IDENTITY_PEM_MAX],
+		   struct jaco_err *err)
+{
+	X509 *issuer = read_cert(ca->cert), *cert = X509_new();
+	EVP_PKEY *issuer_key = read_key(ca->key), *key = read_key(key_pem);
+	int rc = 0;
+
+	if (!issuer || !issuer_key || !key || !cert ||
+	    !build(cert, key, issuer, issuer_key, cluster_id, host, node_seconds()) ||
+	    !cert_to_pem(cert, out_cert))
+		rc = failed(err, "renewing a certificate");
+	ERR_clear_error();
+	X509_free(issuer);
+	X509_free(cert);
+	EVP_PKEY_free(issuer_key);
+	EVP_PKEY_free(key);
+	return rc;
+}
+
+int identity_key_fingerprint(const char *cert_pem, char out_text[static IDENTITY_FINGERPRINT_TEXT],
+			     struct jaco_err *err)
+{
+	X509 *cert = read_cert(cert_pem);
+	uint8_t *der = NULL;
+	int n = cert ? i2d_X509_PUBKEY(X509_get_X509_PUBKEY(cert), &der) : -1;
+
+	X509_free(cert);
+	if (n < 0)
+		return jaco_err_set(err, JACO_VALIDATION_FAILED, "this is not a PEM certificate");
+	jaco_sha256_text(der, (size_t)n, out_text);
+	OPENSSL_free(der);
+	return 0;
 }
 
 int identity_fingerprint(const char *cert_pem, char out_text[static IDENTITY_FINGERPRINT_TEXT],
@@ -266,6 +308,30 @@ int identity_fingerprint(const char *cert_pem, char out_text[static IDENTITY_FIN
 		return jaco_err_set(err, JACO_VALIDATION_FAILED, "this is not a PEM certificate");
 	jaco_sha256_text(der, (size_t)n, out_text);
 	OPENSSL_free(der);
+	return 0;
+}
+
+static bool to_seconds(const ASN1_TIME *time, int64_t *out_seconds)
+{
+	struct tm tm;
+
+	if (ASN1_TIME_to_tm(time, &tm) != 1)
+		return false;
+	*out_seconds = timegm(&tm);
+	return true;
+}
+
+int identity_get_life(const char *cert_pem, struct identity_life *out_life, struct jaco_err *err)
+{
+	X509 *cert = read_cert(cert_pem);
+	bool is_read = cert && to_seconds(X509_get0_notBefore(cert), &out_life->issued) &&
+		       to_seconds(X509_get0_notAfter(cert), &out_life->not_after);
+
+	X509_free(cert);
+	ERR_clear_error();
+	if (!is_read)
+		return jaco_err_set(err, JACO_VALIDATION_FAILED, "this is not a PEM certificate");
+	out_life->issued += IDENTITY_BACKDATE_S;
 	return 0;
 }
 

@@ -3,7 +3,7 @@
  * identity.h - keys and certificates of the cluster: the CA, and one certificate per node.
  *
  * Ed25519 (RFC 8032, RFC 8410).  A node is who its certificate says because /node/<host> holds its
- * fingerprint; the CA only vouches that the cluster made it. */
+ * key's fingerprint; the CA only vouches that the cluster made it. */
 #pragma once
 
 #include <stdint.h>
@@ -37,9 +37,26 @@ int identity_sign(const struct identity *ca, const char *cluster_id, const char 
 		  const char *request_pem, char out_cert[static IDENTITY_PEM_MAX],
 		  struct jaco_err *err);
 
-/* SHA-256 over the DER form, lower-case hex.  Errors: VALIDATION_FAILED - not a certificate. */
+/* Of the whole certificate, as join tokens name the CA: SHA-256 over the DER form, lower-case hex.  Errors: VALIDATION_FAILED - not a certificate. */
 int identity_fingerprint(const char *cert_pem, char out_text[static IDENTITY_FINGERPRINT_TEXT],
 			 struct jaco_err *err);
+
+struct identity_life {
+	int64_t issued; /* seconds since the epoch, the back-dating taken out */
+	int64_t not_after;
+};
+/* Errors: VALIDATION_FAILED - not a certificate. */
+int identity_get_life(const char *cert_pem, struct identity_life *out_life, struct jaco_err *err);
+
+/* A new certificate for the key that node @host has already.  Errors: INTERNAL - not a key. */
+int identity_renew(const struct identity *ca, const char *cluster_id, const char *host,
+		   const char *key_pem, char out_cert[static IDENTITY_PEM_MAX],
+		   struct jaco_err *err);
+
+/* SHA-256 over the public key's DER form (SubjectPublicKeyInfo, RFC 7469 section 2.4), lower-case
+ * hex: it stays when a certificate is renewed.  Errors: VALIDATION_FAILED - not a certificate. */
+int identity_key_fingerprint(const char *cert_pem, char out_text[static IDENTITY_FINGERPRINT_TEXT],
+			     struct jaco_err *err);
 
 /* Was @cert_pem signed by @ca_pem and is it in force now?  Errors: VALIDATION_FAILED. */
 int identity_verify(const char *ca_pem, const char *cert_pem, struct jaco_err *err);

@@ -142,11 +142,19 @@ static void sync_from_store(struct link *link)
 
 	while ((rc = api_next(link->raftd, "/node/", key, &wire_node_desc, &arena, &node, NULL,
 			      &err)) > 0)
-		keep_peer(link, node.host, node.raft_id, node.peer_addr, node.cert_fingerprint);
+		keep_peer(link, node.host, node.raft_id, node.peer_addr, node.key_fingerprint);
 	/* a member that is leaving must still hear how raft lets it go */
 	TAILQ_FOREACH (peer, &link->peers, next)
 		if (rc < 0 || core_conf_find(status.conf, peer->raft_id))
 			peer->is_marked = true;
+}
+
+bool link_has_peers_file(const struct link *link)
+{
+	char path[640];
+
+	(void)jaco_str_format(path, sizeof(path), "%s/peers", link->raftd->dir);
+	return jaco_fs_exists(path);
 }
 
 static void sync_from_file(struct link *link)
@@ -157,9 +165,9 @@ static void sync_from_file(struct link *link)
 	struct wire_raft_peers list;
 	char path[640];
 
-	(void)jaco_str_format(path, sizeof(path), "%s/peers", link->raftd->dir);
-	if (!jaco_fs_exists(path))
+	if (!link_has_peers_file(link))
 		return;
+	(void)jaco_str_format(path, sizeof(path), "%s/peers", link->raftd->dir);
 	if (jaco_fs_read(path, PEERS_BYTES_MAX, &packed, &err) < 0 ||
 	    jaco_unpack(&wire_raft_peers_desc, packed.data, packed.n, &arena, &list, &err) < 0) {
 		JACO_LOG_FAILURE(JACO_LOG_ERR, "the list of peers left by the join", &err);
@@ -220,7 +228,7 @@ void link_fill_hello(struct link *link, struct wire_raft_hello *hello)
 bool link_conn_admit(struct link_conn *conn, struct jaco_err *err)
 {
 	char fingerprint[IDENTITY_FINGERPRINT_TEXT];
-	bool is_shown = tls_peer_fingerprint(&conn->tls, fingerprint);
+	bool is_shown = tls_peer_key(&conn->tls, fingerprint);
 	struct link_peer *peer;
 
 	if (conn->kind == LINK_JOINING) {
@@ -230,7 +238,7 @@ bool link_conn_admit(struct link_conn *conn, struct jaco_err *err)
 	if (conn->kind == LINK_OUT) {
 		if (is_shown && strcmp(fingerprint, conn->peer->fingerprint) == 0)
 			return true;
-		jaco_err_set(err, JACO_PERMISSION_DENIED, "%s shows another certificate than %s's",
+		jaco_err_set(err, JACO_PERMISSION_DENIED, "%s shows another key than %s's",
 			     conn->peer->addr, conn->peer->host);
 		return false;
 	}
@@ -570,24 +578,39 @@ static int read_pem(struct link *link, const char *name, char *out, struct jaco_
 	return 0;
 }
 
-int link_start(struct link *link, struct jaco_err *err)
+static int load(struct link *link, struct ssl_ctx_st **out_context, struct jaco_err *err)
 {
-	struct identity own;
+	jaco_auto(identity) struct identity own = {.key = ""};
 	char ca[IDENTITY_PEM_MAX];
-	int rc = 0;
 
-	if (link->context)
-		return 0;
 	if (read_pem(link, "ca.crt", ca, err) < 0 || read_pem(link, "node.crt", own.cert, err) < 0 ||
 	    read_pem(link, "node.key", own.key, err) < 0)
-		rc = -(int)err->code;
-	else
-		rc = tls_context_new(&link->context, &own, ca, err);
-	identity_wipe(&own);
-	if (rc < 0)
-		return rc;
+		return -(int)err->code;
+	return tls_context_new(out_context, &own, ca, err);
+}
+
+int link_start(struct link *link, struct jaco_err *err)
+{
+	if (link->context)
+		return 0;
+	if (load(link, &link->context, err) < 0)
+		return -(int)err->code;
 	jaco_timer_arm(&link->beat, 0);
 	link_sync(link);
+	return 0;
+}
+
+int link_renew(struct link *link, struct jaco_err *err)
+{
+	struct ssl_ctx_st *old = link->context;
+
+	if (!old)
+		return 0;
+	if (load(link, &link->context, err) < 0) {
+		link->context = old;
+		return -(int)err->code;
+	}
+	tls_context_free(old); /* connections hold a reference of their own */
 	return 0;
 }
 

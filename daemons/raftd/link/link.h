@@ -3,7 +3,7 @@
  * link.h - the members' connections to each other: who is there, and what they say.
  *
  * Every node connects to every other member and speaks on the connection it made; what it is asked
- * on a connection that it accepted is answered there.  A certificate whose fingerprint is no
+ * on a connection that it accepted is answered there.  A certificate whose key is no
  * member's is refused, so removing a node revokes it; the answer to its hello says why, and nothing
  * else follows.  A stranger without a certificate may ask for one thing, raft.join.
  *
@@ -33,7 +33,7 @@ struct link_peer {
 	char host[JACO_HOST_MAX + 1];
 	uint64_t raft_id;
 	char addr[JACO_ADDR_MAX + 1];
-	char fingerprint[IDENTITY_FINGERPRINT_TEXT];
+	char fingerprint[IDENTITY_FINGERPRINT_TEXT]; /* of its key */
 	struct link_conn *conn; /* the one we made; NULL while there is none */
 	struct jaco_timer retry;
 	int64_t retry_ms;
@@ -110,8 +110,15 @@ int link_open(struct link *link, struct raftd *raftd, const struct link_events *
 	      struct jaco_err *err);
 void link_close(struct link *link);
 
+/* Did a join leave the list of members? */
+bool link_has_peers_file(const struct link *link);
+
 /* Read ca.crt, node.crt and node.key and begin to talk (after init, join or at start). */
 int link_start(struct link *link, struct jaco_err *err);
+
+/* Use what is in node.crt and node.key now for every new connection; those that stand keep theirs.
+ * Before link_start(): nothing. */
+int link_renew(struct link *link, struct jaco_err *err);
 
 /* Talk to nobody any more, until link_start().  Not from inside a callback of link_events. */
 void link_stop(struct link *link);

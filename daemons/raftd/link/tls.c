@@ -296,11 +296,17 @@ static bool fingerprint_of(X509 *cert, char out_text[static IDENTITY_FINGERPRINT
 	return true;
 }
 
-bool tls_peer_fingerprint(const struct tls *tls, char out_text[static IDENTITY_FINGERPRINT_TEXT])
+bool tls_peer_key(const struct tls *tls, char out_text[static IDENTITY_FINGERPRINT_TEXT])
 {
 	X509 *cert = SSL_get0_peer_certificate(tls->ssl);
+	uint8_t *der = NULL;
+	int n = cert ? i2d_X509_PUBKEY(X509_get_X509_PUBKEY(cert), &der) : -1;
 
-	return cert && fingerprint_of(cert, out_text);
+	if (n <= 0)
+		return false;
+	jaco_sha256_text(der, (size_t)n, out_text);
+	OPENSSL_free(der);
+	return true;
 }
 
 bool tls_is_vouched_by(const struct tls *tls, const char *ca_fingerprint)

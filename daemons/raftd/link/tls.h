@@ -4,7 +4,7 @@
  *
  * OpenSSL only ever sees memory: bytes from the channel go in, bytes for the channel come out, so
  * nothing blocks and no descriptor is shared.  Who is at the other end is the owner's question: it
- * asks tls_peer_fingerprint() in on_up, before it sends or believes anything. */
+ * asks tls_peer_key() in on_up, before it sends or believes anything. */
 #pragma once
 
 #include <stdbool.h>
@@ -57,8 +57,8 @@ void tls_flush(struct tls *tls);
 void tls_shut(struct tls *tls);
 void tls_close(struct tls *tls);
 
-/* Of the certificate shown by the other end.  False when it showed none. */
-bool tls_peer_fingerprint(const struct tls *tls, char out_text[static IDENTITY_FINGERPRINT_TEXT]);
+/* identity_key_fingerprint() of the certificate shown by the other end.  False when it showed none. */
+bool tls_peer_key(const struct tls *tls, char out_text[static IDENTITY_FINGERPRINT_TEXT]);
 
 /* Did the other end show a certificate signed by the CA whose fingerprint is @ca_fingerprint?  The
  * CA itself must be in the chain it sent.  Times are not looked at: the caller has no clock it could

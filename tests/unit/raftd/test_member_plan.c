@@ -132,6 +132,30 @@ static void test_a_token_survives_the_trip(void **state)
 	}
 }
 
+static void test_a_token_by_parts_and_versions(void **state)
+{
+	char ca[65], secret[65];
+	struct join_token token;
+	struct jaco_err err = JACO_ERR_INIT;
+
+	(void)state;
+	memset(ca, 'a', 64);
+	memset(secret, 'b', 64);
+	ca[64] = secret[64] = '\0';
+	JT_OK(join_token_compose(ca, secret, "10.0.0.1:7001", &token, &err), &err);
+	assert_int_equal(token.n_addresses, 1);
+	assert_string_equal(token.secret, secret);
+	secret[63] = 'x';
+	assert_true(join_token_compose(ca, secret, "10.0.0.1:7001", &token, &err) < 0);
+	assert_false(join_version_is_older("0.1.0", "0.1.0"));
+	assert_false(join_version_is_older("0.1.1-rc1", "0.1.0"));
+	assert_false(join_version_is_older("1.0", "0.1.0"));
+	assert_true(join_version_is_older("0.0.99", "0.1.0"));
+	assert_true(join_version_is_older("0.1", "0.1.0"));
+	assert_true(join_version_is_older("", "0.1.0"));
+	assert_true(join_version_is_older("x", "0.1.0"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -139,6 +163,7 @@ int main(void)
 		cmocka_unit_test(test_who_lags_or_is_silent_waits),
 		cmocka_unit_test(test_a_dead_voter_goes_before_the_living_are_demoted),
 		cmocka_unit_test(test_a_token_survives_the_trip),
+		cmocka_unit_test(test_a_token_by_parts_and_versions),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -62,6 +62,32 @@ JT_CASE(a_node_certificate_is_vouched_for_by_its_own_ca_only)
 	JT_EQ(node.key[0], 0);
 }
 
+JT_CASE(a_renewed_certificate_has_the_key_and_a_life_of_its_own)
+{
+	static struct identity ca, node, other;
+	static char renewed[IDENTITY_PEM_MAX];
+	char pin[IDENTITY_FINGERPRINT_TEXT], again[IDENTITY_FINGERPRINT_TEXT];
+	struct jaco_err err = JACO_ERR_INIT;
+	struct identity_life life;
+
+	JT_OK(identity_make_ca("one", &ca, &err), &err);
+	JT_OK(identity_make_node(&ca, "one", "n1", &node, &err), &err);
+	JT_OK(identity_make_node(&ca, "one", "n1", &other, &err), &err);
+	JT_OK(identity_renew(&ca, "one", "n1", node.key, renewed, &err), &err);
+	JT_OK(identity_verify(ca.cert, renewed, &err), &err);
+	JT_NE(strcmp(renewed, node.cert), 0);
+	JT_OK(identity_key_fingerprint(node.cert, pin, &err), &err);
+	JT_OK(identity_key_fingerprint(renewed, again, &err), &err);
+	JT_EQ(strcmp(pin, again), 0);
+	JT_OK(identity_key_fingerprint(other.cert, again, &err), &err);
+	JT_NE(strcmp(pin, again), 0);
+	JT_OK(identity_get_life(renewed, &life, &err), &err);
+	JT_EQ(life.not_after - life.issued, IDENTITY_NODE_DAYS * 86400);
+	JT_TRUE(identity_renew(&ca, "one", "n1", "junk", renewed, &err) < 0);
+	JT_FAILS_WITH(identity_get_life("junk", &life, &err), VALIDATION_FAILED, "not a PEM", &err);
+}
+
 JT_MAIN(JT_RUN(what_is_sealed_opens_under_its_own_name_only),
 	JT_RUN(sealing_twice_never_looks_the_same),
-	JT_RUN(a_node_certificate_is_vouched_for_by_its_own_ca_only))
+	JT_RUN(a_node_certificate_is_vouched_for_by_its_own_ca_only),
+	JT_RUN(a_renewed_certificate_has_the_key_and_a_life_of_its_own))
