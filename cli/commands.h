@@ -18,6 +18,7 @@ CLI_RUN(node_cordon);
 CLI_RUN(node_uncordon);
 CLI_RUN(node_drain);
 CLI_RUN(node_label);
+CLI_RUN(node_rotate_key);
 CLI_RUN(node_remove);
 CLI_RUN(node_issue_join_token);
 CLI_RUN(node_join);

@@ -160,6 +160,8 @@ const struct cli_command cli_commands[] = {
 	{"node cordon", "HOST", 1, 1, "nothing new goes there", "node cordon n2", NULL, node_cordon},
 	{"node uncordon", "HOST", 1, 1, "take part again", "node uncordon n2", NULL, node_uncordon},
 	{"node drain", "HOST", 1, 1, "move its replicas away", "node drain n2", node_options, node_drain},
+	{"node rotate-key", "HOST", 1, 1, "another WireGuard key for a node", "node rotate-key n2", NULL,
+	 node_rotate_key},
 	{"node label", "HOST K=V|K- ...", 2, 32, "labels for constraints", "node label n1 disk=ssd", NULL,
 	 node_label},
 	{"mesh", "", 0, 0, "paths between the nodes, each direction", "mesh", NULL, net_mesh},

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemons/meshd/meshd.h"
 
-#include <errno.h>
+#include <arpa/inet.h>
 #include <netinet/in.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "daemons/meshd/endpoint.h"
 #include "daemons/meshd/key.h"
 #include "daemons/meshd/link.h"
+#include "daemons/meshd/rotate.h"
+#include "daemons/meshd/source.h"
 #include "libjaco/base/mem.h"
 #include "libjaco/base/str.h"
 #include "libjaco/io/sock.h"
@@ -17,7 +18,6 @@
 #define STARTING_MS     50
 #define FAILED_MS       1000
 #define MTU_DEFAULT     1420
-#define MTU_MIN         1280
 #define MTU_MAX         8920
 #define WG_OVERHEAD     80 /* outer IPv6 40, UDP 8, WireGuard 32 */
 
@@ -165,12 +165,17 @@ static void choose_endpoints(struct meshd *meshd)
 		int64_t age = have && have->handshake_ms ? wall - have->handshake_ms : -1;
 		const char *pick = endpoint_pick(peer->endpoints, peer->n_endpoints,
 						 have ? have->endpoint : "", age,
-						 jaco_time_diff_ms(now, memory->endpoint_set));
+						 jaco_time_diff_ms(now, memory->endpoint_set),
+						 meshd->daemon->config.wg_stale);
 
 		memory->is_seen = true;
 		listen_to(memory, have, now);
 		if (pick && jaco_str_copy(peer->endpoint, sizeof(peer->endpoint), pick))
 			memory->endpoint_set = now;
+		if (have && strcmp(memory->endpoint, have->endpoint) != 0) {
+			(void)jaco_str_copy(memory->endpoint, sizeof(memory->endpoint), have->endpoint);
+			probe_moved(&meshd->probe, peer->mesh_addr);
+		}
 	}
 	for (size_t i = 0; i < meshd->n_memory;) {
 		if (meshd->memory[i].is_seen)
@@ -196,25 +201,40 @@ static uint32_t path_mtu(const char *endpoint)
 	return (uint32_t)mtu;
 }
 
-static uint32_t choose_mtu(const struct meshd *meshd)
+static uint32_t tunnel_mtu(uint32_t path)
 {
-	uint32_t smallest = 0;
+	if (path < MTU_FLOOR + WG_OVERHEAD)
+		return path ? MTU_FLOOR : MTU_DEFAULT;
+	return JACO_MIN(path - WG_OVERHEAD, (uint32_t)MTU_MAX);
+}
+
+/* The smallest of all peers; while one is being measured, as large as the largest measured, because
+ * the interface bounds what can be sent.  Bridges keep theirs meanwhile. */
+static uint32_t choose_mtu(struct meshd *meshd)
+{
+	uint32_t smallest = 0, searching = 0;
 
 	if (meshd->daemon->config.wg_mtu)
 		return (uint32_t)meshd->daemon->config.wg_mtu;
 	for (size_t i = 0; i < meshd->desired.n_peers; i++) {
-		const struct mesh_peer *peer = &meshd->desired.peers[i];
+		struct mesh_peer *peer = &meshd->desired.peers[i];
 		const struct mesh_peer *have = plan_find_peer(&meshd->observed, peer->key);
-		uint32_t mtu = have && have->endpoint[0] ? path_mtu(have->endpoint)
-			       : peer->n_endpoints	 ? path_mtu(peer->endpoints[0])
-							 : 0;
+		const struct probe_path *path =
+			peer->mesh_addr ? probe_find(&meshd->probe, peer->mesh_addr) : NULL;
+		uint32_t mtu;
 
-		if (mtu && (!smallest || mtu < smallest))
+		peer->ceiling = tunnel_mtu(have && have->endpoint[0] ? path_mtu(have->endpoint)
+					   : peer->n_endpoints	     ? path_mtu(peer->endpoints[0])
+								     : 0);
+		mtu = peer->ceiling;
+		if (path && path->mtu.ceiling == peer->ceiling && path->mtu.round)
+			searching = JACO_MAX(searching, mtu);
+		else if (path && path->mtu.ceiling == peer->ceiling && path->mtu.found)
+			mtu = path->mtu.found;
+		if (!smallest || mtu < smallest)
 			smallest = mtu;
 	}
-	if (smallest < MTU_MIN + WG_OVERHEAD)
-		return smallest ? MTU_MIN : MTU_DEFAULT;
-	return JACO_MIN(smallest - WG_OVERHEAD, (uint32_t)MTU_MAX);
+	return JACO_MAX(smallest ? smallest : MTU_DEFAULT, searching);
 }
 
 /* --- one pass --- */
@@ -288,6 +308,40 @@ static int sync_routes(struct meshd *meshd, unsigned index, struct jaco_err *err
 	return rc;
 }
 
+/* The IPv4 address of "1.2.3.4:51820"; 0 when it has none. */
+static uint32_t address_of(const char *endpoint)
+{
+	struct jaco_err ignored = JACO_ERR_INIT;
+	struct jaco_addr addr;
+
+	if (!endpoint[0] || jaco_addr_parse(&addr, endpoint, 0, &ignored) < 0 ||
+	    addr.sa.sa_family != AF_INET)
+		return 0;
+	return ntohl(((const struct sockaddr_in *)&addr.sa)->sin_addr.s_addr);
+}
+
+/* The address that others are told, if it is this host's; behind NAT it is not. */
+static uint32_t advertised(const struct meshd *meshd)
+{
+	const struct wire_node *node =
+		jaco_view_getf(&meshd->daemon->view, "/node/%s", meshd->daemon->host);
+	uint32_t address = node && node->wg_endpoints.n ? address_of(node->wg_endpoints.v[0]) : 0;
+
+	return address && source_is_local(address) ? address : 0;
+}
+
+static int sync_source(struct meshd *meshd, struct jaco_err *err)
+{
+	uint32_t *peers = jaco_arena_alloc_n(&meshd->arena, meshd->observed.n_peers + 1, sizeof(*peers));
+	size_t n = 0;
+
+	for (size_t i = 0; i < meshd->observed.n_peers; i++) {
+		peers[n] = address_of(meshd->observed.peers[i].endpoint);
+		n += peers[n] != 0;
+	}
+	return source_sync(advertised(meshd), meshd->desired.port, peers, n, &meshd->arena, err);
+}
+
 static void log_steps(const struct mesh_plan *plan)
 {
 	jaco_auto(jaco_buf) struct jaco_buf buf = JACO_BUF_INIT;
@@ -352,6 +406,8 @@ static int sync_all(struct meshd *meshd, struct jaco_err *err)
 	if (rc >= 0)
 		rc = sync_routes(meshd, link.index, err);
 	if (rc >= 0)
+		rc = sync_source(meshd, err);
+	if (rc >= 0)
 		rc = probe_bind(&meshd->probe, &meshd->daemon->loop, meshd->mesh_addr, err);
 	return rc;
 }
@@ -405,6 +461,7 @@ static void pass(struct meshd *meshd)
 		say_status(meshd);
 		return;
 	}
+	rotate_follow(meshd);
 	rc = sync_all(meshd, &err);
 	if (rc < 0)
 		failed(meshd, &err);
@@ -466,23 +523,14 @@ int meshd_on_status(struct meshd *meshd, struct jaco_call *call,
 	return 0;
 }
 
-/* Peers learn the new public key from the node record; until then their packets are refused, which
- * lasts one commit and one handshake. */
 int meshd_on_rotate_key(struct meshd *meshd, struct jaco_call *call,
 			JACO_UNUSED const struct wire_nothing *req, struct jaco_err *err)
 {
 	struct wire_nothing nothing = {.has = 0};
-	int rc;
 
-	if (unlink(meshd->key_path) < 0 && errno != ENOENT)
-		return jaco_err_errno(err, "%s", meshd->key_path);
-	rc = key_load(meshd->key_path, meshd->private_key, err);
-	if (rc < 0)
-		return rc;
-	rc = key_public(meshd->private_key, meshd->public_key, err);
-	if (rc < 0)
-		return rc;
-	jaco_log_notice("key rotated", KV_STR(identity, call->identity));
+	if (rotate_begin(meshd, err) < 0)
+		return -(int)err->code;
+	jaco_log_notice("key rotation asked for", KV_STR(identity, call->identity));
 	pass(meshd);
 	jaco_call_reply(call, &nothing);
 	return 0;
@@ -515,6 +563,9 @@ int meshd_open(struct meshd *meshd, struct jaco_daemon *daemon, struct jaco_err 
 	rc = key_public(meshd->private_key, meshd->public_key, err);
 	if (rc < 0)
 		return rc;
+	rc = rotate_open(meshd, err);
+	if (rc < 0)
+		return rc;
 	meshd->monitor_fd = link_monitor_open(err);
 	if (meshd->monitor_fd < 0)
 		return meshd->monitor_fd;
@@ -534,6 +585,7 @@ bool meshd_down(struct meshd *meshd)
 	if (!jaco_daemon_option(meshd->daemon, "down"))
 		return false;
 	device_user_ops.remove(&meshd->device);
+	(void)source_sync(0, (uint16_t)meshd->daemon->config.wg_port, NULL, 0, &meshd->arena, &ignored);
 	(void)link_delete(meshd->device.name, &ignored); /* the child took it away already */
 	return true;
 }
@@ -554,6 +606,7 @@ void meshd_cleanup(struct meshd *meshd)
 	jaco_free(meshd->memory);
 	jaco_arena_fini(&meshd->arena);
 	jaco_wipe(meshd->private_key, sizeof(meshd->private_key));
+	jaco_wipe(meshd->next_private, sizeof(meshd->next_private));
 	*meshd = MESHD_INIT;
 }
 

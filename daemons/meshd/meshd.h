@@ -21,6 +21,7 @@
 struct meshd_memory {
 	uint8_t key[MESH_KEY_BYTES];
 	struct jaco_time endpoint_set;
+	char endpoint[JACO_ADDR_MAX]; /* in use at the last pass */
 	uint64_t rx_bytes;           /* as of the last pass; it moves with handshakes too */
 	struct jaco_time heard;      /* .ns 0: never */
 	bool is_seen;
@@ -33,6 +34,9 @@ struct meshd {
 	char key_path[600];
 	uint8_t private_key[MESH_KEY_BYTES];
 	uint8_t public_key[MESH_KEY_BYTES];
+	bool has_next; /* a rotation is under way, rotate.h */
+	uint8_t next_private[MESH_KEY_BYTES];
+	uint8_t next_public[MESH_KEY_BYTES];
 	struct meshd_memory *memory; /* owned */
 	size_t n_memory, cap_memory;
 	struct jaco_pending *txn;    /* our fields of /node/<host> */

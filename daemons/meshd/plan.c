@@ -77,19 +77,38 @@ static void diff_peer(struct mesh_plan *plan, const struct mesh_peer *want,
 		*add_step(plan, arena, MESH_SET_PEER, want) = step;
 }
 
+/* @want, found where @have was. */
+static const struct mesh_peer *as_new(const struct mesh_peer *want, const struct mesh_peer *have,
+				      struct jaco_arena *arena)
+{
+	struct mesh_peer *peer = jaco_arena_alloc(arena, sizeof(*peer));
+
+	*peer = *want;
+	if (!peer->endpoint[0])
+		(void)jaco_str_copy(peer->endpoint, sizeof(peer->endpoint), have->endpoint); /* same size */
+	return peer;
+}
+
 void plan_peers(struct mesh_plan *plan, const struct mesh_device *desired,
 		const struct mesh_device *observed, struct jaco_arena *arena)
 {
+	/* With another key no session of the old one lives.  A peer made anew begins with a handshake at
+	 * once instead of when the last attempt is five seconds old (WireGuard paper section 6.4). */
+	bool is_rekeyed = memcmp(desired->private_key, observed->private_key, MESH_KEY_BYTES) != 0;
+
 	*plan = (struct mesh_plan){.n = 0};
 	for (size_t i = 0; i < observed->n_peers; i++)
-		if (!plan_find_peer(desired, observed->peers[i].key))
+		if (is_rekeyed || !plan_find_peer(desired, observed->peers[i].key))
 			add_step(plan, arena, MESH_DROP_PEER, &observed->peers[i]);
-	if (memcmp(desired->private_key, observed->private_key, MESH_KEY_BYTES) != 0 ||
-	    desired->port != observed->port)
+	if (is_rekeyed || desired->port != observed->port)
 		add_step(plan, arena, MESH_SET_DEVICE, NULL);
-	for (size_t i = 0; i < desired->n_peers; i++)
-		diff_peer(plan, &desired->peers[i],
-			  plan_find_peer(observed, desired->peers[i].key), arena);
+	for (size_t i = 0; i < desired->n_peers; i++) {
+		const struct mesh_peer *have = plan_find_peer(observed, desired->peers[i].key);
+
+		diff_peer(plan, is_rekeyed && have ? as_new(&desired->peers[i], have, arena) :
+						     &desired->peers[i],
+			  is_rekeyed ? NULL : have, arena);
+	}
 }
 
 uint32_t plan_mesh_addr(struct jaco_cidr pool, uint64_t raft_id, const struct mesh_member *members,

@@ -32,6 +32,7 @@ struct mesh_peer {
 	const char *const *endpoints; /* known addresses, best first */
 	size_t n_endpoints;
 	uint32_t mesh_addr; /* 0 none */
+	uint32_t ceiling;   /* largest tunnel packet that may fit the path; 0: not to be measured */
 };
 
 struct mesh_device {

@@ -2,6 +2,8 @@
 #include "daemons/meshd/probe.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -11,12 +13,15 @@
 #define MAGIC        0x4a4d5031u /* "JMP1" */
 #define DRAIN_AT_ONCE 256
 
-enum { ASK = 1, ANSWER = 2 };
+#define IP_UDP_BYTES 28
+#define BIG_MAX      9216 /* jumbo frames */
+
+enum { ASK = 1, ANSWER = 2, ASK_SIZE = 3, ANSWER_SIZE = 4 };
 
 struct packet { /* host order is fine: an answer is our own packet back */
 	uint32_t magic;
 	uint32_t kind;
-	uint32_t sequence;
+	uint32_t sequence; /* with ASK_SIZE and ANSWER_SIZE: bytes of the IP packet */
 };
 
 static struct probe_path *find(const struct probe *probe, uint32_t addr)
@@ -70,6 +75,35 @@ static void note_heard(struct probe *probe, uint32_t from)
 		path->heard_at = jaco_loop_now(probe->loop);
 }
 
+static void reply(const struct probe *probe, struct packet *packet, uint32_t kind,
+		  const struct sockaddr_in *to)
+{
+	if (ntohs(to->sin_port) != PROBE_PORT)
+		return;
+	packet->kind = kind;
+	(void)sendto(probe->fd, packet, sizeof(*packet), MSG_DONTWAIT, (const struct sockaddr *)to,
+		     sizeof(*to)); /* lost is lost */
+}
+
+/* @n bytes of payload came; what does not fit @packet was padding. */
+static void take(struct probe *probe, struct packet *packet, size_t n, const struct sockaddr_in *from)
+{
+	uint32_t addr = ntohl(from->sin_addr.s_addr);
+	struct probe_path *path = find(probe, addr);
+
+	note_heard(probe, addr);
+	if (packet->kind == ANSWER) {
+		take_answer(probe, addr, packet);
+	} else if (packet->kind == ASK) {
+		reply(probe, packet, ANSWER, from);
+	} else if (packet->kind == ASK_SIZE) {
+		packet->sequence = (uint32_t)n + IP_UDP_BYTES;
+		reply(probe, packet, ANSWER_SIZE, from);
+	} else if (packet->kind == ANSWER_SIZE && path) {
+		mtu_answered(&path->mtu, packet->sequence);
+	}
+}
+
 static void on_packet(JACO_UNUSED struct jaco_io *io, JACO_UNUSED unsigned events, void *ctx)
 {
 	struct probe *probe = ctx;
@@ -78,21 +112,15 @@ static void on_packet(JACO_UNUSED struct jaco_io *io, JACO_UNUSED unsigned event
 		struct sockaddr_in from;
 		socklen_t n_from = sizeof(from);
 		struct packet packet;
-		ssize_t n = recvfrom(probe->fd, &packet, sizeof(packet), 0,
+		ssize_t n = recvfrom(probe->fd, &packet, sizeof(packet), MSG_TRUNC,
 				     (struct sockaddr *)&from, &n_from);
 
+		if (n < 0 && errno != EAGAIN && errno != EINTR)
+			continue; /* an ICMP error of an earlier probe: it says nothing more than silence */
 		if (n < 0)
 			return;
-		if (n != sizeof(packet) || packet.magic != MAGIC || n_from != sizeof(from))
-			continue;
-		note_heard(probe, ntohl(from.sin_addr.s_addr));
-		if (packet.kind == ANSWER) {
-			take_answer(probe, ntohl(from.sin_addr.s_addr), &packet);
-		} else if (packet.kind == ASK && ntohs(from.sin_port) == PROBE_PORT) {
-			packet.kind = ANSWER;
-			(void)sendto(probe->fd, &packet, sizeof(packet), MSG_DONTWAIT,
-				     (struct sockaddr *)&from, sizeof(from)); /* lost is lost */
-		}
+		if ((size_t)n >= sizeof(packet) && packet.magic == MAGIC && n_from == sizeof(from))
+			take(probe, &packet, (size_t)n, &from);
 	}
 }
 
@@ -110,6 +138,8 @@ int probe_bind(struct probe *probe, struct jaco_loop *loop, uint32_t addr, struc
 	fd = jaco_sock_bind_udp(&at, JACO_SOCK_FREEBIND, err);
 	if (fd < 0)
 		return jaco_err_wrap(err, "mesh probe");
+	/* ip(7): DF, and no belief in what ICMP said before; without it sizes are not measured */
+	(void)setsockopt(fd, IPPROTO_IP, IP_MTU_DISCOVER, &(int){IP_PMTUDISC_PROBE}, sizeof(int));
 	probe->loop = loop;
 	probe->fd = fd;
 	probe->addr = addr;
@@ -139,6 +169,32 @@ static void send_one(struct probe *probe, struct probe_path *path)
 	(void)sendto(probe->fd, &packet, sizeof(packet), MSG_DONTWAIT, &to.sa, to.n);
 }
 
+static void send_sizes(struct probe *probe, struct probe_path *path, uint32_t ceiling)
+{
+	static union {
+		struct packet packet;
+		char room[BIG_MAX];
+	} big;
+	struct jaco_addr to = jaco_addr_ipv4(path->addr, PROBE_PORT);
+	uint32_t sizes[MTU_LADDER_MAX];
+	/* bit 0 is the probe just sent */
+	size_t n = mtu_step(&path->mtu, ceiling, path->answered & 6, sizes);
+
+	big.packet = (struct packet){.magic = MAGIC, .kind = ASK_SIZE};
+	for (size_t i = 0; i < n; i++)
+		if (sizes[i] - IP_UDP_BYTES <= sizeof(big))
+			(void)sendto(probe->fd, &big, sizes[i] - IP_UDP_BYTES, MSG_DONTWAIT, &to.sa,
+				     to.n); /* too large for the interface: no answer, as meant */
+}
+
+void probe_moved(struct probe *probe, uint32_t addr)
+{
+	struct probe_path *path = find(probe, addr);
+
+	if (path)
+		mtu_restart(&path->mtu);
+}
+
 static void forget_gone(struct probe *probe)
 {
 	for (size_t i = 0; i < probe->n;) {
@@ -161,6 +217,8 @@ void probe_send(struct probe *probe, const struct mesh_device *device)
 		path = path_to(probe, device->peers[i].mesh_addr);
 		path->is_seen = true;
 		send_one(probe, path);
+		if (device->peers[i].ceiling)
+			send_sizes(probe, path, device->peers[i].ceiling);
 	}
 	forget_gone(probe);
 }

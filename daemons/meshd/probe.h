@@ -2,6 +2,8 @@
  *
  * probe.h - round trip and loss to every peer, through the tunnel.
  *
+ * Large probes beside them find the MTU (mtu.h); their answers are small and name the size that came.
+ *
  * A datagram to the peer's mesh address on PROBE_PORT; its meshd sends it back.  Whatever arrives
  * there came out of WireGuard, so it is from a member; it is parsed as hostile all the same. */
 #pragma once
@@ -10,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "daemons/meshd/mtu.h"
 #include "daemons/meshd/plan.h"
 #include "libjaco/base/err.h"
 #include "libjaco/io/loop.h"
@@ -25,6 +28,7 @@ struct probe_path {
 	struct jaco_time sent_at;
 	struct jaco_time answered_at;
 	struct jaco_time heard_at; /* a question or an answer of it came in; .ns 0: never */
+	struct mtu mtu;
 	bool is_seen;
 };
 
@@ -42,8 +46,12 @@ struct probe {
 /* Answer on @addr, and probe from it; another address than before re-binds, 0 closes. */
 int probe_bind(struct probe *probe, struct jaco_loop *loop, uint32_t addr, struct jaco_err *err);
 
-/* One probe to each peer of @device that has a mesh address. */
+/* One probe to each peer of @device that has a mesh address, and what mtu_step() asks for of those
+ * with a `ceiling`. */
 void probe_send(struct probe *probe, const struct mesh_device *device);
+
+/* The path to @addr is another one: forget how large its packets may be.  No path: nothing. */
+void probe_moved(struct probe *probe, uint32_t addr);
 
 /* The path to @addr, or NULL. */
 const struct probe_path *probe_find(const struct probe *probe, uint32_t addr);

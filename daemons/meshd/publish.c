@@ -81,7 +81,9 @@ void publish_node(struct meshd *meshd)
 	if (meshd->txn || !entry || !daemon->view.is_live)
 		return;
 	node = *(const struct wire_node *)entry->msg;
-	key_render(public_text, meshd->public_key);
+	key_render(public_text, meshd->has_next ? meshd->next_public : meshd->public_key);
+	if (meshd->has_next)
+		JACO_SET(&node, node, wg_rotated, node.wg_rotate);
 	jaco_ipv4_render(addr_text, meshd->mesh_addr);
 	node.wg_public_key = public_text;
 	node.wg_endpoints = (struct wire_strs){.n = 0};
@@ -133,6 +135,7 @@ static void fill_peer(const struct meshd *meshd, const struct mesh_peer *want,
 	fill_heard(meshd, want, out);
 	if (!path)
 		return;
+	out->mtu = path->mtu.found;
 	JACO_SET(out, obs_peer, loss_permille, probe_loss(path));
 	if (path->rtt_us && probe_loss(path) < 1000)
 		out->rtt_us = path->rtt_us;
@@ -176,7 +179,7 @@ static uint64_t digest(const struct wire_obs_mesh *mesh)
 	for (size_t i = 0; i < mesh->peers.n; i++) {
 		const struct wire_obs_peer *peer = &mesh->peers.v[i];
 		bool is_fresh = peer->handshake_age_ms >= 0 &&
-				peer->handshake_age_ms < ENDPOINT_STALE_MS;
+				peer->handshake_age_ms < ENDPOINT_STALE_MS; /* whatever a test sets */
 		uint32_t is_lossy = peer->loss_permille / 100;
 
 		h = mix(h, peer->host, strlen(peer->host));
@@ -185,6 +188,7 @@ static uint64_t digest(const struct wire_obs_mesh *mesh)
 		h = mix(h, &is_fresh, sizeof(is_fresh));
 		h = mix(h, &is_lossy, sizeof(is_lossy));
 		h = mix(h, &peer->hears, sizeof(peer->hears));
+		h = mix(h, &peer->mtu, sizeof(peer->mtu));
 	}
 	return h;
 }

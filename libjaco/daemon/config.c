@@ -39,6 +39,8 @@ const struct jaco_config_row jaco_config_rows[] = {
 	 "WireGuard in the kernel, or a wireguard-go compatible program"},
 	{"wg_interface", JACO_CONFIG_KIND_TEXT, AT(wg_interface), 1, 15, "wg-jaco", NULL, NULL, false, true,
 	 "interface name of the mesh"},
+	{"wg_stale", JACO_CONFIG_KIND_DURATION, AT(wg_stale), SECONDS(1), MINUTES(60), "275s", NULL, NULL, false, true,
+	 "silence of a peer until its other addresses are tried; shorter in tests only"},
 	{"ipam_pool", JACO_CONFIG_KIND_CIDR, AT(ipam_pool), 8, 20, "10.244.0.0/16", NULL, NULL, false, false,
 	 "every container address of the cluster comes from here"},
 	{"ipam_prefix", JACO_CONFIG_KIND_INT, AT(ipam_prefix), 20, 28, "24", NULL, NULL, false, false,

@@ -27,6 +27,7 @@ struct jaco_config {
 	char unix_socket[JACO_CONFIG_TEXT];
 	int64_t wg_port;
 	int64_t wg_mtu; /* 0: auto */
+	int64_t wg_stale; /* ms */
 	char wg_backend[JACO_CONFIG_TEXT];
 	char wg_interface[JACO_CONFIG_TEXT];
 	char ipam_pool[JACO_CONFIG_TEXT];

@@ -19,8 +19,11 @@ class Daemon:
         self.process = None
         os.makedirs(self.root, exist_ok=True)
         if config is not None:
-            with open(os.path.join(self.root, "jacod.yaml"), "w") as f:
-                f.write(config)
+            self.configure(config)
+
+    def configure(self, config):
+        with open(os.path.join(self.root, "jacod.yaml"), "w") as f:
+            f.write(config)
 
     @property
     def log_path(self):

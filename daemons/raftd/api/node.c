@@ -84,6 +84,29 @@ int raftd_on_node_drain(struct raftd *raftd, struct jaco_call *call,
 	return set_intent(raftd, call, req, JACO_NODE_INTENT_DRAINING, drain_again, err);
 }
 
+static int rotate_again(void *self, struct jaco_call *call, const void *req, struct jaco_err *err)
+{
+	return raftd_on_node_rotate_key(self, call, req, err);
+}
+
+/* The node does it itself when it reads this, so one that is away does it when it is back. */
+int raftd_on_node_rotate_key(struct raftd *raftd, struct jaco_call *call,
+			     const struct wire_node_ref *req, struct jaco_err *err)
+{
+	struct api_txn txn = api_begin(raftd, call);
+	struct wire_node node;
+	uint64_t revision;
+
+	if (read_node(raftd, call, req->host, &node, &revision, err) < 0)
+		return -(int)err->code;
+	JACO_SET(&node, node, wg_rotate, node.wg_rotate + 1);
+	api_compare(&txn, node_key(call, req->host), revision);
+	api_put(&txn, node_key(call, req->host), &wire_node_desc, &node);
+	api_audit(&txn, JACO_AUDIT_KEY_ROTATED, call->identity,
+		  (const char *const[]){"host", req->host, "key", "wireguard", NULL});
+	return api_commit(&txn, call, rotate_again, req, api_reply_changed, NULL, err);
+}
+
 static int label_again(void *self, struct jaco_call *call, const void *req, struct jaco_err *err)
 {
 	return raftd_on_node_label(self, call, req, err);
