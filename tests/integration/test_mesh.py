@@ -358,7 +358,8 @@ def test_a_black_hole_for_large_packets_is_measured(lab):
     assert 1300 <= found <= 1340, found          # 1400 less 60, or the next step below
     a.daemon.wait(lambda: "mtu %d" % found in a.ip("link", "show", a.iface), 10, "the interface's")
     assert a.ping_sized(gw_b, found)
-    b.daemon.wait(lambda: b.peer("n1").get("mtu") == found, 10, "the way back, found by n2 itself")
+    # n2 measures the way back itself
+    b.daemon.wait(lambda: 1300 <= b.peer("n1").get("mtu", 0) <= 1340, 30, "n2's MTU: %s" % b.peer("n1"))
 
 
 @needs_wg
