@@ -310,16 +310,21 @@ static void set_environment(struct ask *ask, const struct jaco_yaml_node *root)
 	const struct jaco_yaml_node *service =
 		jaco_yaml_get(jaco_yaml_get(root, "services"), name ? name : "web");
 	const struct jaco_yaml_node *environment = jaco_yaml_get(service, "environment");
+	json_t *env;
 
 	if (fail_findings(ask))
 		return;
-	if (!service)
+	if (!service) {
 		fail(ask, JACO_UNKNOWN_SERVICE, "no such service", "services");
-	else
-		json_object_set_new(ask->out, "environment",
-		                    environment && environment->kind == JACO_YAML_MAP
-		                            ? tree_json(environment)
-		                            : json_object());
+		return;
+	}
+	env = json_object();
+	/* A name without a value takes the image's away: the container has none of it. */
+	for (size_t i = 0; environment && environment->kind == JACO_YAML_MAP && i < environment->n; i++)
+		if (!jaco_yaml_is_null(environment->entries[i].value))
+			json_object_set_new(env, environment->entries[i].key,
+			                    tree_json(environment->entries[i].value));
+	json_object_set_new(ask->out, "environment", env);
 }
 
 static void op_envres(struct ask *ask)

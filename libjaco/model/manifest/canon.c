@@ -257,6 +257,7 @@ struct jaco_pairs jaco_service_canon(const struct jaco_service *s, struct jaco_a
 	add_argv(&canon, "command", &s->command);
 	add_argv(&canon, "entrypoint", &s->entrypoint);
 	add_pairs(&canon, "environment", &s->environment);
+	add_list(&canon, "environment_unset", s->environment_unset.items, s->environment_unset.n);
 	add(&canon, "user", s->user);
 	add(&canon, "working_dir", s->working_dir);
 	add(&canon, "hostname", s->hostname);

@@ -112,6 +112,8 @@ static struct jaco_yaml_node *combine(struct jaco_client *client,
 		if (known)
 			jaco_yaml_append(client->arena, over, entry->key, entry->pos,
 			                 text_node(client, known, entry->pos));
+		else if (!jaco_yaml_get(map, entry->key)) /* unset, also when the image sets it */
+			jaco_yaml_append(client->arena, over, entry->key, entry->pos, entry->value);
 	}
 	return jaco_merge_services(client->arena, map, over);
 }

@@ -19,16 +19,23 @@ static void fill_image(struct jaco_read *read, const struct jaco_yaml_node *node
 		                JACO_IMAGE_MAX);
 }
 
+static int compare_names(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
 /* A name without a value was looked up by the client; what is left without one is unset. */
 static void fill_environment(struct jaco_read *read, const struct jaco_yaml_node *node, void *out)
 {
-	struct jaco_pairs *pairs = out;
+	struct jaco_service *service = &((struct compose_service *)out)->s;
+	struct jaco_strings *unset = &service->environment_unset;
 	struct jaco_yaml_node kept = *node;
 
 	if (jaco_yaml_is_null(node))
 		return;
 	kept.n = 0;
 	kept.entries = jaco_arena_alloc_n(read->arena, node->n + 1, sizeof(*kept.entries));
+	unset->items = jaco_arena_alloc_n(read->arena, node->n + 1, sizeof(*unset->items));
 	for (size_t i = 0; i < node->n; i++) {
 		const struct jaco_yaml_node *value = node->entries[i].value;
 		const char *key = node->entries[i].key;
@@ -39,10 +46,14 @@ static void fill_environment(struct jaco_read *read, const struct jaco_yaml_node
 		    (!key && value->kind == JACO_YAML_SCALAR && *value->text == '='))
 			jaco_read_error(read, value->pos, "write NAME=value",
 			                "an environment variable needs a name");
-		else if (!is_bare)
+		else if (is_bare)
+			unset->items[unset->n++] = key ? key : value->text;
+		else
 			kept.entries[kept.n++] = node->entries[i];
 	}
-	(void)jaco_read_pairs(read, &kept, pairs);
+	if (unset->n > 1)
+		qsort(unset->items, unset->n, sizeof(*unset->items), compare_names);
+	(void)jaco_read_pairs(read, &kept, &service->environment);
 }
 
 static void fill_env_file(struct jaco_read *read, const struct jaco_yaml_node *node, void *out)
@@ -231,7 +242,7 @@ static const struct jaco_key_row service_rows[] = {
 	{"domainname", JACO_HONOURED, jaco_fill_text, S(domainname), NULL},
 	{"entrypoint", JACO_HONOURED, jaco_fill_argv, S(entrypoint), NULL},
 	{"env_file", JACO_HONOURED, fill_env_file, 0, NULL},
-	{"environment", JACO_HONOURED, fill_environment, S(environment), NULL},
+	{"environment", JACO_HONOURED, fill_environment, 0, NULL},
 	{"exclude_from_hc", JACO_IGNORED, NULL, 0, "exclude_from_hc is ignored: a vendor's key"},
 	{"expose", JACO_HONOURED, jaco_compose_fill_expose, 0, NULL},
 	{"extends", JACO_HONOURED, fill_extends, 0, NULL},

@@ -31,7 +31,7 @@ static struct jaco_change_item *add(struct differ *differ, enum jaco_change_kind
 /* Values that may be secrets are shown as changed, never shown. */
 static bool is_masked(const char *key)
 {
-	return jaco_str_starts(key, "environment.") || jaco_str_starts(key, "files.") ||
+	return jaco_str_starts(key, "environment") || jaco_str_starts(key, "files.") ||
 	       jaco_str_starts(key, "basic_auth.");
 }
 

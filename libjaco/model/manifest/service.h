@@ -289,6 +289,7 @@ struct jaco_service {
 	struct jaco_build build;
 	struct jaco_argv command, entrypoint;
 	struct jaco_pairs environment;
+	struct jaco_strings environment_unset; /* names without a value: the image's is taken away */
 	const char *user, *working_dir, *hostname, *domainname, *mac_address;
 	struct jaco_strings group_add;
 	struct jaco_pairs labels, annotations;
