@@ -34,6 +34,7 @@ struct create_input {
 	const struct create_network *networks;
 	size_t n_networks;
 	const struct engine_info *engine;
+	const char *files_dir; /* of configs and secrets that are bound (files.h) */
 
 	/* Container of this node that runs a replica of @service, for network_mode, ipc and pid
 	 * "service:<x>"; NULL when there is none. */

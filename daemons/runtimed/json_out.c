@@ -22,6 +22,42 @@ void json_out_list(json_t *object, const char *key, json_t *take_list)
 		json_decref(take_list);
 }
 
+json_t *json_out_strings(const struct jaco_strings *strings)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < strings->n; i++)
+		json_array_append_new(list, json_string(strings->items[i]));
+	return list;
+}
+
+json_t *json_out_pairs(const struct jaco_pairs *pairs)
+{
+	json_t *map = json_object();
+
+	for (size_t i = 0; i < pairs->n; i++)
+		json_out_str(map, pairs->items[i].key, pairs->items[i].value);
+	return map;
+}
+
+void json_out_set_strings(json_t *object, const char *key, const struct jaco_strings *strings)
+{
+	if (strings->n > 0)
+		json_object_set_new(object, key, json_out_strings(strings));
+}
+
+void json_out_set_pairs(json_t *object, const char *key, const struct jaco_pairs *pairs)
+{
+	if (pairs->n > 0)
+		json_object_set_new(object, key, json_out_pairs(pairs));
+}
+
+void json_out_set_i64(json_t *object, const char *key, struct jaco_opt_i64 value)
+{
+	if (value.is_set)
+		json_object_set_new(object, key, json_integer(value.value));
+}
+
 void json_out_new_key(json_t *object, json_t *take_value, const char *fmt, ...)
 {
 	char key[KEY_BYTES];

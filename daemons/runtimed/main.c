@@ -5,6 +5,7 @@
  *   asks     raftd: replicas, revisions (watch); ipamd: addresses; the engine, over its socket
  *   answers  raftd (logs, volumes), cli on /run/jaco/runtimed/runtimed.sock
  *   touches  containers and networks that carry this cluster's labels, nothing else of the engine
+ *            configs and secrets that are bound: in memory, with their owners   needs CAP_CHOWN
  *   keeps    verdicts and restart counts in its cache: an adopted container stays in service
  *   decides  in plan.c, health.c and create.c      start reading there
  */
@@ -19,7 +20,7 @@ static const struct jaco_daemon_spec runtimed_spec = {
 	.methods = runtimed_methods,
 	.topics = runtimed_topics,
 	.debounce_ms = DEBOUNCE_MS,
-	.caps = JACO_CAP_NONE,
+	.caps = JACO_CAP_CHOWN,
 	.sandbox = JACO_SANDBOX_PLAIN,
 	.metrics = runtimed_metrics,
 	.facts = runtimed_facts,

@@ -4,6 +4,8 @@
  * facts, plan_next() says what to do, and the step is begun.  Harmless to repeat. */
 #include "daemons/runtimed/runtimed.h"
 
+#include "daemons/runtimed/files.h"
+
 #include "daemons/runtimed/world.h"
 #include "libjaco/base/str.h"
 
@@ -304,6 +306,7 @@ void reconcile(struct runtimed *rt)
 	publish_all(rt, now);
 	wake = JACO_MIN(wake, net_sweep(rt, rt->view->is_current, now));
 	image_sweep(rt);
+	files_sweep(rt);
 	spec_sweep(&rt->specs);
 	if (wake != INT64_MAX)
 		jaco_timer_arm(&rt->wake, JACO_MAX(wake - now, 1));

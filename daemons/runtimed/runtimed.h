@@ -7,6 +7,7 @@
  *   steps.c      carries out one step
  *   net.c        engine networks        image.c   images and pulls
  *   probe.c      health probes          publish.c observed records
+ *   files.c      configs and secrets that are bound
  *   gate.c       firewall and DNS       memory.c  what must survive our own restart
  *   logs.c       logs.stream, volumes.remove */
 #pragma once
@@ -34,6 +35,7 @@ struct runtimed {
 	char cluster_id[ENGINE_CLUSTER_BYTES]; /* "" before this node belongs to a cluster */
 
 	struct engine *engine;
+	bool is_files_swept;
 	bool was_engine_up; /* once since our start */
 	int64_t opened_ms;  /* monotonic */
 	bool is_engine_up; /* connected, events flowing, first listing read */

@@ -4,6 +4,7 @@
  * slot for the next one and ask for a pass. */
 #include "daemons/runtimed/runtimed.h"
 
+#include "daemons/runtimed/files.h"
 #include "daemons/runtimed/tar.h"
 #include "libjaco/base/fault.h"
 #include "libjaco/base/str.h"
@@ -189,8 +190,7 @@ static void complete_container(struct slot *slot)
 		slot->at++;
 		return;
 	}
-	if (slot->at == in.n_networks && slot->service->n_files > 0) {
-		tar_files(slot->service, &body);
+	if (slot->at == in.n_networks && tar_files(slot->service, &body)) {
 		slot->call = engine_container_put(slot->rt->engine, slot->c.id, &body, on_made, slot);
 		slot->at++;
 		return;
@@ -278,12 +278,15 @@ static void begin_create(struct slot *slot, bool with_generation)
 	char names[JACO_NETWORKS_PER_SERVICE][JACO_ENGINE_NAME_BYTES];
 	struct create_network networks[JACO_NETWORKS_PER_SERVICE];
 	char name[JACO_CONTAINER_NAME_BYTES];
+	char files[FILES_DIR_BYTES];
 	struct create_input in;
 	struct jaco_err err = JACO_ERR_INIT;
 	jaco_auto(jaco_buf) struct jaco_buf body = JACO_BUF_INIT;
 
 	fill_input(slot, networks, names, &in);
-	if (create_container_json(&in, false, &body, &err) < 0) {
+	files_dir(slot, files);
+	in.files_dir = files;
+	if (files_write(slot, &err) < 0 || create_container_json(&in, false, &body, &err) < 0) {
 		fail(slot, &err);
 		return;
 	}
@@ -330,7 +333,13 @@ static void on_started(void *ctx, const struct jaco_err *err)
 
 static void begin_start(struct slot *slot)
 {
+	struct jaco_err err = JACO_ERR_INIT;
+
 	CHAOS(container_start);
+	if (slot->service && files_write(slot, &err) < 0) {
+		fail(slot, &err);
+		return;
+	}
 	slot->call = engine_container_start(slot->rt->engine, slot->c.id, on_started, slot);
 }
 
@@ -367,6 +376,7 @@ static void on_deleted(void *ctx, const struct jaco_err *err)
 		return;
 	}
 	slot->is_exit_expected = true;
+	files_remove(slot);
 	slot_lost(slot);
 	slot->at = 0;
 	slot->is_exit_expected = false;
@@ -392,6 +402,7 @@ static void forget(struct slot *slot)
 	if (rt->has_ipamd)
 		jaco_client_call(&rt->ipamd, &wire_ipamd_release, &ref, LEASE_DEADLINE_MS, on_released,
 				 NULL);
+	files_remove(slot);
 	jaco_str_copy(copy, sizeof(copy), slot->id);
 	jaco_log_info("replica removed", KV_STR(replica, id), KV_INT(generation, slot->generation));
 	slot_free(slot);

@@ -72,21 +72,48 @@ void tar_end(struct jaco_buf *out)
 	jaco_buf_add(out, zeros, sizeof(zeros));
 }
 
-static uint32_t number(const char *text)
+uint32_t tar_number(const char *text)
 {
 	uint64_t value = 0;
 
 	return text && jaco_str_to_u64(text, UINT32_MAX, &value) ? (uint32_t)value : 0;
 }
 
-void tar_files(const struct jaco_service *service, struct jaco_buf *out)
+static bool is_below(const char *path, const char *dir)
 {
+	size_t n = strlen(dir);
+
+	while (n > 0 && dir[n - 1] == '/')
+		n--;
+	return strncmp(path, dir, n) == 0 && (path[n] == '/' || !path[n]);
+}
+
+bool tar_reaches(const struct jaco_service *service, const struct jaco_file *file)
+{
+	struct header h;
+
+	if (service->read_only || !set_path(&h, file->target + strspn(file->target, "/")))
+		return false;
+	for (size_t i = 0; i < service->n_mounts; i++)
+		if (is_below(file->target, service->mounts[i].target))
+			return false;
+	for (size_t i = 0; i < service->n_tmpfs; i++)
+		if (is_below(file->target, service->tmpfs[i].target))
+			return false;
+	return true;
+}
+
+bool tar_files(const struct jaco_service *service, struct jaco_buf *out)
+{
+	bool is_any = false;
+
 	for (size_t i = 0; i < service->n_files; i++) {
 		const struct jaco_file *f = &service->files[i];
 
-		if (f->content)
-			(void)tar_add(out, f->target, f->mode, number(f->uid), number(f->gid),
-				      f->content, f->content_bytes);
+		if (f->content && tar_reaches(service, f))
+			is_any |= tar_add(out, f->target, f->mode, tar_number(f->uid),
+					  tar_number(f->gid), f->content, f->content_bytes);
 	}
 	tar_end(out);
+	return is_any;
 }

@@ -67,6 +67,7 @@ static int keep_caps(unsigned caps, struct jaco_err *err)
 		{JACO_CAP_NET_BIND_SERVICE, CAP_NET_BIND_SERVICE},
 		{JACO_CAP_NET_RAW, CAP_NET_RAW},
 		{JACO_CAP_SYS_ADMIN, CAP_SYS_ADMIN},
+		{JACO_CAP_CHOWN, CAP_CHOWN},
 	};
 	capng_select_t what = CAPNG_SELECT_CAPS;
 

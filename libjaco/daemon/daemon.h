@@ -49,6 +49,7 @@ enum {
 	JACO_CAP_NET_ADMIN = 1,
 	JACO_CAP_NET_BIND_SERVICE = 2,
 	JACO_CAP_NET_RAW = 4,
+	JACO_CAP_CHOWN = 16,    /* owners of configs and secrets */
 	JACO_CAP_SYS_ADMIN = 8, /* network namespaces of the packet self-test only */
 };
 

@@ -77,6 +77,7 @@ static int print_service(const struct ask *ask, const struct jaco_manifest *mani
 				  .manifest = manifest,
 				  .networks = networks,
 				  .engine = &ask->engine,
+				  .files_dir = "/run/jaco/runtimed/files/x",
 				  .container_of = container_of};
 	char id[JACO_REPLICA_ID_BYTES];
 	struct jaco_buf out = JACO_BUF_INIT;

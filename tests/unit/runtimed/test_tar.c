@@ -46,5 +46,33 @@ JT_CASE(long_paths_are_split_at_a_slash_or_refused)
 	jaco_buf_fini(&out);
 }
 
+JT_CASE(an_archive_does_not_reach_below_mounts_nor_a_read_only_root)
+{
+	struct jaco_tmpfs tmpfs[] = {{.target = "/run/"}};
+	struct jaco_mount mounts[] = {{.target = "/data"}};
+	struct jaco_service s = {.tmpfs = tmpfs, .n_tmpfs = 1, .mounts = mounts, .n_mounts = 1};
+	static const struct {
+		const char *target;
+		bool is_reached;
+	} cases[] = {{"/run/secrets/x", false}, {"/running", true}, {"/data", false},
+		     {"/data/a/b", false},	{"/database", true}, {"/etc/x", true}};
+	char path[300];
+	struct jaco_file file = {.target = path};
+
+	for (size_t i = 0; i < JACO_ARRAY_SIZE(cases); i++) {
+		file.target = cases[i].target;
+		JT_EQ(tar_reaches(&s, &file), cases[i].is_reached);
+	}
+	memset(path, 'd', sizeof(path));
+	path[0] = '/';
+	path[280] = '\0';
+	file.target = path;
+	JT_FALSE(tar_reaches(&s, &file));
+	s.read_only = true;
+	file.target = "/etc/x";
+	JT_FALSE(tar_reaches(&s, &file));
+}
+
 JT_MAIN(JT_RUN(a_file_is_a_header_and_padded_content),
-	JT_RUN(long_paths_are_split_at_a_slash_or_refused))
+	JT_RUN(long_paths_are_split_at_a_slash_or_refused),
+	JT_RUN(an_archive_does_not_reach_below_mounts_nor_a_read_only_root))
