@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cli/target.h"
 #include "libjaco/base/str.h"
 #include "libjaco/base/time.h"
 
@@ -262,15 +263,31 @@ void cli_print_help(const struct cli *cli)
 
 /* --- connection --- */
 
-int cli_connect(struct cli *cli, struct jaco_err *err)
+/* Until a server answers and knows us, or all of them have failed.  A token that one of them refuses
+ * is refused by all. */
+static int wait_up(struct cli *cli, struct jaco_err *err)
 {
-	if (cli->is_connected)
+	struct jaco_client *client = &cli->client;
+	size_t seen = 0;
+
+	while (!client->is_up && client->n_failures < client->remote->n_servers) {
+		jaco_loop_once(&cli->loop, 1000);
+		if (client->n_failures > seen && client->last_err.code >= JACO_TOKEN_INVALID &&
+		    client->last_err.code <= JACO_TOKEN_EXPIRED)
+			break;
+		seen = client->n_failures;
+	}
+	if (client->is_up)
 		return 0;
-	if (jaco_loop_open(&cli->loop, NULL, err) < 0)
-		return -(int)err->code;
-	cli->has_loop = true;
+	*err = client->last_err;
+	if (client->remote->n_servers > 1 && err->code == JACO_UNAVAILABLE)
+		jaco_err_wrap(err, "none of %zu servers answers", client->remote->n_servers);
+	return -(int)err->code;
+}
+
+static int connect_local(struct cli *cli, struct jaco_err *err)
+{
 	jaco_client_open(&cli->client, &cli->loop, cli->socket, NULL, NULL);
-	cli->is_connected = true;
 	if (cli->client.is_up)
 		return 0;
 	*err = cli->client.last_err;
@@ -278,6 +295,30 @@ int cli_connect(struct cli *cli, struct jaco_err *err)
 	jaco_err_wrap(err, "raftd does not answer");
 	jaco_err_detail(err, "hint", "is JACO running here? systemctl status jaco.target, or jaco supervise");
 	return -JACO_UNAVAILABLE;
+}
+
+int cli_connect(struct cli *cli, struct jaco_err *err)
+{
+	if (cli->is_connected)
+		return 0;
+	if (target_choose(cli, err) < 0 || jaco_loop_open(&cli->loop, NULL, err) < 0)
+		return -(int)err->code;
+	cli->has_loop = cli->is_connected = true;
+	if (!cli->is_remote)
+		return connect_local(cli, err);
+	jaco_client_open_remote(&cli->client, &cli->loop, &cli->remote, NULL, NULL);
+	return wait_up(cli, err);
+}
+
+/* May the question be asked again, of whoever answers then? */
+static bool is_worth_asking_again(struct cli *cli, const struct jaco_method *method, int rc,
+				  const struct jaco_err *err)
+{
+	bool is_read = method->flags & METHOD_READ;
+
+	if (rc == -JACO_NO_LEADER)
+		return is_read || !strstr(err->text, "may or may not");
+	return rc == -JACO_UNAVAILABLE && is_read && cli->is_remote && !cli->client.is_up;
 }
 
 int cli_call(struct cli *cli, const struct jaco_method *method, const void *req, void *out_msg,
@@ -292,10 +333,11 @@ int cli_call(struct cli *cli, const struct jaco_method *method, const void *req,
 	do {
 		rc = jaco_client_sync(&cli->client, method, req, CLI_CALL_MS, &cli->arena, out_msg,
 				      err);
-		if (rc != -JACO_NO_LEADER || (!(method->flags & METHOD_READ) &&
-					      strstr(err->text, "may or may not")))
+		if (!is_worth_asking_again(cli, method, rc, err))
 			return rc;
 		jaco_loop_once(&cli->loop, CLI_RETRY_MS);
+		if (cli->is_remote && wait_up(cli, err) < 0)
+			return -(int)err->code;
 	} while (jaco_time_before(jaco_time_now(), give_up));
 	return rc;
 }
@@ -391,5 +433,6 @@ void cli_fini(struct cli *cli)
 		jaco_client_close(&cli->client);
 	if (cli->has_loop)
 		jaco_loop_close(&cli->loop);
+	target_fini(cli);
 	jaco_arena_fini(&cli->arena);
 }

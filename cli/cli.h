@@ -38,6 +38,7 @@ struct cli_command {
 	const char *example; /* without "jaco " */
 	const struct cli_option *options;
 	int (*run)(struct cli *cli, struct jaco_err *err);
+	bool is_local; /* about this machine, never about a cluster far away */
 };
 
 struct cli {
@@ -46,6 +47,9 @@ struct cli {
 	struct jaco_client client;
 	bool has_loop;
 	bool is_connected;
+	bool is_chosen;            /* target.c has decided */
+	bool is_remote;            /* so; else the socket */
+	struct jaco_remote remote;
 	char socket[108];
 	enum cli_format format;
 	bool is_quiet;
@@ -78,7 +82,7 @@ const char *cli_opt_nth(const struct cli *cli, const char *name, size_t n);
 int cli_parse(struct cli *cli, int argc, char **argv, struct jaco_err *err);
 void cli_print_help(const struct cli *cli);
 
-/* Connect to the control socket. */
+/* Connect to the control socket or, see target.h, to a cluster far away. */
 int cli_connect(struct cli *cli, struct jaco_err *err);
 
 /* One call; @out_msg is filled, memory from the command's arena. */

@@ -60,6 +60,12 @@ CLI_RUN(token_list);
 CLI_RUN(registry_login);
 CLI_RUN(registry_logout);
 CLI_RUN(registry_list);
+/* context.c */
+CLI_RUN(context_add);
+CLI_RUN(context_import);
+CLI_RUN(context_use);
+CLI_RUN(context_remove);
+CLI_RUN(context_list);
 /* audit.c */
 CLI_RUN(audit_list);
 CLI_RUN(events_follow);

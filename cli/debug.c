@@ -7,6 +7,7 @@
 
 #include "cli/commands.h"
 #include "cli/out.h"
+#include "cli/target.h"
 #include "libjaco/base/str.h"
 #include "libjaco/daemon/config.h"
 #include "libjaco/wire/print.h"
@@ -53,6 +54,36 @@ static void daemon_socket(const struct cli *cli, const char *name, char out[stat
 			      name, name);
 }
 
+/* A daemon of the node that answers, by way of its raftd. */
+static int call_far(struct cli *cli, const char *daemon, const struct jaco_method *method,
+		    const void *req, void *out_msg, struct jaco_err *err)
+{
+	jaco_auto(jaco_buf) struct jaco_buf params = JACO_BUF_BOUND(JACO_MESSAGE_MAX / 2);
+	struct wire_daemon_call call = {.daemon = daemon, .method = method->name};
+	struct wire_daemon_answer answer;
+
+	if (strcmp(daemon, "raftd") == 0)
+		return cli_call(cli, method, req, out_msg, err);
+	if (jaco_pack(&params, method->in, req, err) < 0)
+		return -(int)err->code;
+	JACO_SET(&call, daemon_call, params, ((struct wire_bin){params.data, params.n}));
+	if (cli_call(cli, &wire_raftd_daemon_call, &call, &answer, err) < 0)
+		return -(int)err->code;
+	return jaco_unpack(method->out, answer.result.data, answer.result.n, &cli->arena, out_msg,
+			   err);
+}
+
+static int rpc_far(struct cli *cli, const char *daemon, const struct jaco_method *method,
+		   const void *req, struct jaco_err *err)
+{
+	void *got = jaco_arena_alloc(&cli->arena, method->out->size);
+
+	if (call_far(cli, daemon, method, req, got, err) < 0)
+		return -(int)err->code;
+	(void)out_msg(cli, method->out, got);
+	return 0;
+}
+
 int debug_rpc(struct cli *cli, struct jaco_err *err)
 {
 	const char *daemon = cli_opt(cli, "daemon");
@@ -72,7 +103,11 @@ int debug_rpc(struct cli *cli, struct jaco_err *err)
 		json_decref(json);
 		return unknown_method(cli_arg(cli, 0), err);
 	}
-	if (daemon) {
+	if (target_choose(cli, err) < 0) {
+		json_decref(json);
+		return -(int)err->code;
+	}
+	if (daemon && !cli->is_remote) {
 		char path[108];
 
 		daemon_socket(cli, daemon, path);
@@ -86,6 +121,8 @@ int debug_rpc(struct cli *cli, struct jaco_err *err)
 	json_decref(json);
 	if (rc < 0)
 		return rc;
+	if (daemon && cli->is_remote && !(method->flags & METHOD_STREAM))
+		return rpc_far(cli, daemon, method, req, err);
 	if (method->flags & METHOD_STREAM)
 		return cli_stream(cli, method, req, on_event, &rpc, err);
 	return cli_call_print(cli, method, req, got, err);
@@ -96,11 +133,20 @@ static const char *const daemons[] = {"raftd", "schedd",  "ipamd",  "meshd",
 
 static int ask_daemon(struct cli *cli, const char *name, struct wire_daemon_status *out)
 {
-	struct cli other = {.arena = JACO_ARENA_INIT};
+	struct cli other = {.arena = JACO_ARENA_INIT, .is_chosen = true};
 	struct wire_nothing req = {0};
 	struct jaco_err err = JACO_ERR_INIT;
 	int rc;
 
+	if (cli->is_remote) {
+		rc = call_far(cli, name, &wire_daemon_status, &req, out, &err);
+		if (rc < 0)
+			*out = (struct wire_daemon_status){
+				.state = "away", .message = jaco_arena_strdup(&cli->arena, err.text)};
+		out->name = name;
+		out->facts = (struct wire_dict){0};
+		return rc;
+	}
 	if (strcmp(name, "raftd") == 0)
 		(void)jaco_str_copy(other.socket, sizeof(other.socket), cli->socket);
 	else
@@ -124,6 +170,8 @@ int debug_daemons(struct cli *cli, struct jaco_err *err)
 	struct wire_daemon_status rows[JACO_ARRAY_SIZE(daemons)];
 	size_t away = 0;
 
+	if (target_choose(cli, err) < 0 || (cli->is_remote && cli_connect(cli, err) < 0))
+		return -(int)err->code;
 	for (size_t i = 0; i < JACO_ARRAY_SIZE(daemons); i++)
 		away += ask_daemon(cli, daemons[i], &rows[i]) < 0;
 	out_rows(cli, &wire_daemon_status_desc, rows, JACO_ARRAY_SIZE(daemons), daemon_columns);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "cli/commands.h"
+#include "cli/contexts.h"
 #include "cli/out.h"
 #include "libjaco/base/mem.h"
 #include "libjaco/base/str.h"
@@ -20,6 +21,44 @@ static const struct out_column token_columns[] = {
 static const struct out_column registry_columns[] = {
 	{"REGISTRY", "registry"}, {"USER", "user"}, {"AGE", "updated"}, {NULL, NULL},
 };
+
+/* The line by which the owner of the token gets a context. */
+static int add_context(struct cli *cli, struct wire_token_issued *issued, struct jaco_err *err)
+{
+	struct wire_get get = {.key = "/cluster/meta"};
+	struct wire_nothing nothing = {.has = 0};
+	struct context context = {.token = issued->token};
+	struct wire_cluster_info info;
+	struct wire_cluster_meta meta;
+	struct wire_got got;
+
+	if (cli_call(cli, &wire_raftd_kv_get, &get, &got, err) < 0 ||
+	    cli_call(cli, &wire_raftd_cluster_status, &nothing, &info, err) < 0)
+		return -(int)err->code;
+	if (!got.entry || jaco_unpack(&wire_cluster_meta_desc, got.entry->value.data,
+				      got.entry->value.n, &cli->arena, &meta, err) < 0)
+		return jaco_err_set(err, JACO_INTERNAL, "the cluster has no CA");
+	context.name = meta.name;
+	context.ca = meta.ca_cert;
+	for (size_t i = 0; i < info.members.n && context.n_servers < CONTEXT_SERVERS_MAX; i++)
+		if (info.members.v[i].api_addr)
+			context.servers[context.n_servers++] = info.members.v[i].api_addr;
+	if (context_check(&context, err) < 0)
+		return jaco_err_wrap(err, "the token was issued, but not its context");
+	issued->context = context_render(cli, &context);
+	return 0;
+}
+
+/* As a flag; `jaco --context NAME token issue` says where. */
+static bool wants_context(const struct cli *cli)
+{
+	const char *value;
+
+	for (size_t i = 0; (value = cli_opt_nth(cli, "context", i)); i++)
+		if (!*value)
+			return true;
+	return false;
+}
 
 int token_issue(struct cli *cli, struct jaco_err *err)
 {
@@ -42,10 +81,13 @@ int token_issue(struct cli *cli, struct jaco_err *err)
 		req.deployments.v[req.deployments.n] = cli_opt_nth(cli, "deployment", req.deployments.n);
 		req.deployments.n++;
 	}
-	if (cli_call_print(cli, &wire_raftd_token_issue, &req, &got, err) < 0)
+	if (cli_call(cli, &wire_raftd_token_issue, &req, &got, err) < 0)
 		return -(int)err->code;
-	if (cli->format == CLI_TABLE || cli->format == CLI_NAME)
-		puts(got.token);
+	if (wants_context(cli) && add_context(cli, &got, err) < 0)
+		return -(int)err->code;
+	if (!out_msg(cli, &wire_token_issued_desc, &got))
+		printf("%s%s\n", got.context && cli->format == CLI_TABLE ? "jaco context import " : "",
+		       got.context ? got.context : got.token);
 	return 0;
 }
 

@@ -15,6 +15,8 @@
 #include "daemons/raftd/api/join.h"
 #include "daemons/raftd/api/leave.h"
 #include "daemons/raftd/api/recover.h"
+#include "daemons/raftd/api/remote.h"
+#include "daemons/raftd/api/scope.h"
 #include "daemons/raftd/member.h"
 #include "daemons/raftd/link/raftmsg.h"
 #include "daemons/raftd/relay.h"
@@ -58,6 +60,7 @@ static void on_change(void *ctx, const struct machine_change *change)
 	raftd->members_changed |= change->key.n > 6 && memcmp(change->key.data, "/node/", 6) == 0;
 	raftd->meta_changed |= change->key.n == 13 &&
 			       memcmp(change->key.data, "/cluster/meta", 13) == 0;
+	raftd->remote.tokens_changed |= kv_bytes_start(change->key, KV_TEXT("/token/"));
 }
 
 /* /cluster/meta makes the difference between a raft group and a cluster. */
@@ -81,6 +84,7 @@ static void check_initialised(struct raftd *raftd)
 	renew_look(raftd);
 	if (!raftd->is_refused && link_start(&raftd->link, &err) < 0)
 		JACO_LOG_FAILURE(JACO_LOG_ERR, "no connection to peers is possible", &err);
+	raftd->remote.tokens_changed = true; /* there is an identity to show */
 }
 
 static void check_membership(struct raftd *raftd)
@@ -117,6 +121,10 @@ static void on_applied(void *ctx)
 		follow_members(raftd);
 		member_poke(raftd);
 	}
+	if (raftd->remote.tokens_changed) {
+		raftd->remote.tokens_changed = false;
+		remote_review(raftd);
+	}
 	submit_pump(raftd);
 	if (!TAILQ_EMPTY(&raftd->audit_readers))
 		audit_pump(raftd);
@@ -139,7 +147,7 @@ static void on_replaced(void *ctx)
 {
 	struct raftd *raftd = ctx;
 
-	raftd->members_changed = true;
+	raftd->members_changed = raftd->remote.tokens_changed = true;
 	watch_reset(&raftd->hub);
 	on_applied(raftd);
 }
@@ -285,6 +293,7 @@ int raftd_listen(struct raftd *raftd, struct jaco_err *err)
 	char path[108], group[40];
 
 	server->authorize = api_authorize;
+	server->admit = scope_admit;
 	server->fallback = relay_call;
 	server->hook_ctx = raftd;
 	for (size_t i = 0; i < JACO_ARRAY_SIZE(role_sockets); i++) {
@@ -296,7 +305,9 @@ int raftd_listen(struct raftd *raftd, struct jaco_err *err)
 		if (jaco_server_listen(server, path, 0660, group, role_sockets[i].role, err) < 0)
 			return -(int)err->code;
 	}
-	return jaco_server_listen(server, daemon->config.unix_socket, 0660, "jaco", ROLE_ADMIN, err);
+	if (jaco_server_listen(server, daemon->config.unix_socket, 0660, "jaco", ROLE_ADMIN, err) < 0)
+		return -(int)err->code;
+	return remote_open(raftd, err);
 }
 
 void raftd_close(struct raftd *raftd)
@@ -309,6 +320,7 @@ void raftd_close(struct raftd *raftd)
 	if (raftd->daemon->has_server)
 		jaco_server_close(&raftd->daemon->server);
 	raftd->daemon->has_server = false;
+	remote_close(raftd);
 	relay_free(raftd->relay);
 	audit_fini(raftd);
 	while ((reader = TAILQ_FIRST(&raftd->leader_readers))) {
@@ -369,6 +381,9 @@ void raftd_metrics(void *self, struct jaco_buf *out)
 	jaco_metrics_value(out, "jaco_raftd_observed_records", "gauge",
 			   "Records of the observed plane, tombstones included.",
 			   (double)raftd->records.n);
+	jaco_metrics_value(out, "jaco_raftd_tokens_refused_total", "counter",
+			   "Wrong, revoked or expired tokens shown by strangers.",
+			   (double)raftd->remote.n_failures);
 	if (!store->is_open)
 		return;
 	status = store_status(store);

@@ -23,6 +23,16 @@ struct raftd_leader_reader {
 	struct jaco_call *call;
 };
 
+/* api/remote.c: people who are not on a node. */
+struct raftd_remote {
+	struct ssl_ctx_st *context; /* NULL until there is an identity */
+	struct jaco_timer review;
+	uint64_t certificate_ino; /* of the file that the context was made from */
+	int64_t certificate_time;
+	bool tokens_changed; /* a change below /token/ was applied */
+	uint64_t n_failures; /* tokens refused */
+};
+
 struct raftd {
 	struct jaco_daemon *daemon;
 	char host[JACO_HOST_MAX + 1];
@@ -58,6 +68,7 @@ struct raftd {
 	struct jaco_timer retention;
 	char peer_addr[JACO_ADDR_MAX + 1]; /* "" while nothing listens there */
 	char api_addr[JACO_ADDR_MAX + 1];
+	struct raftd_remote remote;
 	struct relay *relay;
 	unsigned tries; /* of the call whose handler runs again after a conflict */
 	uint64_t n_writes;

@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "daemons/raftd/api/api.h"
 #include "libjaco/base/mem.h"
 #include "libjaco/base/str.h"
 #include "libjaco/daemon/daemon.h"
@@ -111,7 +112,8 @@ static int relay_once(struct raftd *raftd, struct jaco_call *call, const char *n
 		return jaco_err_set(err, JACO_UNAVAILABLE, "%s is not running on this node", name);
 	jaco_call_on_cancel(call, on_cancel,
 			    jaco_client_call_raw(client, call->method_name, params, n,
-						 RELAY_DEADLINE_MS, NULL, on_reply, call));
+						 call->identity, RELAY_DEADLINE_MS, NULL, on_reply,
+						 call));
 	return 0;
 }
 
@@ -210,7 +212,7 @@ static int relay_stream(struct raftd *raftd, struct jaco_call *call, const char 
 		return jaco_err_set(err, JACO_UNAVAILABLE, "%s is not running on this node", name);
 	}
 	jaco_call_on_cancel(call, on_stream_cancel, stream);
-	(void)jaco_client_call_raw(&stream->client, call->method_name, params, n, 0,
+	(void)jaco_client_call_raw(&stream->client, call->method_name, params, n, call->identity, 0,
 				   on_stream_event, on_stream_reply, stream);
 	return 0;
 }
@@ -233,6 +235,51 @@ int relay_call(void *ctx, struct jaco_call *call, const void *req, struct jaco_e
 	if (method->flags & METHOD_STREAM)
 		return relay_stream(raftd, call, name, params, n, err);
 	return relay_once(raftd, call, name, params, n, err);
+}
+
+/* --- by name: what every daemon answers --- */
+
+static void on_named_reply(void *ctx, const void *packed, size_t n, const struct jaco_err *err)
+{
+	struct jaco_call *call = ctx;
+	struct wire_daemon_answer answer = {.result = {packed, n}};
+
+	jaco_call_on_cancel(call, NULL, NULL);
+	if (err && err->code != JACO_OK)
+		jaco_call_fail(call, err);
+	else
+		jaco_call_reply(call, &answer);
+}
+
+int raftd_on_daemon_call(struct raftd *raftd, struct jaco_call *call,
+			 const struct wire_daemon_call *req, struct jaco_err *err)
+{
+	static const uint8_t empty_map = 0x80;
+	const struct jaco_method *method = jaco_method_find(req->method);
+	struct jaco_client *client;
+	bool is_known = false;
+
+	for (size_t i = 0; i < JACO_ARRAY_SIZE(daemon_names); i++)
+		is_known |= strcmp(daemon_names[i], req->daemon) == 0;
+	if (!is_known)
+		return jaco_err_set(err, JACO_VALIDATION_FAILED, "daemon: there is no %s to pass "
+				    "calls on to", req->daemon);
+	if (!method || method->flags & METHOD_STREAM)
+		return jaco_err_set(err, JACO_UNKNOWN_METHOD, "%s cannot be asked %s this way",
+				    req->daemon, req->method);
+	if (!(method->roles & (ROLE_ADMIN | ROLE_RAFTD)))
+		return jaco_err_set(err, JACO_PERMISSION_DENIED, "%s may not call %s",
+				    call->identity, req->method);
+	client = client_of(raftd->relay, req->daemon);
+	if (!client)
+		return jaco_err_set(err, JACO_UNAVAILABLE, "%s is not running on this node",
+				    req->daemon);
+	jaco_call_on_cancel(call, on_cancel,
+			    jaco_client_call_raw(client, req->method,
+						 req->params.n ? req->params.data : &empty_map,
+						 req->params.n ? req->params.n : 1, call->identity,
+						 RELAY_DEADLINE_MS, NULL, on_named_reply, call));
+	return 0;
 }
 
 struct relay *relay_new(struct raftd *raftd)

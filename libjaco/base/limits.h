@@ -40,6 +40,16 @@
 #define JACO_CALLS_PER_CONN      256           /* requests in flight */
 #define JACO_WATCHES_PER_CONN    64
 #define JACO_CONNS_PER_SOCKET    512
+
+/* Remote callers (spec/cluster.md section 3): strangers have not said who they are yet. */
+#define JACO_STRANGERS_MAX         64
+#define JACO_STRANGERS_PER_ADDRESS 16
+#define JACO_STRANGER_MESSAGE_MAX  4096
+#define JACO_STRANGER_MS           10000 /* handshake and token */
+#define JACO_CONNS_PER_IDENTITY    64
+#define JACO_CALLS_PER_IDENTITY    512
+#define JACO_WATCHES_PER_IDENTITY  128
+#define JACO_OUTPUT_PER_IDENTITY   (32 * 1024 * 1024)
 #define JACO_OUTPUT_HIGH_WATER   (8 * 1024 * 1024) /* bytes queued to one slow reader */
 #define JACO_UNKNOWN_FIELDS_MAX  64
 

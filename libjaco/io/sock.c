@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <net/if.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <pwd.h>
@@ -125,6 +126,30 @@ int jaco_addr_parse(struct jaco_addr *out, const char *text, uint16_t default_po
 		return jaco_err_set(err, JACO_VALIDATION_FAILED, "not an address%s: %s",
 				    default_port ? "" : " with a port", text);
 	*out = addr;
+	return 0;
+}
+
+int jaco_addr_resolve(struct jaco_addr *out, const char *text, struct jaco_err *err)
+{
+	struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
+	struct addrinfo *found = NULL;
+	const char *colon = strrchr(text, ':');
+	char host[256];
+	int rc;
+
+	if (jaco_addr_parse(out, text, 0, err) >= 0)
+		return 0;
+	if (!colon || colon == text || !colon[1] || (size_t)(colon - text) >= sizeof(host) ||
+	    strchr(text, ':') != colon)
+		return jaco_err_set(err, JACO_VALIDATION_FAILED, "not HOST:PORT: %.100s", text);
+	memcpy(host, text, (size_t)(colon - text));
+	host[colon - text] = '\0';
+	rc = getaddrinfo(host, colon + 1, &hints, &found);
+	if (rc != 0 || !found)
+		return jaco_err_set(err, JACO_UNAVAILABLE, "%s: %s", host, gai_strerror(rc));
+	out->n = found->ai_addrlen;
+	memcpy(&out->storage, found->ai_addr, found->ai_addrlen);
+	freeaddrinfo(found);
 	return 0;
 }
 

@@ -32,6 +32,10 @@ struct jaco_addr {
  * Errors: VALIDATION_FAILED. */
 int jaco_addr_parse(struct jaco_addr *out, const char *text, uint16_t default_port,
 		    struct jaco_err *err);
+
+/* "host:port" by whatever names this machine resolves; blocks, for command lines only.
+ * Errors: VALIDATION_FAILED, UNAVAILABLE - nothing has that name. */
+int jaco_addr_resolve(struct jaco_addr *out, const char *text, struct jaco_err *err);
 void jaco_addr_render(char out[static JACO_ADDR_TEXT_BYTES], const struct jaco_addr *addr);
 
 /* The host part only, without brackets or port. */

@@ -62,10 +62,24 @@ static void flush(struct jaco_chan *chan)
 	update(chan);
 }
 
+/* What the filter made of them reaches the owner before the end does. */
+static void filter_in(struct jaco_chan *chan, const char *data, size_t n)
+{
+	struct jaco_err err = JACO_ERR_INIT;
+	size_t before = chan->in.n;
+	int rc = chan->filter->take(chan, chan->filter_self, data, n, &err);
+
+	if (chan->in.n > before && chan->ops->on_data(chan, chan->ctx) < 0)
+		return;
+	if (rc < 0)
+		end(chan, &err);
+}
+
 static void on_readable(struct jaco_chan *chan)
 {
 	struct jaco_err err = JACO_ERR_INIT;
-	char *at = jaco_buf_reserve(&chan->in, READ_CHUNK);
+	char raw[READ_CHUNK];
+	char *at = chan->filter ? raw : jaco_buf_reserve(&chan->in, READ_CHUNK);
 	ssize_t n;
 
 	if (!at) {
@@ -82,6 +96,10 @@ static void on_readable(struct jaco_chan *chan)
 		else
 			jaco_err_set(&err, JACO_UNAVAILABLE, "connection closed");
 		end(chan, &err);
+		return;
+	}
+	if (chan->filter) {
+		filter_in(chan, raw, (size_t)n);
 		return;
 	}
 	chan->in.n += (size_t)n;
@@ -157,20 +175,49 @@ void jaco_chan_open(struct jaco_chan *chan, struct jaco_loop *loop, int take_fd,
 		      chan);
 }
 
-void jaco_chan_queue(struct jaco_chan *chan, const void *data, size_t n)
+void jaco_chan_set_filter(struct jaco_chan *chan, const struct jaco_chan_filter *filter,
+			  void *take_self)
 {
-	if (chan->fd < 0 || chan->is_ending)
-		return;
+	chan->filter = filter;
+	chan->filter_self = take_self;
+	chan->in.max += READ_CHUNK; /* a piece of plaintext may have waited for its end */
+}
+
+static void add(struct jaco_chan *chan, const void *data, size_t n)
+{
 	jaco_buf_add(&chan->out, data, n);
 	if (jaco_chan_queued(chan) >= FLUSH_FROM)
 		jaco_chan_flush(chan);
 }
 
+static void soon(struct jaco_chan *chan)
+{
+	if (jaco_chan_queued(chan) > 0 && chan->fd >= 0)
+		jaco_timer_soon(&chan->later);
+}
+
+void jaco_chan_put(struct jaco_chan *chan, const void *data, size_t n)
+{
+	if (chan->fd < 0 || chan->is_ending)
+		return;
+	add(chan, data, n);
+	soon(chan);
+}
+
+void jaco_chan_queue(struct jaco_chan *chan, const void *data, size_t n)
+{
+	if (chan->fd < 0 || chan->is_ending)
+		return;
+	if (chan->filter)
+		chan->filter->give(chan, chan->filter_self, data, n);
+	else
+		add(chan, data, n);
+}
+
 void jaco_chan_send(struct jaco_chan *chan, const void *data, size_t n)
 {
 	jaco_chan_queue(chan, data, n);
-	if (jaco_chan_queued(chan) > 0 && chan->fd >= 0)
-		jaco_timer_soon(&chan->later);
+	soon(chan);
 }
 
 size_t jaco_chan_queued(const struct jaco_chan *chan)
@@ -203,4 +250,7 @@ void jaco_chan_close(struct jaco_chan *chan)
 	jaco_buf_fini(&chan->in);
 	jaco_buf_fini(&chan->out);
 	chan->out_sent = 0;
+	if (chan->filter)
+		chan->filter->release(chan->filter_self);
+	chan->filter = NULL;
 }

@@ -24,6 +24,16 @@ struct jaco_chan_ops {
 	void (*on_end)(struct jaco_chan *chan, const struct jaco_err *err, void *ctx);
 };
 
+/* What stands between the bytes of the socket and those of the owner: TLS (tls.h). */
+struct jaco_chan_filter {
+	/* Bytes of the socket: append what they mean to chan->in.  Negative: the stream is over. */
+	int (*take)(struct jaco_chan *chan, void *self, const void *data, size_t n,
+		    struct jaco_err *err);
+	/* Bytes of the owner: hand what the socket shall get to jaco_chan_put(). */
+	void (*give)(struct jaco_chan *chan, void *self, const void *data, size_t n);
+	void (*release)(void *self);
+};
+
 struct jaco_chan {
 	struct jaco_loop *loop;
 	int fd; /* owned; -1 when closed */
@@ -35,6 +45,8 @@ struct jaco_chan {
 	bool is_connecting;
 	bool is_ending; /* on_end is due */
 	bool is_paused; /* reading stands still until the queue is half empty */
+	const struct jaco_chan_filter *filter; /* NULL: the bytes are the owner's as they are */
+	void *filter_self;
 	const struct jaco_chan_ops *ops;
 	void *ctx;
 };
@@ -51,6 +63,13 @@ void jaco_chan_queue(struct jaco_chan *chan, const void *data, size_t n);
 
 /* Write what is queued as far as the kernel takes it now.  No callback. */
 void jaco_chan_flush(struct jaco_chan *chan);
+
+/* Put @filter between; before the first byte.  @take_self is released with the channel. */
+void jaco_chan_set_filter(struct jaco_chan *chan, const struct jaco_chan_filter *filter,
+			  void *take_self);
+
+/* Send past the filter: for the filter itself. */
+void jaco_chan_put(struct jaco_chan *chan, const void *data, size_t n);
 
 /* Bytes queued and not yet taken by the kernel. */
 size_t jaco_chan_queued(const struct jaco_chan *chan);

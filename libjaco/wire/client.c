@@ -12,9 +12,12 @@
 #include "libjaco/io/sock.h"
 #include "libjaco/wire/chan.h"
 #include "libjaco/wire/frame.h"
+#include "libjaco/wire/tls.h"
 
 #define RETRY_FIRST_MS 50
 #define RETRY_MAX_MS   2000
+#define ATTEMPT_MS     5000 /* to be connected, believed and admitted */
+#define GREETING_ID    0
 
 struct jaco_client_conn {
 	struct jaco_chan chan;
@@ -117,6 +120,10 @@ static void go_down(struct jaco_client *client, const struct jaco_err *err)
 	client->conn = NULL;
 	client->is_up = false;
 	client->last_err = *err;
+	client->n_failures++;
+	jaco_timer_disarm(&client->attempt);
+	if (client->remote)
+		client->at_server = (client->at_server + 1) % client->remote->n_servers;
 	if (conn) {
 		if (conn->is_dispatching) {
 			conn->is_dead = true;
@@ -184,10 +191,39 @@ static void take_event(struct jaco_pending *pending, const struct jaco_frame *fr
 	pending->on_event(pending->ctx, event);
 }
 
+static void go_up(struct jaco_client *client)
+{
+	client->is_up = true;
+	client->n_failures = 0;
+	client->retry_ms = RETRY_FIRST_MS;
+	jaco_timer_disarm(&client->attempt);
+	if (client->on_state)
+		client->on_state(client, true, client->ctx);
+}
+
+/* The answer to who we are. */
+static void take_greeting(struct jaco_client *client, const struct jaco_frame *frame)
+{
+	struct jaco_err err = JACO_ERR_INIT;
+
+	if (frame->kind != JACO_FRAME_REPLY || frame->id != GREETING_ID)
+		return;
+	if (!frame->error) {
+		go_up(client);
+		return;
+	}
+	jaco_frame_unpack_error(frame->error, frame->error_bytes, &err);
+	go_down(client, &err);
+}
+
 static void take_frame(struct jaco_client *client, const struct jaco_frame *frame)
 {
 	struct jaco_pending *pending = client->pending;
 
+	if (!client->is_up) {
+		take_greeting(client, frame);
+		return;
+	}
 	while (pending && pending->id != frame->id)
 		pending = pending->next;
 	if (!pending || frame->kind == JACO_FRAME_REQUEST)
@@ -235,21 +271,53 @@ static void on_end(struct jaco_chan *chan, const struct jaco_err *err, void *ctx
 	(void)chan;
 	if (!conn->client)
 		return; /* already given up while dispatching */
-	jaco_err_set(&wrapped, JACO_UNAVAILABLE, "%s: %s", conn->client->path, err->text);
+	jaco_err_set(&wrapped, err->code == JACO_PERMISSION_DENIED ? err->code : JACO_UNAVAILABLE,
+		     "%s: %s", conn->client->path, err->text);
 	go_down(conn->client, &wrapped);
 }
 
 static const struct jaco_chan_ops conn_ops = {.on_data = on_data, .on_end = on_end};
 
+static int dial(struct jaco_client *client, bool *out_pending, struct jaco_err *err)
+{
+	struct jaco_addr addr;
+	int rc;
+
+	if (client->remote) {
+		(void)jaco_str_copy(client->path, sizeof(client->path),
+				    client->remote->servers[client->at_server]);
+		rc = jaco_addr_resolve(&addr, client->path, err);
+	} else {
+		rc = jaco_addr_unix(&addr, client->path, err);
+	}
+	if (rc < 0)
+		return rc;
+	rc = jaco_sock_connect(&addr, out_pending, err);
+	return rc < 0 && client->remote ? jaco_err_wrap(err, "%s", client->path) : rc;
+}
+
+static int greet(struct jaco_client *client, struct jaco_err *err)
+{
+	jaco_auto(jaco_buf) struct jaco_buf out = JACO_BUF_INIT;
+	const struct jaco_remote *remote = client->remote;
+
+	if (jaco_tls_attach(&client->conn->chan, remote->context, true, err) < 0)
+		return -(int)err->code;
+	jaco_frame_request(&out, GREETING_ID, remote->method);
+	jaco_buf_add(&out, remote->params, remote->params_bytes);
+	jaco_chan_send(&client->conn->chan, out.data, out.n);
+	jaco_wipe(out.data, out.n);
+	jaco_timer_arm(&client->attempt, ATTEMPT_MS);
+	return 0;
+}
+
 static void connect_now(struct jaco_client *client)
 {
 	struct jaco_err err = JACO_ERR_INIT;
-	struct jaco_addr addr;
 	bool pending = false;
-	int fd;
+	int fd = dial(client, &pending, &err);
 
-	if (jaco_addr_unix(&addr, client->path, &err) < 0 ||
-	    (fd = jaco_sock_connect(&addr, &pending, &err)) < 0) {
+	if (fd < 0) {
 		err.code = JACO_UNAVAILABLE;
 		go_down(client, &err);
 		return;
@@ -258,10 +326,21 @@ static void connect_now(struct jaco_client *client)
 	client->conn->client = client;
 	jaco_chan_open(&client->conn->chan, client->loop, fd, pending, 2 * JACO_MESSAGE_MAX, &conn_ops,
 		       client->conn);
-	client->is_up = true;
-	client->retry_ms = RETRY_FIRST_MS;
-	if (client->on_state)
-		client->on_state(client, true, client->ctx);
+	if (!client->remote)
+		go_up(client);
+	else if (greet(client, &err) < 0)
+		go_down(client, &err);
+}
+
+static void on_attempt(struct jaco_timer *timer, void *ctx)
+{
+	struct jaco_client *client = ctx;
+	struct jaco_err err = JACO_ERR_INIT;
+
+	(void)timer;
+	jaco_err_set(&err, JACO_UNAVAILABLE, "%s: no answer within %d s", client->path,
+		     ATTEMPT_MS / 1000);
+	go_down(client, &err);
 }
 
 static void on_retry(struct jaco_timer *timer, void *ctx)
@@ -270,15 +349,32 @@ static void on_retry(struct jaco_timer *timer, void *ctx)
 	connect_now(ctx);
 }
 
-void jaco_client_open(struct jaco_client *client, struct jaco_loop *loop, const char *path,
-		      jaco_client_fn *on_state, void *ctx)
+static void open_client(struct jaco_client *client, struct jaco_loop *loop, const char *path,
+			const struct jaco_remote *remote, jaco_client_fn *on_state, void *ctx)
 {
-	*client = (struct jaco_client){
-		.loop = loop, .retry_ms = RETRY_FIRST_MS, .next_id = 1, .on_state = on_state, .ctx = ctx};
+	*client = (struct jaco_client){.loop = loop,
+				       .remote = remote,
+				       .retry_ms = RETRY_FIRST_MS,
+				       .next_id = GREETING_ID + 1,
+				       .on_state = on_state,
+				       .ctx = ctx};
 	(void)jaco_str_copy(client->path, sizeof(client->path), path);
 	jaco_err_set(&client->last_err, JACO_UNAVAILABLE, "not connected to %s yet", path);
 	jaco_timer_init(loop, &client->retry, on_retry, client);
+	jaco_timer_init(loop, &client->attempt, on_attempt, client);
 	connect_now(client);
+}
+
+void jaco_client_open(struct jaco_client *client, struct jaco_loop *loop, const char *path,
+		      jaco_client_fn *on_state, void *ctx)
+{
+	open_client(client, loop, path, NULL, on_state, ctx);
+}
+
+void jaco_client_open_remote(struct jaco_client *client, struct jaco_loop *loop,
+			     const struct jaco_remote *remote, jaco_client_fn *on_state, void *ctx)
+{
+	open_client(client, loop, remote->servers[0], remote, on_state, ctx);
 }
 
 void jaco_client_close(struct jaco_client *client)
@@ -292,6 +388,7 @@ void jaco_client_close(struct jaco_client *client)
 	while (client->pending) /* started by the callbacks just run: nobody is left to tell */
 		jaco_client_cancel(client->pending);
 	jaco_timer_fini(&client->retry);
+	jaco_timer_fini(&client->attempt);
 }
 
 /* --- calls --- */
@@ -336,19 +433,24 @@ static struct jaco_pending *new_pending(struct jaco_client *client, const char *
 	return pending;
 }
 
-static void send_request(struct jaco_pending *pending, const void *params, size_t n)
+static void send_request(struct jaco_pending *pending, const void *params, size_t n,
+			 const char *caller)
 {
+	static const uint8_t empty_map = 0x80;
 	jaco_auto(jaco_buf) struct jaco_buf out = JACO_BUF_INIT;
 
-	if (!pending->client->conn) {
+	if (!pending->client->is_up) {
 		jaco_timer_arm(&pending->failure, 0);
 		return;
 	}
-	jaco_frame_request(&out, pending->id, pending->method_name);
-	if (n)
+	params = n ? params : &empty_map;
+	n = n ? n : sizeof(empty_map);
+	if (caller) {
+		jaco_frame_relay(&out, pending->id, pending->method_name, params, n, caller);
+	} else {
+		jaco_frame_request(&out, pending->id, pending->method_name);
 		jaco_buf_add(&out, params, n);
-	else
-		jaco_pack_map(&out, 0);
+	}
 	jaco_chan_send(&pending->client->conn->chan, out.data, out.n);
 }
 
@@ -368,7 +470,7 @@ static struct jaco_pending *start(struct jaco_client *client, const struct jaco_
 		jaco_timer_arm(&pending->failure, 0);
 		return pending;
 	}
-	send_request(pending, body.data, body.n);
+	send_request(pending, body.data, body.n, NULL);
 	return pending;
 }
 
@@ -387,14 +489,15 @@ struct jaco_pending *jaco_client_stream(struct jaco_client *client,
 }
 
 struct jaco_pending *jaco_client_call_raw(struct jaco_client *client, const char *method,
-					  const void *params, size_t n, int64_t deadline_ms,
-					  jaco_raw_fn *on_event, jaco_raw_fn *on_reply, void *ctx)
+					  const void *params, size_t n, const char *caller,
+					  int64_t deadline_ms, jaco_raw_fn *on_event,
+					  jaco_raw_fn *on_reply, void *ctx)
 {
 	struct jaco_pending *pending = new_pending(client, method, deadline_ms, ctx);
 
 	pending->on_raw_event = on_event;
 	pending->on_raw_reply = on_reply;
-	send_request(pending, params, n);
+	send_request(pending, params, n, caller);
 	return pending;
 }
 
@@ -432,7 +535,7 @@ int jaco_client_sync(struct jaco_client *client, const struct jaco_method *metho
 
 	if (req && jaco_pack(&body, method->in, req, err) < 0)
 		return -(int)err->code;
-	(void)jaco_client_call_raw(client, method->name, body.data, body.n, deadline_ms, NULL,
+	(void)jaco_client_call_raw(client, method->name, body.data, body.n, NULL, deadline_ms, NULL,
 				   on_sync_reply, &sync);
 	while (!sync.is_done)
 		jaco_loop_once(client->loop, 1000);

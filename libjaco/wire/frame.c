@@ -65,11 +65,20 @@ static int read_event(struct jaco_cursor *cursor, struct jaco_frame *out)
 static int read_params(struct jaco_cursor *cursor, struct jaco_frame *out)
 {
 	uint32_t n = jaco_cursor_array(cursor);
+	const char *caller;
+	size_t caller_n;
 
-	if (cursor->state != JACO_CURSOR_OK || n > 1)
+	if (cursor->state != JACO_CURSOR_OK || n > 2)
 		return -1;
-	if (n == 1)
+	if (n >= 1)
 		read_slice(cursor, &out->body, &out->body_bytes);
+	if (n == 2) {
+		caller = jaco_cursor_str(cursor, &caller_n);
+		if (cursor->state != JACO_CURSOR_OK || caller_n >= sizeof(out->caller) ||
+		    memchr(caller, 0, caller_n))
+			return -1;
+		memcpy(out->caller, caller, caller_n);
+	}
 	return cursor->state == JACO_CURSOR_OK ? 0 : -1;
 }
 
@@ -112,13 +121,26 @@ int jaco_frame_read(const void *data, size_t n, struct jaco_frame *out, struct j
 	return read_params(&cursor, out) < 0 ? refuse(err, "params must be one map in an array") : 1;
 }
 
-void jaco_frame_request(struct jaco_buf *out, uint32_t id, const char *method)
+static void request_head(struct jaco_buf *out, uint32_t id, const char *method, size_t n_params)
 {
 	jaco_pack_array(out, 4);
 	jaco_pack_u64(out, JACO_FRAME_REQUEST);
 	jaco_pack_u64(out, id);
 	jaco_pack_str(out, method);
-	jaco_pack_array(out, 1);
+	jaco_pack_array(out, n_params);
+}
+
+void jaco_frame_request(struct jaco_buf *out, uint32_t id, const char *method)
+{
+	request_head(out, id, method, 1);
+}
+
+void jaco_frame_relay(struct jaco_buf *out, uint32_t id, const char *method, const void *params,
+		      size_t n, const char *caller)
+{
+	request_head(out, id, method, 2);
+	jaco_buf_add(out, params, n);
+	jaco_pack_str(out, caller);
 }
 
 void jaco_frame_result(struct jaco_buf *out, uint32_t id)

@@ -15,6 +15,7 @@ struct jaco_frame {
 	enum jaco_frame_kind kind;
 	uint32_t id;        /* request, reply; of the stream for a notification (0: none) */
 	char method[64];    /* request, notification */
+	char caller[128];   /* request: on whose behalf it is passed on; "" when it is not */
 	const void *body;   /* packed params, result or event map; borrowed from the input */
 	size_t body_bytes;  /* 0: nil or absent */
 	const void *error;  /* reply: packed error map, NULL for nil */
@@ -30,6 +31,10 @@ int jaco_frame_read(const void *data, size_t n, struct jaco_frame *out, struct j
 void jaco_frame_request(struct jaco_buf *out, uint32_t id, const char *method);
 void jaco_frame_result(struct jaco_buf *out, uint32_t id); /* then the result map (or nil) */
 void jaco_frame_event(struct jaco_buf *out, uint32_t id, const char *method);
+
+/* A whole request passed on for @caller: its name is a second element of the params array. */
+void jaco_frame_relay(struct jaco_buf *out, uint32_t id, const char *method, const void *params,
+		      size_t n, const char *caller);
 
 /* A whole error reply. */
 void jaco_frame_error(struct jaco_buf *out, uint32_t id, const struct jaco_err *err);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * rpc.h - MessagePack-RPC on unix sockets: the server of a daemon and the client of everybody.
+ * rpc.h - MessagePack-RPC: the server of a daemon and the client of everybody, on unix sockets and,
+ * for remote people, over TLS (tls.h).
  *
  * Request [0, id, method, [params-map]], reply [1, id, error-map|nil, result], notification
  * [2, method, [{"id": id, "event": map}]]: a streaming method answers with notifications that carry
@@ -68,10 +69,15 @@ struct jaco_call {
 	const char *method_name;
 	const void *raw_params; /* the packed params map, for relays */
 	size_t raw_params_bytes;
-	char identity[JACO_IDENTITY_MAX]; /* local:<user> or system:<daemon> */
+	char identity[JACO_IDENTITY_MAX]; /* local:<user>, system:<daemon>, or of a token */
 	uint32_t uid;
+	bool is_remote;        /* came over TLS */
+	bool is_stranger;      /* and has not said who it is */
+	bool is_stream;        /* counted among the connection's streams */
+	const char *proof;     /* what jaco_call_admit() was given; "" otherwise.  Borrowed */
 	bool read_only;        /* set by an authorizer */
 	bool allow_privileged; /* may admit gated services */
+	const struct wire_strs *scope; /* set by an authorizer: only these deployments; NULL: all */
 	void (*on_cancel)(struct jaco_call *call, void *ctx);
 	void *cancel_ctx;
 	struct jaco_call *next;
@@ -95,13 +101,24 @@ size_t jaco_call_queued(const struct jaco_call *call);
 void jaco_call_on_cancel(struct jaco_call *call, void (*fn)(struct jaco_call *call, void *ctx),
 			 void *ctx);
 
+/* The stranger who calls is @identity from now on; @proof is handed to its later calls.
+ * Errors: TOO_MANY_REQUESTS - JACO_CONNS_PER_IDENTITY. */
+int jaco_call_admit(struct jaco_call *call, const char *identity, const char *proof,
+		    struct jaco_err *err);
+
+/* Fail and end the connection. */
+void jaco_call_dismiss(struct jaco_call *call, const struct jaco_err *err);
+
 /* --- server --- */
 
 #define JACO_SERVER_TABLES_MAX 4
 #define JACO_SERVER_LISTEN_MAX 16
 
+struct ssl_ctx_st;
+
 struct jaco_listener {
 	struct jaco_server *server;
+	struct ssl_ctx_st *const *tls; /* borrowed; NULL: a unix socket */
 	struct jaco_io io;
 	struct jaco_timer rest; /* armed: no descriptor was free, accepting goes on when it fires */
 	int fd;			/* owned */
@@ -123,6 +140,9 @@ struct jaco_server {
 	size_t n_conns;
 	/* Before every handler: refuse (negative) or adjust the call.  May be NULL. */
 	int (*authorize)(void *ctx, struct jaco_call *call, struct jaco_err *err);
+	/* After it, with the unpacked request (also of methods no table has).  May be NULL. */
+	int (*admit)(void *ctx, struct jaco_call *call, const struct jaco_method *method,
+		     const void *req, struct jaco_err *err);
 	/* A method no table has, e.g. to relay it.  NULL: unknown_method. */
 	jaco_handler *fallback;
 	void *hook_ctx;
@@ -142,6 +162,23 @@ int jaco_server_listen(struct jaco_server *server, const char *path, mode_t mode
 
 /* Serve on a listening descriptor given by the service manager. */
 void jaco_server_listen_fd(struct jaco_server *server, int take_fd, uint32_t role);
+
+/*
+ * Serve TLS on a listening TCP descriptor with the context that @context holds when a caller comes;
+ * while it holds NULL callers are turned away.
+ *
+ * Whoever comes is a stranger until a handler calls jaco_call_admit(): one request at a time, small
+ * ones, and JACO_STRANGER_MS for all of it.  The oldest stranger makes room for the newest.
+ */
+void jaco_server_listen_tls(struct jaco_server *server, int take_fd, uint32_t role,
+			    struct ssl_ctx_st *const *context);
+
+/* Ask again about everybody who was admitted: where @check fails, that connection's calls fail with
+ * its error and the connection ends. */
+void jaco_server_review(struct jaco_server *server,
+			int (*check)(void *ctx, const char *identity, const char *proof,
+				     struct jaco_err *err),
+			void *ctx);
 void jaco_server_close(struct jaco_server *server);
 
 /* --- client --- */
@@ -159,9 +196,23 @@ typedef void jaco_raw_fn(void *ctx, const void *packed, size_t n, const struct j
 /* Connection state changed. */
 typedef void jaco_client_fn(struct jaco_client *client, bool is_up, void *ctx);
 
+/* Where a cluster answers remote people.  Borrowed by the client for its life. */
+struct jaco_remote {
+	struct ssl_ctx_st *context; /* tls.h */
+	const char *const *servers; /* host:port, tried in turn */
+	size_t n_servers;
+	const char *method;         /* the first call on every connection: who we are */
+	const void *params;         /* packed; secret */
+	size_t params_bytes;
+};
+
 struct jaco_client {
 	struct jaco_loop *loop;
-	char path[108];
+	const struct jaco_remote *remote; /* NULL: a unix socket */
+	size_t at_server;
+	size_t n_failures;      /* attempts since it was up last */
+	struct jaco_timer attempt;
+	char path[108];         /* or the server it is or was connected to */
 	struct jaco_client_conn *conn; /* NULL while down */
 	struct jaco_timer retry;
 	int64_t retry_ms;
@@ -179,6 +230,11 @@ struct jaco_client {
 void jaco_client_open(struct jaco_client *client, struct jaco_loop *loop, const char *path,
 		      jaco_client_fn *on_state, void *ctx);
 
+/* The same to a cluster far away.  It is up once the first call was answered well; each failure goes
+ * on to the next server. */
+void jaco_client_open_remote(struct jaco_client *client, struct jaco_loop *loop,
+			     const struct jaco_remote *remote, jaco_client_fn *on_state, void *ctx);
+
 /* Fails every pending call first; calls made by their callbacks are forgotten (jaco_client_cancel). */
 void jaco_client_close(struct jaco_client *client);
 
@@ -193,10 +249,12 @@ struct jaco_pending *jaco_client_stream(struct jaco_client *client,
 					const struct jaco_method *method, const void *req,
 					jaco_event_fn *on_event, jaco_reply_fn *on_reply, void *ctx);
 
-/* Relay: packed parameters in, packed result and events out.  @method need not be known. */
+/* Relay: packed parameters in, packed result and events out.  @method need not be known.  @caller: on
+ * whose behalf, or NULL. */
 struct jaco_pending *jaco_client_call_raw(struct jaco_client *client, const char *method,
-					  const void *params, size_t n, int64_t deadline_ms,
-					  jaco_raw_fn *on_event, jaco_raw_fn *on_reply, void *ctx);
+					  const void *params, size_t n, const char *caller,
+					  int64_t deadline_ms, jaco_raw_fn *on_event,
+					  jaco_raw_fn *on_reply, void *ctx);
 
 /* Take no more answers and events, or go on: for a relay whose own reader lags.  What has been read
  * already is still delivered. */

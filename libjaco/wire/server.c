@@ -8,6 +8,8 @@
 #include "libjaco/wire/rpc.h"
 
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -17,9 +19,13 @@
 #include "libjaco/io/sock.h"
 #include "libjaco/wire/chan.h"
 #include "libjaco/wire/frame.h"
+#include "libjaco/wire/tls.h"
 
 #define ACCEPT_REST_MS 100
 #define REPLY_KEPT     65536 /* bytes of the reply buffer that are not given back */
+#define DEAD_PEER_MS   30000 /* unanswered data or probes: the path is gone (tcp(7)) */
+#define LINGER_MS      250   /* a dismissed caller may still read why */
+#define PROOF_MAX      128
 
 struct jaco_conn {
 	struct jaco_chan chan;
@@ -30,6 +36,14 @@ struct jaco_conn {
 	uint32_t uid;
 	struct jaco_call *calls;
 	size_t n_calls;
+	size_t n_streams;
+	bool is_remote;
+	bool is_stranger;
+	bool is_relay; /* may pass on calls of others */
+	bool is_done;  /* ends when what is queued is sent */
+	struct jaco_timer deadline; /* a stranger's */
+	char from[JACO_ADDR_TEXT_BYTES]; /* remote: the address without the port */
+	char proof[PROOF_MAX];
 	bool is_dispatching;
 	bool is_dead; /* ended while dispatching: released when the dispatch returns */
 	struct jaco_conn *next;
@@ -55,6 +69,7 @@ static void unlink_call(struct jaco_call *call)
 	if (call->next)
 		call->next->prev = call->prev;
 	conn->n_calls--;
+	conn->n_streams -= call->is_stream;
 }
 
 static void free_conn(struct jaco_conn *conn)
@@ -77,6 +92,8 @@ static void free_conn(struct jaco_conn *conn)
 		conn->next->prev = conn->prev;
 	server->n_conns--;
 	conn->listener->n_conns--;
+	jaco_timer_fini(&conn->deadline);
+	jaco_wipe(conn->proof, sizeof(conn->proof));
 	jaco_chan_close(&conn->chan);
 	jaco_free(conn);
 }
@@ -153,6 +170,33 @@ void jaco_call_fail(struct jaco_call *call, const struct jaco_err *err)
 	finish(call);
 }
 
+int jaco_call_admit(struct jaco_call *call, const char *identity, const char *proof,
+		    struct jaco_err *err)
+{
+	struct jaco_conn *conn = call->conn;
+	size_t n = 0;
+
+	for (const struct jaco_conn *at = conn->server->conns; at; at = at->next)
+		n += at->is_remote && !at->is_stranger && strcmp(at->identity, identity) == 0;
+	if (n >= JACO_CONNS_PER_IDENTITY)
+		return jaco_err_set(err, JACO_TOO_MANY_REQUESTS, "%s has %zu connections here",
+				    identity, n);
+	(void)jaco_str_copy(conn->identity, sizeof(conn->identity), identity);
+	(void)jaco_str_copy(conn->proof, sizeof(conn->proof), proof);
+	conn->is_stranger = false;
+	jaco_timer_disarm(&conn->deadline);
+	return 0;
+}
+
+void jaco_call_dismiss(struct jaco_call *call, const struct jaco_err *err)
+{
+	struct jaco_conn *conn = call->conn;
+
+	jaco_call_fail(call, err);
+	conn->is_done = true;
+	jaco_timer_arm(&conn->deadline, LINGER_MS);
+}
+
 int jaco_call_event_raw(struct jaco_call *call, const void *data, size_t n, struct jaco_err *err)
 {
 	jaco_auto(jaco_buf) struct jaco_buf out = JACO_BUF_INIT;
@@ -209,8 +253,12 @@ static struct jaco_call *new_call(struct jaco_conn *conn, const struct jaco_fram
 	call->method_name = jaco_arena_strdup(arena, frame->method);
 	call->raw_params = jaco_arena_memdup(arena, frame->body, frame->body_bytes);
 	call->raw_params_bytes = frame->body_bytes;
-	(void)jaco_str_copy(call->identity, sizeof(call->identity), conn->identity);
+	(void)jaco_str_copy(call->identity, sizeof(call->identity),
+			    frame->caller[0] ? frame->caller : conn->identity);
 	call->uid = conn->uid;
+	call->is_remote = conn->is_remote;
+	call->is_stranger = conn->is_stranger;
+	call->proof = conn->proof;
 	call->allow_privileged = true;
 	call->next = conn->calls;
 	if (conn->calls)
@@ -221,14 +269,28 @@ static struct jaco_call *new_call(struct jaco_conn *conn, const struct jaco_fram
 	return call;
 }
 
+static int take_stream(struct jaco_call *call, const struct jaco_method *method,
+		       struct jaco_err *err)
+{
+	if (!method || !(method->flags & METHOD_STREAM))
+		return 0;
+	if (call->conn->n_streams >= JACO_WATCHES_PER_CONN)
+		return jaco_err_set(err, JACO_TOO_MANY_REQUESTS, "%d streams are open on this connection",
+				    JACO_WATCHES_PER_CONN);
+	call->is_stream = true;
+	call->conn->n_streams++;
+	return 0;
+}
+
 static int run_handler(struct jaco_server *server, struct jaco_call *call, struct jaco_err *err)
 {
 	static const uint8_t empty_map = 0x80;
 	void *self = NULL;
 	const struct jaco_service_row *row = find_row(server, call->method_name, &self);
+	const struct jaco_method *method = row ? row->method : jaco_method_find(call->method_name);
 	const void *params = call->raw_params_bytes ? call->raw_params : &empty_map;
 	size_t n = call->raw_params_bytes ? call->raw_params_bytes : 1;
-	void *req;
+	void *req = NULL;
 
 	if (!row && !server->fallback)
 		return jaco_err_set(err, JACO_UNKNOWN_METHOD, "no method %s here", call->method_name);
@@ -238,14 +300,52 @@ static int run_handler(struct jaco_server *server, struct jaco_call *call, struc
 			return jaco_err_set(err, JACO_PERMISSION_DENIED, "%s may not call %s",
 					    call->identity, call->method_name);
 	}
-	if (server->authorize && server->authorize(server->hook_ctx, call, err) < 0)
+	if (take_stream(call, method, err) < 0 ||
+	    (server->authorize && server->authorize(server->hook_ctx, call, err) < 0))
 		return -(int)err->code;
-	if (!row)
-		return server->fallback(server->hook_ctx, call, NULL, err);
-	req = jaco_arena_alloc(call->arena, row->method->in->size);
-	if (jaco_unpack(row->method->in, params, n, call->arena, req, err) < 0)
+	if (method && (row || server->admit)) {
+		req = jaco_arena_alloc(call->arena, method->in->size);
+		if (jaco_unpack(method->in, params, n, call->arena, req, err) < 0)
+			return -(int)err->code;
+	}
+	if (method && server->admit &&
+	    server->admit(server->hook_ctx, call, method, req, err) < 0)
 		return -(int)err->code;
-	return row->handler(self, call, req, err);
+	return row ? row->handler(self, call, req, err)
+		   : server->fallback(server->hook_ctx, call, NULL, err);
+}
+
+/* What the connections of one token hold together. */
+static int check_share(const struct jaco_conn *conn, struct jaco_err *err)
+{
+	size_t n_calls = 0, n_streams = 0, queued = 0;
+
+	for (const struct jaco_conn *at = conn->server->conns; at; at = at->next) {
+		if (!at->is_remote || at->is_stranger || strcmp(at->identity, conn->identity) != 0)
+			continue;
+		n_calls += at->n_calls;
+		n_streams += at->n_streams;
+		queued += jaco_chan_queued(&at->chan);
+	}
+	if (n_calls < JACO_CALLS_PER_IDENTITY && n_streams < JACO_WATCHES_PER_IDENTITY &&
+	    queued < JACO_OUTPUT_PER_IDENTITY)
+		return 0;
+	return jaco_err_set(err, JACO_TOO_MANY_REQUESTS,
+			    "%s has %zu requests and %zu streams here, %zu bytes of answers wait "
+			    "to be read", conn->identity, n_calls, n_streams, queued);
+}
+
+static int check_bounds(const struct jaco_conn *conn, const struct jaco_frame *frame,
+			struct jaco_err *err)
+{
+	if (conn->n_calls >= JACO_CALLS_PER_CONN)
+		return jaco_err_set(err, JACO_TOO_MANY_REQUESTS,
+				    "%d requests are in flight on this connection",
+				    JACO_CALLS_PER_CONN);
+	if (frame->caller[0] && !conn->is_relay)
+		return jaco_err_set(err, JACO_PERMISSION_DENIED, "%s may not speak for others",
+				    conn->identity);
+	return conn->is_remote && !conn->is_stranger ? check_share(conn, err) : 0;
 }
 
 static void dispatch(struct jaco_conn *conn, const struct jaco_frame *frame)
@@ -255,14 +355,16 @@ static void dispatch(struct jaco_conn *conn, const struct jaco_frame *frame)
 
 	if (frame->kind != JACO_FRAME_REQUEST)
 		return; /* callers have nothing to notify us of */
-	if (conn->n_calls >= JACO_CALLS_PER_CONN) {
-		jaco_err_set(&err, JACO_TOO_MANY_REQUESTS, "%d requests are in flight on this connection",
-			     JACO_CALLS_PER_CONN);
+	if (check_bounds(conn, frame, &err) < 0) {
 		send_error(conn, frame->id, &err);
 		return;
 	}
 	call = new_call(conn, frame);
-	if (run_handler(conn->server, call, &err) < 0)
+	if (run_handler(conn->server, call, &err) >= 0)
+		return;
+	if (conn->is_stranger)
+		jaco_call_dismiss(call, &err);
+	else
 		jaco_call_fail(call, &err);
 }
 
@@ -278,6 +380,18 @@ static bool is_lagging(const struct jaco_conn *conn)
 	return jaco_chan_queued(&conn->chan) > JACO_OUTPUT_HIGH_WATER;
 }
 
+static size_t message_max(const struct jaco_conn *conn)
+{
+	return conn->is_stranger ? JACO_STRANGER_MESSAGE_MAX : JACO_MESSAGE_MAX;
+}
+
+/* A stranger is heard once; what it says next waits until that is answered. */
+static bool is_deaf(const struct jaco_conn *conn)
+{
+	return conn->is_dead || conn->is_done || is_lagging(conn) ||
+	       (conn->is_stranger && conn->n_calls > 0);
+}
+
 static int on_data(struct jaco_chan *chan, void *ctx)
 {
 	struct jaco_conn *conn = ctx;
@@ -286,14 +400,18 @@ static int on_data(struct jaco_chan *chan, void *ctx)
 	size_t used = 0;
 	int rc = 0;
 
+	if (conn->is_done) {
+		jaco_buf_reset(&chan->in);
+		return 0;
+	}
 	conn->is_dispatching = true;
-	while (!conn->is_dead && !is_lagging(conn)) {
+	while (!is_deaf(conn)) {
 		rc = jaco_frame_read(chan->in.data + used, chan->in.n - used, &frame, &err);
 		if (rc <= 0)
 			break;
-		if (frame.bytes > JACO_MESSAGE_MAX)
-			rc = jaco_err_set(&err, JACO_MESSAGE_TOO_LARGE, "a message of %zu bytes exceeds %d",
-					  frame.bytes, JACO_MESSAGE_MAX);
+		if (frame.bytes > message_max(conn))
+			rc = jaco_err_set(&err, JACO_MESSAGE_TOO_LARGE, "a message of %zu bytes exceeds %zu",
+					  frame.bytes, message_max(conn));
 		if (rc < 0)
 			break;
 		dispatch(conn, &frame);
@@ -304,9 +422,9 @@ static int on_data(struct jaco_chan *chan, void *ctx)
 		free_conn(conn);
 		return -1;
 	}
-	if (rc == 0 && !is_lagging(conn) && chan->in.n - used > JACO_MESSAGE_MAX)
-		rc = jaco_err_set(&err, JACO_MESSAGE_TOO_LARGE, "a message exceeds %d bytes",
-				  JACO_MESSAGE_MAX);
+	if (rc == 0 && !is_lagging(conn) && chan->in.n - used > message_max(conn))
+		rc = jaco_err_set(&err, JACO_MESSAGE_TOO_LARGE, "a message exceeds %zu bytes",
+				  message_max(conn));
 	if (rc < 0) {
 		refuse_and_close(conn, frame.id, &err);
 		return -1;
@@ -352,22 +470,27 @@ static void identify(struct jaco_conn *conn)
 
 	(void)jaco_sock_peercred(conn->chan.fd, &cred, NULL); /* "unknown" says enough */
 	conn->uid = cred.uid;
+	/* raftd, in a unit of its own or as the user of everything */
+	conn->is_relay = conn->role & ROLE_RAFTD &&
+			 (cred.uid == 0 || cred.uid == geteuid() || strcmp(cred.user, "jaco-raftd") == 0);
 	if (daemon)
 		(void)jaco_str_format(conn->identity, sizeof(conn->identity), "system:%s", daemon);
 	else
 		(void)jaco_str_format(conn->identity, sizeof(conn->identity), "local:%s", cred.user);
 }
 
-static void accept_one(struct jaco_listener *listener, int fd)
+/* Time is up, or it was dismissed. */
+static void on_deadline(struct jaco_timer *timer, void *ctx)
+{
+	(void)timer;
+	retire_conn(ctx);
+}
+
+static struct jaco_conn *new_conn(struct jaco_listener *listener, int take_fd)
 {
 	struct jaco_server *server = listener->server;
-	struct jaco_conn *conn;
+	struct jaco_conn *conn = jaco_alloc(sizeof(*conn));
 
-	if (listener->n_conns >= JACO_CONNS_PER_SOCKET) {
-		(void)close(fd); /* the bound is the answer; a caller sees a closed connection */
-		return;
-	}
-	conn = jaco_alloc(sizeof(*conn));
 	conn->server = server;
 	conn->listener = listener;
 	conn->role = listener->role;
@@ -377,8 +500,78 @@ static void accept_one(struct jaco_listener *listener, int fd)
 	server->conns = conn;
 	server->n_conns++;
 	listener->n_conns++;
-	jaco_chan_open(&conn->chan, server->loop, fd, false, JACO_MESSAGE_MAX + 64, &conn_ops, conn);
-	identify(conn);
+	jaco_timer_init(server->loop, &conn->deadline, on_deadline, conn);
+	jaco_chan_open(&conn->chan, server->loop, take_fd, false, JACO_MESSAGE_MAX + 64, &conn_ops,
+		       conn);
+	return conn;
+}
+
+static void set_tcp_options(int fd)
+{
+	int on = 1, idle_s = DEAD_PEER_MS / 2000, every_s = DEAD_PEER_MS / 6000, probes = 3;
+	unsigned timeout = DEAD_PEER_MS;
+
+	/* a refusal leaves a connection that lives longer than it should, no more */
+	jaco_sock_set_nodelay(fd);
+	(void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof(idle_s));
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &every_s, sizeof(every_s));
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof(probes));
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout, sizeof(timeout));
+}
+
+/* The oldest stranger goes when there are too many, or too many from @from. */
+static void make_room(struct jaco_listener *listener, const char *from)
+{
+	struct jaco_conn *oldest = NULL, *oldest_here = NULL;
+	size_t n = 0, n_here = 0;
+
+	for (struct jaco_conn *at = listener->server->conns; at; at = at->next) {
+		if (!at->is_stranger || at->is_dispatching)
+			continue;
+		n++;
+		oldest = at;
+		if (strcmp(at->from, from) == 0) {
+			n_here++;
+			oldest_here = at;
+		}
+	}
+	if (n_here >= JACO_STRANGERS_PER_ADDRESS)
+		free_conn(oldest_here);
+	else if (n >= JACO_STRANGERS_MAX)
+		free_conn(oldest);
+}
+
+static void accept_tls(struct jaco_listener *listener, int fd, const struct jaco_addr *peer)
+{
+	struct jaco_err err = JACO_ERR_INIT;
+	char from[JACO_ADDR_TEXT_BYTES];
+	struct jaco_conn *conn;
+
+	jaco_addr_render_host(from, peer);
+	make_room(listener, from);
+	if (!*listener->tls || listener->n_conns >= JACO_CONNS_PER_SOCKET) {
+		(void)close(fd);
+		return;
+	}
+	set_tcp_options(fd);
+	conn = new_conn(listener, fd);
+	conn->is_remote = conn->is_stranger = true;
+	memcpy(conn->from, from, sizeof(conn->from));
+	(void)jaco_str_format(conn->identity, sizeof(conn->identity), "stranger at %s", from);
+	jaco_timer_arm(&conn->deadline, JACO_STRANGER_MS);
+	if (jaco_tls_attach(&conn->chan, *listener->tls, false, &err) < 0)
+		retire_conn(conn);
+}
+
+static void accept_one(struct jaco_listener *listener, int fd, const struct jaco_addr *peer)
+{
+	if (listener->tls)
+		accept_tls(listener, fd, peer);
+	else if (listener->n_conns >= JACO_CONNS_PER_SOCKET)
+		(void)close(fd); /* the bound is the answer; a caller sees a closed connection */
+	else
+		identify(new_conn(listener, fd));
 }
 
 static void on_listener(struct jaco_io *io, unsigned events, void *ctx)
@@ -389,7 +582,7 @@ static void on_listener(struct jaco_io *io, unsigned events, void *ctx)
 
 	(void)events;
 	while ((fd = jaco_sock_accept(io->fd, &peer)) >= 0)
-		accept_one(listener, fd);
+		accept_one(listener, fd, &peer);
 	/* Without a free descriptor the caller stays in the backlog and the socket stays readable:
 	 * watching it on would only burn the processor. */
 	if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
@@ -426,6 +619,40 @@ void jaco_server_listen_fd(struct jaco_server *server, int take_fd, uint32_t rol
 	*listener = (struct jaco_listener){.server = server, .fd = take_fd, .role = role};
 	jaco_timer_init(server->loop, &listener->rest, on_rested, listener);
 	jaco_io_start(server->loop, &listener->io, take_fd, JACO_IO_READ, on_listener, listener);
+}
+
+void jaco_server_listen_tls(struct jaco_server *server, int take_fd, uint32_t role,
+			    struct ssl_ctx_st *const *context)
+{
+	jaco_server_listen_fd(server, take_fd, role);
+	server->listeners[server->n_listeners - 1].tls = context;
+}
+
+static void expel(struct jaco_conn *conn, const struct jaco_err *err)
+{
+	while (conn->calls) {
+		struct jaco_call *call = conn->calls;
+
+		if (call->on_cancel)
+			call->on_cancel(call, call->cancel_ctx);
+		jaco_call_fail(call, err);
+	}
+	conn->is_done = true;
+	jaco_timer_arm(&conn->deadline, LINGER_MS);
+}
+
+void jaco_server_review(struct jaco_server *server,
+			int (*check)(void *ctx, const char *identity, const char *proof,
+				     struct jaco_err *err),
+			void *ctx)
+{
+	for (struct jaco_conn *conn = server->conns; conn; conn = conn->next) {
+		struct jaco_err err = JACO_ERR_INIT;
+
+		if (conn->is_remote && !conn->is_stranger && !conn->is_done &&
+		    check(ctx, conn->identity, conn->proof, &err) < 0)
+			expel(conn, &err);
+	}
 }
 
 int jaco_server_listen(struct jaco_server *server, const char *path, mode_t mode,

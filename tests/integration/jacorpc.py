@@ -36,7 +36,7 @@ class Rpc:
     def send(self, data):
         self.sock.sendall(data)
 
-    def request(self, method, **params):
+    def request(self, method, /, **params):
         self.next_id += 1
         self.send(msgpack.packb([0, self.next_id, method, [params]]))
         return self.next_id
@@ -60,10 +60,10 @@ class Rpc:
                     raise RpcError(message[2])
                 return message[3]
 
-    def call(self, method, **params):
+    def call(self, method, /, **params):
         return self.reply(self.request(method, **params))
 
-    def stream(self, method, **params):
+    def stream(self, method, /, **params):
         want = self.request(method, **params)
         while True:
             message = self.recv()

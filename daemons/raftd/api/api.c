@@ -5,15 +5,12 @@
 
 #include <string.h>
 
+#include "daemons/raftd/api/remote.h"
+
 #include "libjaco/base/digest.h"
 #include "libjaco/base/log.h"
 #include "libjaco/base/str.h"
 #include "libjaco/base/time.h"
-
-struct api_txn api_begin(struct raftd *raftd, struct jaco_call *call)
-{
-	return (struct api_txn){.raftd = raftd, .arena = call->arena};
-}
 
 static struct kv_bytes keep_key(struct api_txn *txn, const char *key)
 {
@@ -45,6 +42,17 @@ static void add_op(struct api_txn *txn, const struct txn_op *op)
 	txn->txn.ops = jaco_arena_grow(txn->arena, txn->txn.ops, &txn->ops_cap, txn->txn.n_ops + 1,
 				       sizeof(*op));
 	txn->txn.ops[txn->txn.n_ops++] = *op;
+}
+
+/* A write of a remote person depends on the token first of all: see remote.h. */
+struct api_txn api_begin(struct raftd *raftd, struct jaco_call *call)
+{
+	struct api_txn txn = {.raftd = raftd, .arena = call->arena};
+
+	if (call->is_remote)
+		api_compare(&txn, jaco_arena_printf(call->arena, "/token/%s", call->identity),
+			    remote_token_revision(raftd, call));
+	return txn;
 }
 
 static struct kv_bytes pack(struct api_txn *txn, const struct jaco_desc *desc, const void *msg)
@@ -154,6 +162,11 @@ static void on_done(void *ctx, const struct machine_result *result, const struct
 		commit->on_committed(commit->raftd, call, result->revision, commit->ctx);
 		return;
 	}
+	if (call->is_remote && result->failed_compare == 0 &&
+	    remote_authorize(commit->raftd, call, &failed) < 0) {
+		jaco_call_fail(call, &failed);
+		return;
+	}
 	if (commit->again && !result->is_repeat && commit->tries + 1 < API_TRIES) {
 		struct raftd *raftd = commit->raftd;
 		int rc;
@@ -242,7 +255,7 @@ int api_next(struct raftd *raftd, const char *prefix, char *key, const struct ja
 
 int api_authorize(void *ctx, struct jaco_call *call, struct jaco_err *err)
 {
-	const struct raftd *raftd = ctx;
+	struct raftd *raftd = ctx;
 	/* daemons publish what they see and ask who leads from their first second on */
 	bool is_early = call->method && ((call->method->flags & METHOD_UNINIT) ||
 					 call->method == &wire_raftd_obs_put ||
@@ -254,7 +267,5 @@ int api_authorize(void *ctx, struct jaco_call *call, struct jaco_err *err)
 				    "jaco node join");
 	if (raftd->removed[0] && !is_early && !(call->method && (call->method->flags & METHOD_READ)))
 		return jaco_err_set(err, JACO_CLUSTER_UNINITIALIZED, "%s", raftd->removed);
-	if (call->read_only && !(call->method && (call->method->flags & METHOD_READ)))
-		return jaco_err_set(err, JACO_PERMISSION_DENIED, "%s may only read", call->identity);
-	return 0;
+	return call->is_remote ? remote_authorize(raftd, call, err) : 0;
 }

@@ -11,6 +11,7 @@
 #include "daemons/raftd/api/api.h"
 #include "daemons/raftd/api/facts.h"
 #include "daemons/raftd/api/resolve.h"
+#include "daemons/raftd/api/scope.h"
 #include "libjaco/base/log.h"
 #include "libjaco/base/str.h"
 #include "libjaco/base/time.h"
@@ -84,7 +85,8 @@ static int load(struct apply *apply, struct jaco_err *err)
 		add_findings(&apply->findings, err);
 		return -(int)err->code;
 	}
-	if (facts_gather(apply->raftd, apply->call, apply->manifest->deployment, &facts, err) < 0)
+	if (scope_check(apply->call, apply->manifest->deployment, err) < 0 ||
+	    facts_gather(apply->raftd, apply->call, apply->manifest->deployment, &facts, err) < 0)
 		return -(int)err->code;
 	if (jaco_manifest_admit(apply->manifest, &facts, &apply->findings, err) < 0) {
 		add_findings(&apply->findings, err);

@@ -137,11 +137,21 @@ int raftd_on_token_list(struct raftd *raftd, struct jaco_call *call, const struc
 	return 0;
 }
 
+int token_is_valid(const struct wire_token *token, struct jaco_err *err)
+{
+	if (token->revoked)
+		return jaco_err_set(err, JACO_TOKEN_REVOKED, "the token of %s was revoked",
+				    token->identity);
+	if (token->expires != 0 && token->expires <= (uint64_t)jaco_time_wall_ms())
+		return jaco_err_set(err, JACO_TOKEN_EXPIRED, "the token of %s has expired",
+				    token->identity);
+	return 0;
+}
+
 int token_check(struct raftd *raftd, const char *plaintext, struct jaco_arena *arena,
 		struct wire_token *out_token, struct jaco_err *err)
 {
 	char hash[JACO_SHA256_TEXT_BYTES], key[JACO_KEY_MAX + 1] = "";
-	uint64_t now = (uint64_t)jaco_time_wall_ms();
 	struct wire_token token;
 	bool is_found = false;
 	int rc;
@@ -159,11 +169,5 @@ int token_check(struct raftd *raftd, const char *plaintext, struct jaco_arena *a
 		return rc;
 	if (!is_found)
 		return jaco_err_set(err, JACO_TOKEN_INVALID, "the token is not known");
-	if (out_token->revoked)
-		return jaco_err_set(err, JACO_TOKEN_REVOKED, "the token of %s was revoked",
-				    out_token->identity);
-	if (out_token->expires != 0 && out_token->expires <= now)
-		return jaco_err_set(err, JACO_TOKEN_EXPIRED, "the token of %s has expired",
-				    out_token->identity);
-	return 0;
+	return token_is_valid(out_token, err);
 }
