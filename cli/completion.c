@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cli/commands.h"
+#include "cli/contexts.h"
 #include "cli/out.h"
 #include "cli/report.h"
 #include "libjaco/base/str.h"
@@ -67,6 +68,16 @@ static bool print_words(const struct cli *cli)
 	return is_command;
 }
 
+static void print_contexts(struct cli *cli, struct jaco_err *err)
+{
+	struct contexts contexts;
+
+	if (contexts_load(cli, &contexts, err) < 0)
+		return;
+	for (size_t i = 0; i < contexts.n; i++)
+		puts(contexts.items[i].name);
+}
+
 static void nothing_changed(struct jaco_view *view, void *ctx)
 {
 	(void)view;
@@ -79,6 +90,10 @@ int completion_words(struct cli *cli, struct jaco_err *err)
 	struct jaco_view view;
 	const struct jaco_view_entry *entry;
 
+	if (jaco_str_eq(cli_arg(cli, 0), "context") && cli->n_args > 1) {
+		print_contexts(cli, err);
+		return 0;
+	}
 	if (!print_words(cli) || cli_view(cli, &view, report_prefixes, nothing_changed, NULL, err) < 0)
 		return 0;
 	JACO_VIEW_FOREACH(&view, "/deployment/", entry) {

@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import select
 import socket
 import ssl
 import stat
@@ -126,7 +125,8 @@ COMMANDS = {
     "get routes": [], "get route": ["x.example.com"], "get ports": [], "get nodes": [],
     "get node": ["n1"], "get subnets": [], "get certs": [], "get rollouts": [],
     "cluster init": None, "cluster status": [], "cluster leader transfer": ["nobody"],
-    "cluster recover": ["--yes"], "node issue-join-token": ["--ttl", "0"], "node join": None,
+    "cluster recover": [], "mesh": [], "net": [], "net can": ["10.0.0.1", "10.0.0.2"],
+    "net exposure": [], "node issue-join-token": ["--ttl", "0"], "node join": None,
     "node remove": ["nobody"], "node list": [], "node cordon": ["n1"], "node uncordon": ["n1"],
     "node drain": ["nobody"], "node label": ["n1", "a=b"],
     "token issue": ["--name", "bootstrap"], "token revoke": ["nobody"], "token list": [],
@@ -192,14 +192,21 @@ def test_events_follow_from_afar(three, person):
     person.context(node, "far", issue(node, "events"))
     with subprocess.Popen([JACO, "events", "-o", "json"], stdout=subprocess.PIPE, text=True,
                           env={"HOME": person.home}) as events:
-        lines = iter(events.stdout.readline, "")
-        # the watch is there once it tells of something
-        for number in range(1000):
-            three.nodes[0].rpc().call("node.label", host="n2", set={"k": str(number)})
-            if select.select([events.stdout], [], [], 0.05)[0]:
+        heard = threading.Event()
+
+        def label():  # the watch is there once it tells of something
+            while not heard.is_set():
+                three.nodes[0].rpc().call("node.label", host="n2", set={"k": os.urandom(4).hex()})
+
+        thread = threading.Thread(target=label)
+        thread.start()
+        for line in events.stdout:
+            if json.loads(line)["key"] == "/node/n2":
                 break
-        assert "/node/n2" in [json.loads(next(lines))["key"] for _ in range(1 + number)]
+        heard.set()
+        thread.join()
         node.rpc().call("token.revoke", identity="events")
+        events.stdout.read()
         assert events.wait(20) == 77
 
 
@@ -215,7 +222,6 @@ def test_a_stream_ends_with_its_token_everywhere(three):
             stream.reply(want)
         assert caught.value.code == "token_revoked"
         assert is_over(stream.sock)
-    wait(lambda: True)
     for node in three.nodes:
         fails("token_revoked", "walker", Remote, node, token)
 
@@ -543,9 +549,8 @@ def test_what_one_token_may_hold_is_bounded(three):
         while len(many) < 100:
             many.append(Remote(node, token))
     assert caught.value.code == "too_many_requests"
-    too_large = others.request("kv.get", key="x" * 2000000)
-    with pytest.raises((RpcError, EOFError, ConnectionError, ssl.SSLError, socket.timeout)):
-        others.reply(too_large)
+    with pytest.raises((RpcError, EOFError, ConnectionError, ssl.SSLError)):
+        others.reply(others.request("kv.get", key="x" * 2000000))
     assert Remote(node, issue(node, "modest2")).call("cluster.status")["host"] == "n3"
 
 
