@@ -105,6 +105,21 @@ static int base_get(struct state *state, struct base *out_base, struct jaco_err 
 				packed.n - BASE_HEAD_BYTES, err);
 }
 
+/* What a creation left that did not get to its end. */
+static int drop_half_made(const char *state_path, struct jaco_err *err)
+{
+	static const char *const names[] = {"data.mdb", "lock.mdb"};
+	char path[512];
+
+	for (size_t i = 0; i < JACO_ARRAY_SIZE(names); i++) {
+		if (dir_of(path, sizeof(path), state_path, names[i], err) < 0)
+			return -(int)err->code;
+		if (unlink(path) < 0 && errno != ENOENT)
+			return jaco_err_errno(err, "%s", path);
+	}
+	return 0;
+}
+
 int store_create(const char *dir, uint64_t raft_id, bool is_founder, struct jaco_err *err)
 {
 	static const char *const names[] = {"wal", "state"};
@@ -116,7 +131,7 @@ int store_create(const char *dir, uint64_t raft_id, bool is_founder, struct jaco
 		if (dir_of(path, sizeof(path), dir, names[i], err) < 0 ||
 		    jaco_fs_mkdirs(path, 0700, err) < 0)
 			return -(int)err->code;
-	if (state_open(&state, path, err) < 0)
+	if (drop_half_made(path, err) < 0 || state_open(&state, path, err) < 0)
 		return -(int)err->code;
 	if ((is_founder && core_conf_set(&base.conf, raft_id, true, err) < 0) || base_put(&state, &base, err) < 0 ||
 	    state_commit(&state, err) < 0) {
@@ -124,7 +139,8 @@ int store_create(const char *dir, uint64_t raft_id, bool is_founder, struct jaco
 		return -(int)err->code;
 	}
 	state_close(&state);
-	if (dir_of(path, sizeof(path), dir, "group", err) < 0)
+	/* LMDB flushes its file, not the file's name */
+	if (jaco_fs_sync_dir(path, err) < 0 || dir_of(path, sizeof(path), dir, "group", err) < 0)
 		return -(int)err->code;
 	return jaco_fs_replace(path, "1\n", 2, 0600, err);
 }

@@ -20,6 +20,29 @@
 #define CHUNK      65536
 #define LOCK_STEP_MS 20
 
+int jaco_fs_sync_dir(const char *path, struct jaco_err *err)
+{
+	jaco_auto(jaco_fd) int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0 || fsync(fd) < 0)
+		return jaco_err_errno(err, "fsync directory %s", path);
+	return 0;
+}
+
+static int sync_parent(const char *path, struct jaco_err *err)
+{
+	char dir[PATH_BYTES];
+	char *slash;
+
+	if (!jaco_str_copy(dir, sizeof(dir), path))
+		return jaco_err_set(err, JACO_VALIDATION_FAILED, "path too long");
+	slash = strrchr(dir, '/');
+	if (!slash)
+		return jaco_fs_sync_dir(".", err);
+	slash[slash == dir] = '\0';
+	return jaco_fs_sync_dir(dir, err);
+}
+
 int jaco_fs_mkdirs(const char *path, mode_t mode, struct jaco_err *err)
 {
 	char copy[PATH_BYTES];
@@ -32,8 +55,12 @@ int jaco_fs_mkdirs(const char *path, mode_t mode, struct jaco_err *err)
 		if (*at != '/' && !last)
 			continue;
 		*at = '\0';
-		if (mkdir(copy, mode) < 0 && errno != EEXIST)
-			return jaco_err_errno(err, "mkdir %s", copy);
+		if (mkdir(copy, mode) < 0) {
+			if (errno != EEXIST)
+				return jaco_err_errno(err, "mkdir %s", copy);
+		} else if (sync_parent(copy, err) < 0) {
+			return -(int)err->code;
+		}
 		if (last)
 			return 0;
 		*at = '/';
@@ -67,29 +94,6 @@ int jaco_fs_read(const char *path, size_t max, struct jaco_buf *out, struct jaco
 			return jaco_err_set(err, JACO_LIMIT_EXCEEDED, "%s is larger than %zu bytes",
 					    path, max);
 	}
-}
-
-int jaco_fs_sync_dir(const char *path, struct jaco_err *err)
-{
-	jaco_auto(jaco_fd) int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-	if (fd < 0 || fsync(fd) < 0)
-		return jaco_err_errno(err, "fsync directory %s", path);
-	return 0;
-}
-
-static int sync_parent(const char *path, struct jaco_err *err)
-{
-	char dir[PATH_BYTES];
-	char *slash;
-
-	if (!jaco_str_copy(dir, sizeof(dir), path))
-		return jaco_err_set(err, JACO_VALIDATION_FAILED, "path too long");
-	slash = strrchr(dir, '/');
-	if (!slash)
-		return jaco_fs_sync_dir(".", err);
-	slash[slash == dir] = '\0';
-	return jaco_fs_sync_dir(dir, err);
 }
 
 static int write_all(int fd, const char *data, size_t n, const char *path, struct jaco_err *err)
@@ -140,6 +144,7 @@ static int replace(const char *path, const void *data, size_t n, mode_t mode, bo
 		(void)unlink(temporary);
 		return rc;
 	}
+	CHAOS(rename);
 	return durable ? sync_parent(path, err) : 0;
 }
 

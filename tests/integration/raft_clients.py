@@ -34,8 +34,8 @@ def outcome_of(error):
 
 
 class Load:
-    def __init__(self, cluster, seed, pace=0.004):
-        self.cluster, self.pace = cluster, pace
+    def __init__(self, cluster, seed, pace=0.004, set_pace=0.035):
+        self.cluster, self.pace, self.set_pace = cluster, pace, set_pace
         self.rng = random.Random(seed)
         self.ending, self.begun = threading.Event(), time.monotonic()
         self.numbers = itertools.count(1)
@@ -157,7 +157,7 @@ class Load:
                 self.kept[key] = done["revision"]
             except RpcError as error:
                 self.count(error)
-            self.ending.wait(0.01 + rng.random() * 0.05)
+            self.ending.wait(rng.random() * 2 * self.set_pace)
 
     def fat_writer(self, member, rpc, rng, who):
         while not self.ending.is_set():

@@ -102,10 +102,8 @@ static int make_files(struct init *init, struct jaco_err *err)
 	    identity_make_node(&init->ca, init->cluster_id, raftd->host, &init->node, err) < 0 ||
 	    identity_key_fingerprint(init->node.cert, init->fingerprint, err) < 0)
 		return -(int)err->code;
-	if (write_file(raftd, "ca.crt", init->ca.cert, strlen(init->ca.cert), err) < 0 ||
-	    write_file(raftd, "node.crt", init->node.cert, strlen(init->node.cert), err) < 0 ||
-	    write_file(raftd, "node.key", init->node.key, strlen(init->node.key), err) < 0 ||
-	    write_file(raftd, "seal.key", raftd->seal_key, sizeof(raftd->seal_key), err) < 0)
+	if (write_file(raftd, "seal.key", raftd->seal_key, sizeof(raftd->seal_key), err) < 0 ||
+	    identity_save(raftd->dir, init->ca.cert, init->node.cert, init->node.key, err) < 0)
 		return -(int)err->code;
 	return 0;
 }

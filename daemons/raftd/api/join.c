@@ -130,9 +130,7 @@ static int settle_in(struct joining *joining, const struct wire_raft_joined *joi
 		return jaco_err_set(err, JACO_VALIDATION_FAILED,
 				    "the answer to the join is not of the token's cluster");
 	if (jaco_pack(&packed, &wire_raft_peers_desc, &peers, err) < 0 ||
-	    write_file(raftd, "ca.crt", joined->ca_cert, strlen(joined->ca_cert), err) < 0 ||
-	    write_file(raftd, "node.crt", joined->node_cert, strlen(joined->node_cert), err) < 0 ||
-	    write_file(raftd, "node.key", joining->request.key, strlen(joining->request.key), err) <
+	    identity_save(raftd->dir, joined->ca_cert, joined->node_cert, joining->request.key, err) <
 		    0 ||
 	    write_file(raftd, "seal.key", joined->seal_key.data, joined->seal_key.n, err) < 0 ||
 	    write_file(raftd, "peers", packed.data, packed.n, err) < 0 ||

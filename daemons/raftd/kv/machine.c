@@ -389,6 +389,7 @@ int machine_apply(struct machine *machine, uint64_t index, struct kv_bytes entry
 	if (rc < 0)
 		return jaco_err_wrap(err, "applying entry %llu", (unsigned long long)index);
 	machine->applied = index;
+	CHAOS(apply);
 	*out_result = result;
 	return 0;
 }

@@ -4,8 +4,10 @@
  * constraints and key usage critical, the host as a DNS name. */
 #include "daemons/raftd/link/identity.h"
 
+#include <errno.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <openssl/bio.h>
 #include <openssl/bn.h>
@@ -20,6 +22,7 @@
 #include "libjaco/base/mem.h"
 #include "libjaco/base/random.h"
 #include "libjaco/base/str.h"
+#include "libjaco/io/fs.h"
 
 #define SERIAL_BYTES 16
 #define DAY_S        86400L
@@ -357,4 +360,28 @@ int identity_verify(const char *ca_pem, const char *cert_pem, struct jaco_err *e
 void identity_wipe(struct identity *identity)
 {
 	jaco_wipe(identity->key, sizeof(identity->key));
+}
+
+/* --- on disk --- */
+
+static int save(const char *dir, const char *name, const char *text, struct jaco_err *err)
+{
+	char path[640];
+
+	(void)jaco_str_format(path, sizeof(path), "%s/%s", dir, name);
+	return jaco_fs_replace(path, text, strlen(text), 0600, err);
+}
+
+int identity_save(const char *dir, const char *ca_cert, const char *cert, const char *key,
+		  struct jaco_err *err)
+{
+	char path[640];
+
+	(void)jaco_str_format(path, sizeof(path), "%s/node.crt", dir);
+	if (unlink(path) < 0 && errno != ENOENT)
+		return jaco_err_errno(err, "%s", path);
+	if (jaco_fs_sync_dir(dir, err) < 0 || save(dir, "ca.crt", ca_cert, err) < 0 ||
+	    save(dir, "node.key", key, err) < 0)
+		return -(int)err->code;
+	return save(dir, "node.crt", cert, err);
 }

@@ -61,6 +61,11 @@ int identity_key_fingerprint(const char *cert_pem, char out_text[static IDENTITY
 /* Was @cert_pem signed by @ca_pem and is it in force now?  Errors: VALIDATION_FAILED. */
 int identity_verify(const char *ca_pem, const char *cert_pem, struct jaco_err *err);
 
+/* Write ca.crt, node.key and node.crt below @dir, durably.  The certificate comes last, and an old one
+ * goes first: a node that has one has what belongs to it, whenever the power goes. */
+int identity_save(const char *dir, const char *ca_cert, const char *cert, const char *key,
+		  struct jaco_err *err);
+
 /* Overwrite the key. */
 void identity_wipe(struct identity *identity);
 #define identity_cleanup identity_wipe
