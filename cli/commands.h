@@ -16,12 +16,13 @@ void cluster_enable_at_boot(struct cli *cli);
 /* node.c */
 CLI_RUN(node_cordon);
 CLI_RUN(node_uncordon);
-CLI_RUN(node_drain);
 CLI_RUN(node_label);
 CLI_RUN(node_rotate_key);
-CLI_RUN(node_remove);
 CLI_RUN(node_issue_join_token);
 CLI_RUN(node_join);
+/* drain.c */
+CLI_RUN(node_drain);
+CLI_RUN(node_remove);
 /* deploy.c */
 CLI_RUN(deploy_apply);
 CLI_RUN(deploy_diff);

@@ -76,8 +76,15 @@ static const struct cli_option logs_options[] = {
 	{"timestamps", 't', NULL, "with the engine's time"},
 	{"grep", 0, "RE", "only lines that match"},
 	{NULL, 0, NULL, NULL}};
-static const struct cli_option node_options[] = {
-	{"force", 0, NULL, "although something is lost"}, {NULL, 0, NULL, NULL}};
+static const struct cli_option remove_options[] = {
+	{"force", 0, NULL, "although something is lost"},
+	{"drain-timeout", 0, "DURATION", "per replica (default 5m)"},
+	{NULL, 0, NULL, NULL}};
+static const struct cli_option drain_options[] = {
+	{"force", 0, NULL, "what cannot move stays"},
+	{"drain-timeout", 0, "DURATION", "per replica (default 5m)"},
+	{"no-wait", 0, NULL, "return at once"},
+	{NULL, 0, NULL, NULL}};
 static const struct cli_option join_token_options[] = {
 	{"ttl", 0, "DURATION", "how long it may be used (default 24h)"}, {NULL, 0, NULL, NULL}};
 static const struct cli_option join_options[] = {
@@ -168,11 +175,11 @@ const struct cli_command cli_commands[] = {
 	 join_token_options, node_issue_join_token},
 	{"node join", "[TOKEN]", 0, 1, "make this machine a member", "node join jaco1.Zm9v", join_options, node_join,
 	 true},
-	{"node remove", "HOST", 1, 1, "forget a member", "node remove n3", node_options, node_remove},
+	{"node remove", "HOST", 1, 1, "drain and forget a member", "node remove n3", remove_options, node_remove},
 	{"node list", "", 0, 0, "members", "node list", NULL, get_nodes},
 	{"node cordon", "HOST", 1, 1, "nothing new goes there", "node cordon n2", NULL, node_cordon},
 	{"node uncordon", "HOST", 1, 1, "take part again", "node uncordon n2", NULL, node_uncordon},
-	{"node drain", "HOST", 1, 1, "move its replicas away", "node drain n2", node_options, node_drain},
+	{"node drain", "HOST", 1, 1, "move its replicas away, leave it cordoned", "node drain n2", drain_options, node_drain},
 	{"node rotate-key", "HOST", 1, 1, "another WireGuard key for a node", "node rotate-key n2", NULL,
 	 node_rotate_key},
 	{"node label", "HOST K=V|K- ...", 2, 32, "labels for constraints", "node label n1 disk=ssd", NULL,

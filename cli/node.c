@@ -33,19 +33,9 @@ int node_uncordon(struct cli *cli, struct jaco_err *err)
 	return change(cli, &wire_raftd_node_uncordon, "uncordoned", err);
 }
 
-int node_drain(struct cli *cli, struct jaco_err *err)
-{
-	return change(cli, &wire_raftd_node_drain, "draining; jaco status -w shows it", err);
-}
-
 int node_rotate_key(struct cli *cli, struct jaco_err *err)
 {
 	return change(cli, &wire_raftd_node_rotate_key, "makes itself another mesh key", err);
-}
-
-int node_remove(struct cli *cli, struct jaco_err *err)
-{
-	return change(cli, &wire_raftd_node_remove, "removed", err);
 }
 
 int node_issue_join_token(struct cli *cli, struct jaco_err *err)

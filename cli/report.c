@@ -22,8 +22,45 @@ static const struct wire_obs_gen *find_observed(const struct jaco_view *view, co
 	return NULL;
 }
 
+/* What the scheduler says of it, or silence of its node, outweighs what that node said last. */
+static void explain_absence(const struct jaco_view *view, const struct wire_replica *replica,
+			    struct wire_replica_row *row, struct jaco_arena *arena)
+{
+	const struct wire_obs_liveness *node = jaco_view_getf(view, "/obs/node/%s/liveness", row->node);
+
+	if (replica->code) {
+		row->state = JACO_REPLICA_PENDING;
+		row->code = replica->code;
+		row->message = replica->message;
+		row->since = replica->since;
+	} else if (node && node->state == JACO_LIVENESS_UNREACHABLE) {
+		row->state = JACO_REPLICA_DEGRADED;
+		row->code = "node_unreachable";
+		row->message = jaco_arena_printf(arena, "%s is unreachable", row->node);
+		row->since = node->since;
+	} else {
+		return;
+	}
+	row->healthy = false;
+}
+
+/* One that has no node. */
+static struct wire_replica_row make_unplaced(const struct wire_replica *replica)
+{
+	return (struct wire_replica_row){
+		.id = replica->id,
+		.deployment = replica->deployment,
+		.service = replica->service,
+		.state = JACO_REPLICA_PENDING,
+		.node = "-",
+		.since = replica->since,
+		.code = replica->code,
+		.message = replica->message,
+	};
+}
+
 static struct wire_replica_row make_row(const struct jaco_view *view, const struct wire_replica *replica,
-					const struct wire_replica_gen *gen)
+					const struct wire_replica_gen *gen, struct jaco_arena *arena)
 {
 	const struct wire_obs_gen *seen = find_observed(view, replica->id, gen);
 	struct wire_replica_row row = {
@@ -39,8 +76,10 @@ static struct wire_replica_row make_row(const struct jaco_view *view, const stru
 		.since = gen->placed,
 	};
 
-	if (!seen)
+	if (!seen) {
+		explain_absence(view, replica, &row, arena);
 		return row;
+	}
 	row.state = seen->state;
 	row.healthy = seen->healthy;
 	row.since = seen->since;
@@ -53,6 +92,7 @@ static struct wire_replica_row make_row(const struct jaco_view *view, const stru
 	row.addresses.n = seen->addresses.n;
 	if (seen->addresses.n)
 		row.address = seen->addresses.v[0].address;
+	explain_absence(view, replica, &row, arena);
 	return row;
 }
 
@@ -82,7 +122,11 @@ struct wire_replica_row *report_replicas(const struct jaco_view *view, const cha
 
 		for (size_t g = 0; g < replica->generations.n; g++) {
 			rows = jaco_arena_grow(arena, rows, &cap, *out_n + 1, sizeof(*rows));
-			rows[(*out_n)++] = make_row(view, replica, &replica->generations.v[g]);
+			rows[(*out_n)++] = make_row(view, replica, &replica->generations.v[g], arena);
+		}
+		if (replica->generations.n == 0) {
+			rows = jaco_arena_grow(arena, rows, &cap, *out_n + 1, sizeof(*rows));
+			rows[(*out_n)++] = make_unplaced(replica);
 		}
 	}
 	return rows;

@@ -225,3 +225,89 @@ int wait_gone(struct cli *cli, const char *deployment, int64_t timeout_ms, struc
 	jaco_view_close(&view);
 	return gone.is_done ? 0 : jaco_err_set(err, JACO_TIMEOUT, "replicas of %s are still there", deployment);
 }
+
+/* --- a node empties --- */
+
+struct drained {
+	struct waiter waiter; /* what was printed */
+	const char *host;
+	bool is_over;
+	bool is_member;
+	enum jaco_node_intent intent;
+	char *code;
+	char *message;
+};
+
+/* Replicas that are, or were when the wait began, on the node. */
+static void show_moves(struct drained *drained, struct jaco_view *view, struct jaco_arena *arena)
+{
+	size_t n;
+	struct wire_replica_row *rows = report_replicas(view, NULL, NULL, arena, &n);
+
+	for (size_t i = 0; i < n; i++) {
+		const char *key = jaco_arena_printf(arena, "moving %s", rows[i].id);
+		struct shown *shown;
+
+		HASH_FIND_STR(drained->waiter.shown, key, shown);
+		if (!shown && !jaco_str_eq(rows[i].node, drained->host))
+			continue;
+		say_once(&drained->waiter, key,
+			 jaco_arena_printf(arena, "%s leaves %s", rows[i].id, drained->host));
+		show_row(&drained->waiter, &rows[i], arena);
+	}
+}
+
+static void on_drain_change(struct jaco_view *view, void *ctx)
+{
+	jaco_auto(jaco_arena) struct jaco_arena arena = JACO_ARENA_INIT;
+	struct drained *drained = ctx;
+	const struct wire_node *node = jaco_view_getf(view, "/node/%s", drained->host);
+
+	show_moves(drained, view, &arena);
+	if (node && node->intent == JACO_NODE_INTENT_DRAINING)
+		return;
+	drained->is_over = true;
+	drained->is_member = node != NULL;
+	drained->intent = node ? node->intent : JACO_NODE_INTENT_END;
+	jaco_free(drained->code);
+	jaco_free(drained->message);
+	drained->code = node && node->drain_code ? jaco_strdup(node->drain_code) : NULL;
+	drained->message = node && node->drain_message ? jaco_strdup(node->drain_message) : NULL;
+}
+
+static int end_of_drain(struct drained *drained, struct jaco_err *err)
+{
+	struct cli *cli = drained->waiter.cli;
+	const char *host = drained->host;
+
+	if (!drained->is_over)
+		return jaco_err_set(err, JACO_UNAVAILABLE, "raftd went away; %s goes on draining", host);
+	if (!drained->is_member)
+		return jaco_err_set(err, JACO_NODE_NOT_FOUND, "%s was removed meanwhile", host);
+	if (drained->code)
+		return jaco_err_set(err, JACO_TIMEOUT, "%s: %s; %s stays cordoned", drained->code,
+				    drained->message ? drained->message : "", host);
+	if (drained->intent != JACO_NODE_INTENT_CORDONED)
+		return jaco_err_set(err, JACO_CONFLICT, "%s was uncordoned meanwhile", host);
+	out_say(cli, "%s is %s and cordoned", host, drained->message ? drained->message : "drained");
+	return 0;
+}
+
+int wait_drained(struct cli *cli, const char *host, struct jaco_err *err)
+{
+	struct drained drained = {.waiter = {.cli = cli}, .host = host};
+	struct jaco_view view;
+	int rc;
+
+	if (cli_view(cli, &view, report_prefixes, on_drain_change, &drained, err) < 0)
+		return -(int)err->code;
+	on_drain_change(&view, &drained);
+	while (!drained.is_over && cli->client.is_up)
+		jaco_loop_once(&cli->loop, 500);
+	jaco_view_close(&view);
+	rc = end_of_drain(&drained, err);
+	forget_shown(&drained.waiter);
+	jaco_free(drained.code);
+	jaco_free(drained.message);
+	return rc;
+}

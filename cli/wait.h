@@ -12,3 +12,8 @@ int wait_converged(struct cli *cli, const char *deployment, int64_t timeout_ms, 
 
 /* Until no replica of @deployment is left. */
 int wait_gone(struct cli *cli, const char *deployment, int64_t timeout_ms, struct jaco_err *err);
+
+/* Follow a drain that has been asked for, saying what moves, until the node is empty and cordoned.
+ * The scheduler's limit ends it, so there is none here.
+ * Errors: TIMEOUT (given up: drain_timeout), CONFLICT (called off), NODE_NOT_FOUND, UNAVAILABLE. */
+int wait_drained(struct cli *cli, const char *host, struct jaco_err *err);

@@ -104,6 +104,19 @@ static void put_restart(struct builder *b, const struct world_restart *restart)
 	    &wire_restart_desc, &record);
 }
 
+/* Not there any more: the compare of the other operations will tell. */
+static void put_node(struct builder *b, const struct world_node *node)
+{
+	const char *key = jaco_arena_printf(b->arena, "/node/%s", node->name);
+	const struct jaco_view_entry *entry = jaco_view_entry(b->view, key);
+	struct wire_node record;
+
+	if (!entry)
+		return;
+	record = record_from_node(entry->msg, node);
+	put(b, key, entry->revision, &wire_node_desc, &record);
+}
+
 static void put_counter(struct builder *b, const struct world_counter *counter)
 {
 	struct wire_counter record = {.next = counter->next};
@@ -165,6 +178,9 @@ static void add_op(struct builder *b, const struct plan_op *op)
 			b->txn->audit = jaco_arena_alloc(b->arena, sizeof(*b->txn->audit));
 			*b->txn->audit = commit_audit(op, b->arena);
 		}
+		break;
+	case PLAN_PUT_NODE:
+		put_node(b, &op->node);
 		break;
 	case PLAN_ROLLBACK:
 		break;

@@ -211,6 +211,7 @@ void plan_make(struct plan *plan, const struct world *world, struct jaco_arena *
 
 	*plan = (struct plan){.arena = arena, .next_ms = INT64_MAX};
 	placement_init(&placement, world, arena);
+	drain_nodes(plan, world);
 	while (s < world->n_services || r < world->n_replicas) {
 		const struct world_service *service =
 			s < world->n_services ? &world->services[s] : NULL;
@@ -247,6 +248,18 @@ static void render_replica(struct jaco_buf *out, const struct world_replica *rep
 		jaco_buf_printf(out, " %s: %s", replica->code, replica->message);
 }
 
+static void render_node(struct jaco_buf *out, const struct world_node *node)
+{
+	jaco_buf_printf(out, "put node %s %s", node->name, world_intent_name(node->intent));
+	if (node->intent == WORLD_DRAINING)
+		jaco_buf_printf(out, " left=%u", node->drain_left);
+	if (node->lost_ms)
+		jaco_buf_add_str(out, " lost");
+	if (node->drain_message[0])
+		jaco_buf_printf(out, " %s%s%s", node->drain_code, node->drain_code[0] ? ": " : "",
+				node->drain_message);
+}
+
 static void render_op(struct jaco_buf *out, const struct plan_op *op)
 {
 	switch (op->what) {
@@ -281,6 +294,9 @@ static void render_op(struct jaco_buf *out, const struct plan_op *op)
 		break;
 	case PLAN_DROP_RESTART:
 		jaco_buf_printf(out, "drop restart %s", op->restart.replica);
+		break;
+	case PLAN_PUT_NODE:
+		render_node(out, &op->node);
 		break;
 	case PLAN_ROLLBACK:
 		jaco_buf_printf(out, "rollback %s revision=%" PRIu64, op->rollout.deployment,

@@ -23,6 +23,7 @@ enum plan_what {
 	PLAN_DROP_ROLLOUT,
 	PLAN_PUT_RESTART,
 	PLAN_DROP_RESTART,
+	PLAN_PUT_NODE, /* intent, drain_* and lost_ms; the rest is not the scheduler's */
 	PLAN_ROLLBACK, /* ask raftd for a new revision with the previous content */
 	PLAN_AUDIT,
 };
@@ -35,6 +36,7 @@ struct plan_op {
 		struct world_counter counter;
 		struct world_rollout rollout; /* ROLLBACK: deployment, from_revision */
 		struct world_restart restart;
+		struct world_node node;
 		struct {
 			const char *type; /* audit type */
 			const char *deployment, *service, *replica, *host;
@@ -86,7 +88,8 @@ void plan_enter(struct plan_pass *pass, size_t i, enum world_phase phase, const 
 /* Put @pass->work[i] on @node of the service's present revision as a new generation. */
 void plan_place(struct plan_pass *pass, size_t i, size_t node);
 
-/* drain.c: replicas whose node is lost, leaving or no longer allowed. */
+/* drain.c: nodes that are lost or draining, and replicas that have to leave theirs. */
+void drain_nodes(struct plan *plan, const struct world *world);
 void drain_lost(struct plan_pass *pass);
 bool drain_must_move(const struct plan_pass *pass, const struct world_replica *replica,
 		     const char **out_why);

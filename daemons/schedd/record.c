@@ -5,6 +5,7 @@
 #include <limits.h>
 #include <string.h>
 
+#include "libjaco/base/limits.h"
 #include "libjaco/base/str.h"
 #include "libjaco/model/ids.h"
 
@@ -103,6 +104,14 @@ struct world_node record_node(const struct wire_node *node, struct jaco_arena *a
 		.labels = labels,
 		.n_labels = node->labels.n,
 		.drain_force = node->drain_force,
+		.drain_started_ms = (int64_t)node->drain_started,
+		.drain_limit_ms = node->drain_limit_ms ? (int64_t)node->drain_limit_ms
+						       : JACO_DRAIN_LIMIT_MS,
+		.drain_left = node->drain_left,
+		.drain_progress_ms = (int64_t)node->drain_progress,
+		.drain_code = text(node->drain_code),
+		.drain_message = text(node->drain_message),
+		.lost_ms = (int64_t)node->lost,
 		.cpu_milli = (uint64_t)node->cpus * 1000,
 		.memory_bytes = node->memory_bytes,
 	};
@@ -135,6 +144,31 @@ static struct world_shape shape_of(const struct wire_replica_gen *gen)
 		.revision = gen->revision,
 		.placed_ms = (int64_t)gen->placed,
 	};
+}
+
+struct wire_node record_from_node(const struct wire_node *stored, const struct world_node *node)
+{
+	struct wire_node out = *stored;
+
+	switch (node->intent) {
+	case WORLD_ACTIVE:
+		out.intent = JACO_NODE_INTENT_ACTIVE;
+		break;
+	case WORLD_CORDONED:
+		out.intent = JACO_NODE_INTENT_CORDONED;
+		break;
+	case WORLD_DRAINING:
+		out.intent = JACO_NODE_INTENT_DRAINING;
+		break;
+	}
+	out.has &= ~(UINT64_C(1) << wire_node_drain_left_ | UINT64_C(1) << wire_node_drain_progress_ |
+		     UINT64_C(1) << wire_node_lost_); /* zero is absent */
+	out.drain_left = node->drain_left;
+	out.drain_progress = (uint64_t)node->drain_progress_ms;
+	out.lost = (uint64_t)node->lost_ms;
+	out.drain_code = node->drain_code[0] ? node->drain_code : NULL;
+	out.drain_message = node->drain_message[0] ? node->drain_message : NULL;
+	return out;
 }
 
 struct world_replica record_replica(const struct wire_replica *replica, uint64_t mod)

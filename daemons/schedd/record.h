@@ -12,6 +12,8 @@
 struct world_service record_service(const struct wire_deployment *deployment,
 				    const struct wire_service *service);
 struct world_node record_node(const struct wire_node *node, struct jaco_arena *arena);
+/* @stored with what the scheduler decides about a node. */
+struct wire_node record_from_node(const struct wire_node *stored, const struct world_node *node);
 struct world_replica record_replica(const struct wire_replica *replica, uint64_t mod);
 struct world_rollout record_rollout(const struct wire_rollout *rollout, uint64_t mod);
 struct world_observed record_observed(const struct wire_obs_replica *replica,

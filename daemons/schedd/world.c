@@ -225,6 +225,19 @@ static bool name_find(const char *const *names, size_t n, const char *text, unsi
 		return true;                                                                       \
 	} while (0)
 
+const char *world_intent_name(enum world_intent intent)
+{
+	switch (intent) {
+	case WORLD_ACTIVE:
+		return "active";
+	case WORLD_CORDONED:
+		return "cordoned";
+	case WORLD_DRAINING:
+		return "draining";
+	}
+	return "active";
+}
+
 const char *world_phase_name(enum world_phase phase)
 {
 	return phase_names[phase];

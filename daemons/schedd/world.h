@@ -67,7 +67,13 @@ struct world_node {
 	const char *const *labels; /* "key=value" */
 	size_t n_labels;
 	enum world_intent intent;
-	bool drain_force;   /* stateful and pinned replicas do not block the drain */
+	bool drain_force;   /* what cannot move stays and does not block the drain */
+	int64_t drain_started_ms;
+	int64_t drain_limit_ms;    /* without a replica leaving */
+	unsigned drain_left;       /* replicas still to move, as last written */
+	int64_t drain_progress_ms; /* when that last fell */
+	const char *drain_code, *drain_message; /* why the last drain was given up */
+	int64_t lost_ms;           /* given up; 0 while it is heard */
 	bool has_isolation; /* its firewall passed the self-test */
 	bool has_engine;    /* its container engine answers */
 	bool is_reachable;  /* by gossip */
@@ -206,6 +212,7 @@ const struct world_observed *world_observed(const struct world *world, const cha
 					    uint64_t generation);
 
 /* Names as they are stored and printed. */
+const char *world_intent_name(enum world_intent intent);
 const char *world_phase_name(enum world_phase phase);
 bool world_phase_parse(const char *text, enum world_phase *out);
 enum world_state world_state_parse(const char *text); /* UNKNOWN for anything else */

@@ -20,6 +20,7 @@
 
 /* The cluster (spec/manifests.md section 4). */
 #define JACO_NODES_MAX              64
+#define JACO_DRAIN_LIMIT_MS         300000 /* per replica; --drain-timeout overrides */
 #define JACO_SERVICES_MAX           500
 #define JACO_REPLICAS_MAX           10000
 #define JACO_ROUTES_PER_DEPLOYMENT  200

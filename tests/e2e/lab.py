@@ -242,6 +242,8 @@ class Host:
                 self.api.call("DELETE", "/containers/%s?force=1&v=1" % c["Id"], ok=(204, 404, 409))
         finally:
             self.stop_engine()
+            for pid in processes_of(self.dir, self.ns):
+                kill(pid)  # meshd's stop leaves its wireguard-go to the next start
             if os.environ.get("JACO_KEEP"):
                 print("kept", self.dir)
             else:

@@ -168,10 +168,14 @@ class Cluster:
         return wait_for("a leader", look)
 
     def wait_state(self, name, state, by=None):
-        wait_for("%s to be %s" % (name, state), lambda: self.state(name, by) == state or
-                 (_ for _ in ()).throw(ValueError(self.state(name, by))))
+        def look():
+            now = self.state(name, by)
+            if now != state:
+                raise ValueError(now)
+            return True
+        wait_for("%s to be %s" % (name, state), look)
 
-    def where(self, ref, by=None):
+    def where(self, ref=None, by=None):
         """Replica id -> node, of those that run and are healthy."""
         return {r["id"]: r["node"] for r in (by or self.alive()[0]).replicas(ref)
                 if r["state"] == "running" and r.get("healthy")}

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Three hosts with an engine and eight daemons each, joined by the real commands, the shop spread
-over them: the page comes through every ingress and replicas find each other across nodes."""
+over them: the page comes through every ingress, replicas find each other across nodes, a node is
+drained under load, cut off and killed."""
 import json
 import os
+import threading
 
 import pytest
 
@@ -33,10 +35,43 @@ def cluster():
         yield c
 
 
-def shop_page(host):
-    """The whole chain: ingress -> web -> api, each on any node; one try."""
-    status, body = host.http("shop.localhost")
-    return (status, body) if status == 200 and "api says 200" in body else None
+class Loader(threading.Thread):
+    """Requests through the ingress of @host until finish(); what was not 200 is kept."""
+
+    def __init__(self, host):
+        super().__init__(daemon=True)
+        self.host, self.stopping, self.good, self.bad = host, False, 0, []
+        self.start()
+
+    def run(self):
+        while not self.stopping:
+            status, body = self.host.http("trio.localhost")
+            if status == 200:
+                self.good += 1
+            else:
+                self.bad.append((status, body[:80]))
+
+    def finish(self):
+        self.stopping = True
+        self.join()
+        return self.good, self.bad
+
+
+def audit(host, kind):
+    """Payloads of the audit events of one type, oldest first."""
+    lines = host.do("audit", "--type", kind, "-o", "json").splitlines()
+    return [json.loads(line)["event"]["payload"] for line in lines]
+
+
+def at_two_places(cluster):
+    """Addresses that two running containers hold."""
+    seen, twice = set(), set()
+    for host in cluster.alive():
+        for c in host.containers():
+            if c["State"] == "running":
+                for net in c["NetworkSettings"]["Networks"].values():
+                    (twice if net["IPAddress"] in seen else seen).add(net["IPAddress"])
+    return twice
 
 
 def names_behind(host, n=30):
@@ -69,7 +104,8 @@ def test_the_replicas_are_spread(cluster):
 
 def test_the_page_comes_through_the_ingress_of_every_node(cluster):
     for host in cluster:
-        wait_for("the page through " + host.name, lambda: shop_page(host))
+        status, body = host.http("shop.localhost")
+        assert status == 200 and "<h1>The little shop</h1>" in body, body
 
 
 def test_every_ingress_uses_the_replicas_of_all_nodes(cluster):
@@ -101,3 +137,105 @@ def test_another_deployment_is_out_of_reach_on_every_node(cluster):
         for victim in victims:
             code, text = host.exec(box, "/bin/ping", "-c", "1", "-W", "1", victim)
             assert code != 0, (replica, victim, text)
+
+
+# --- cordon, drain ---
+
+def test_a_cordoned_node_gets_nothing_new_and_every_node_says_so(cluster):
+    cluster.n1.do("node", "cordon", "n3")
+    for host in cluster:
+        cluster.wait_state("n3", "cordoned", by=host)
+    cluster.n2.do("scale", "trio/echo", "5")
+    wait_for("five", lambda: cluster.n2.running("trio/echo", 5))
+    assert sorted(cluster.where("trio/echo").values()) == ["n1", "n1", "n2", "n2", "n3"]
+    cluster.n2.do("node", "uncordon", "n3")
+    cluster.wait_state("n3", "ready", by=cluster.n1)
+    cluster.n2.do("scale", "trio/echo", "3")
+    wait_for("three", lambda: cluster.n2.running("trio/echo", 3))
+
+
+def test_what_cannot_move_is_a_reason_to_refuse(cluster):
+    home = cluster.where("shop/store")["shop-store-0"]
+    r = cluster.n2.jaco("node", "drain", home)
+    assert r.returncode == 1 and "shop-store-0 (its data is there)" in r.stderr, r.stderr
+    assert cluster.state(home) == "ready"
+
+
+def test_drain_under_load_fails_no_request(cluster):
+    loaders = [Loader(h) for h in cluster for _ in range(2)]
+    out = cluster.n1.do("node", "drain", "n2", "--force", timeout=180)
+    results = [loader.finish() for loader in loaders]
+    print("requests during the drain:", sum(good for good, _ in results))
+    assert [bad for _, bad in results] == [[]] * len(loaders)
+    assert sum(good for good, _ in results) > 50
+    assert "n2 is drained" in out and "cordoned" in out, out
+    stays = {r for r, node in cluster.where("shop/store").items() if node == "n2"}
+    assert {r for r, node in cluster.where().items() if node == "n2"} == stays
+    assert {c["Labels"]["jaco.replica_id"] for c in cluster.n2.containers()} == stays
+    for host in cluster:
+        assert cluster.state("n2", by=host) == "cordoned"
+    assert audit(cluster.n3, "node_drain")[-1]["host"] == "n2"
+    assert not at_two_places(cluster)
+    cluster.n1.do("node", "uncordon", "n2")
+
+
+def test_a_drain_that_cannot_end_is_given_up_and_says_what_is_left(cluster):
+    stuck = write_manifest(cluster.n1, "stuck", TRIO, "deployment: stuck\nservices:\n"
+                           "  - {name: echo, replicas: 2, placement: hosts, hosts: [n1, n2]}\n")
+    cluster.n1.apply(stuck)
+    r = cluster.n3.jaco("node", "drain", "n1", "--force", "--drain-timeout", "3s")
+    assert r.returncode == 124 and "drain_timeout" in r.stderr and "stuck-echo-" in r.stderr, r.stderr
+    for host in cluster:
+        cluster.wait_state("n1", "drain_timeout", by=host)
+    assert "stuck-echo-" in cluster.members()["n1"]["message"]
+    cluster.n3.do("node", "uncordon", "n1")
+    cluster.wait_state("n1", "ready")
+    cluster.n1.delete("stuck")
+
+
+# --- loss ---
+
+def test_a_cut_node_loses_what_can_move_and_stops_it_when_it_returns(cluster):
+    victim = next(h for h in cluster if h is not cluster.leader() and
+                  h.name in cluster.where("trio").values())
+    others = [h for h in cluster if h is not victim]
+    moved = {r for r, node in cluster.where("trio").items() if node == victim.name}
+    cluster.wire.cut(victim.name)
+    cluster.wait_state(victim.name, "unreachable", by=others[0])
+    wait_for("the moved ones elsewhere",
+             lambda: moved <= set(cluster.where("trio", by=others[0])) and
+             victim.name not in cluster.where("trio", by=others[0]).values())
+    assert audit(others[0], "node_lost")[-1]["host"] == victim.name
+    assert moved <= {e["replica"] for e in audit(others[0], "replica_rescheduled")}
+    # what it cannot know it does not stop: people prefer two to none
+    assert moved <= {c["Labels"]["jaco.replica_id"] for c in victim.containers()
+                     if c["State"] == "running"}
+    cluster.wire.mend()
+    cluster.wait_state(victim.name, "ready", by=others[0])
+    wait_for("the old ones' end", lambda: not moved & {
+        c["Labels"]["jaco.replica_id"] for c in victim.containers()})
+    assert not at_two_places(cluster)
+    for host in cluster:
+        wait_for("the page through " + host.name, lambda: host.http("trio.localhost")[0] == 200)
+
+
+def test_a_killed_host_its_volume_and_its_return(cluster):
+    home = cluster.where("shop/store")["shop-store-0"]
+    victim = getattr(cluster, home)
+    others = [h for h in cluster if h is not victim]
+    movable = {r for r, node in cluster.where().items() if node == home} - {"shop-store-0"}
+    victim.power_cut()
+    cluster.wait_state(home, "unreachable", by=others[0])
+    wait_for("the movable ones elsewhere",
+             lambda: movable <= set(cluster.where(by=others[0])), 90)
+    row, = others[0].replicas("shop/store")
+    assert row["state"] == "pending" and row["code"] == "home_unreachable"
+    assert home in row["message"]
+    assert others[0].http("trio.localhost")[0] == 200
+    victim.power_on()
+    cluster.wait_state(home, "ready", by=others[0])
+    wait_for("the store at home", lambda: cluster.where("shop/store") == {"shop-store-0": home})
+    wait_for("one container per replica", lambda: sorted(
+        c["Labels"]["jaco.replica_id"] for h in cluster for c in h.containers()) == sorted(
+        cluster.where()))
+    assert not at_two_places(cluster)

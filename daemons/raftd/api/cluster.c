@@ -290,17 +290,25 @@ static void from_observed(struct raftd *raftd, struct jaco_call *call, const cha
 	(void)jaco_str_format(key, sizeof(key), "/obs/node/%s/engine", host);
 	record = records_find(&raftd->records, key);
 	if (record && jaco_unpack(&wire_obs_engine_desc, record->value.data, record->value.n,
-				  call->arena, &engine, &err) >= 0)
+				  call->arena, &engine, &err) >= 0) {
 		member->engine = jaco_arena_printf(call->arena, "%.20s %.40s",
 						   engine.kind ? engine.kind : engine.state,
 						   engine.version ? engine.version : "");
+		if (strcmp(engine.state, "ready") != 0 && member->state == JACO_NODE_READY) {
+			member->state = JACO_NODE_ENGINE_UNAVAILABLE;
+			member->message = engine.message;
+		}
+	} else if (member->state == JACO_NODE_READY) {
+		member->state = JACO_NODE_JOINING;
+		member->message = "waiting for the engine to report";
+	}
 }
 
 static enum jaco_node_state state_of(const struct wire_node *node)
 {
 	switch (node->intent) {
 	case JACO_NODE_INTENT_CORDONED:
-		return JACO_NODE_CORDONED;
+		return node->drain_code ? JACO_NODE_DRAIN_TIMEOUT : JACO_NODE_CORDONED;
 	case JACO_NODE_INTENT_DRAINING:
 		return JACO_NODE_DRAINING;
 	case JACO_NODE_INTENT_ACTIVE:
@@ -378,8 +386,15 @@ static int add_members(struct raftd *raftd, struct jaco_call *call, struct wire_
 					    .replicas = api_count_replicas(raftd, call->arena, node.host)};
 		if (out->leader)
 			info->leader = node.host;
+		if (node.intent == JACO_NODE_INTENT_DRAINING)
+			out->message = jaco_arena_printf(call->arena, "%u replicas are to go elsewhere",
+							 node.drain_left);
+		else if (node.drain_message)
+			out->message = node.drain_message;
 		from_observed(raftd, call, node.host, out);
 		from_links(raftd, call->arena, node.host, out);
+		if (out->state == JACO_NODE_UNREACHABLE && node.lost)
+			out->message = "nothing is heard of it; what can run elsewhere does";
 	}
 	return rc < 0 ? rc : 0;
 }

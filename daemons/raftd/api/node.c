@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "daemons/raftd/api/api.h"
+#include "libjaco/base/buf.h"
+#include "libjaco/base/limits.h"
 #include "libjaco/base/str.h"
 #include "libjaco/base/time.h"
 
@@ -23,31 +25,102 @@ static int read_node(struct raftd *raftd, struct jaco_call *call, const char *ho
 	return rc;
 }
 
+/* What a drain left in the record says nothing about the next. */
+static void forget_drain(struct wire_node *node)
+{
+	node->has &= ~(UINT64_C(1) << wire_node_drain_started_ |
+		       UINT64_C(1) << wire_node_drain_force_ |
+		       UINT64_C(1) << wire_node_drain_limit_ms_ |
+		       UINT64_C(1) << wire_node_drain_left_ |
+		       UINT64_C(1) << wire_node_drain_progress_);
+	node->drain_started = node->drain_limit_ms = node->drain_progress = 0;
+	node->drain_force = false;
+	node->drain_left = 0;
+	node->drain_code = node->drain_message = NULL;
+}
+
+/* --- may it be drained? --- */
+
+/* Why the replica cannot go to another node, or NULL. */
+static const char *bound_by(struct raftd *raftd, struct jaco_arena *arena, const char *host,
+			    const struct wire_replica *replica)
+{
+	struct wire_deployment deployment;
+	struct wire_node other;
+	struct jaco_err err = JACO_ERR_INIT;
+	const struct wire_service *service = NULL;
+
+	if (api_get(raftd, jaco_arena_printf(arena, "/deployment/%s", replica->deployment),
+		    &wire_deployment_desc, arena, &deployment, NULL, &err) <= 0)
+		return NULL;
+	for (size_t i = 0; i < deployment.services.n; i++)
+		if (strcmp(deployment.services.v[i].name, replica->service) == 0)
+			service = &deployment.services.v[i];
+	if (!service || service->placement == JACO_PLACE_GLOBAL)
+		return NULL;
+	if (service->stateful && !service->reschedule)
+		return "its data is there";
+	for (size_t i = 0; i < service->hosts.n; i++)
+		if (strcmp(service->hosts.v[i], host) != 0 &&
+		    api_get(raftd, jaco_arena_printf(arena, "/node/%s", service->hosts.v[i]),
+			    &wire_node_desc, arena, &other, NULL, &err) > 0)
+			return NULL;
+	return service->hosts.n ? "no other host is listed for it" : NULL;
+}
+
+/* Refuse with the list of what cannot move.  Errors: CONFLICT. */
+static int drain_check(struct raftd *raftd, struct jaco_arena *arena, const char *host,
+		       struct jaco_err *err)
+{
+	jaco_auto(jaco_buf) struct jaco_buf names = JACO_BUF_BOUND(JACO_TEXT_MAX / 2);
+	char key[JACO_KEY_MAX + 1] = "";
+	struct wire_replica replica;
+
+	while (api_next(raftd, "/replica/", key, &wire_replica_desc, arena, &replica, NULL, err) > 0) {
+		size_t n = replica.generations.n;
+		const char *why = n && strcmp(replica.generations.v[n - 1].host, host) == 0
+					  ? bound_by(raftd, arena, host, &replica)
+					  : NULL;
+
+		if (why)
+			jaco_buf_printf(&names, "%s%s (%s)", names.n ? ", " : "", replica.id, why);
+	}
+	if (names.n == 0)
+		return 0;
+	return jaco_err_set(err, JACO_CONFLICT,
+			    "cannot move away from %s: %s; --force drains the rest and leaves them",
+			    host, jaco_buf_str(&names));
+}
+
 static int set_intent(struct raftd *raftd, struct jaco_call *call, const struct wire_node_ref *req,
 		      enum jaco_node_intent intent, jaco_handler *again, struct jaco_err *err)
 {
+	bool is_drain = intent == JACO_NODE_INTENT_DRAINING;
 	struct api_txn txn = api_begin(raftd, call);
 	struct wire_node node;
 	uint64_t revision;
 
 	if (read_node(raftd, call, req->host, &node, &revision, err) < 0)
 		return -(int)err->code;
-	if (node.intent == intent) {
+	if (node.intent == intent && !node.drain_code && (!is_drain || node.drain_force == req->force)) {
 		api_reply_changed(raftd, call, revision, NULL);
 		return 0;
 	}
+	if (is_drain && !req->force && drain_check(raftd, call->arena, req->host, err) < 0)
+		return -(int)err->code;
+	forget_drain(&node);
 	node.intent = intent;
-	node.drain_started =
-		intent == JACO_NODE_INTENT_DRAINING ? (uint64_t)jaco_time_wall_ms() : 0;
-	node.has &= ~(UINT64_C(1) << wire_node_drain_started_);
+	if (is_drain) {
+		node.drain_started = (uint64_t)jaco_time_wall_ms();
+		node.drain_force = req->force;
+		node.drain_limit_ms = req->drain_limit_ms;
+	}
 	api_compare(&txn, node_key(call, req->host), revision);
 	api_put(&txn, node_key(call, req->host), &wire_node_desc, &node);
-	api_audit(&txn,
-		  intent == JACO_NODE_INTENT_DRAINING ? JACO_AUDIT_NODE_DRAIN
-						      : JACO_AUDIT_NODE_CORDON,
-		  call->identity,
+	api_audit(&txn, is_drain ? JACO_AUDIT_NODE_DRAIN : JACO_AUDIT_NODE_CORDON, call->identity,
 		  (const char *const[]){"host", req->host, "intent",
-					jaco_enum_word(&jaco_node_intent_enum, (int)intent), NULL});
+					jaco_enum_word(&jaco_node_intent_enum, (int)intent), "force",
+					req->force ? "true" : "false", NULL});
 	return api_commit(&txn, call, again, req, api_reply_changed, NULL, err);
 }
 

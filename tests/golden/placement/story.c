@@ -18,6 +18,7 @@
 #include <string.h>
 
 #include "daemons/schedd/plan.h"
+#include "libjaco/base/limits.h"
 #include "libjaco/base/mem.h"
 #include "libjaco/base/str.h"
 #include "libjaco/base/time.h"
@@ -107,6 +108,12 @@ static void node_option(struct world_node *node, char *word)
 		node->intent = strcmp(value, "draining") == 0 ? WORLD_DRAINING
 			       : strcmp(value, "cordoned") == 0 ? WORLD_CORDONED
 								: WORLD_ACTIVE;
+		node->drain_started_ms = world.now_ms;
+		node->drain_progress_ms = 0;
+		node->drain_left = 0;
+		node->drain_code = node->drain_message = "";
+	} else if (strcmp(word, "limit") == 0) {
+		node->drain_limit_ms = duration(value);
 	} else if (strcmp(word, "cpu") == 0) {
 		node->cpu_milli = number(value);
 	} else if (strcmp(word, "memory") == 0) {
@@ -124,6 +131,9 @@ static void do_node(char *name, char **save)
 		node = &nodes[world.n_nodes++];
 		*node = (struct world_node){.name = jaco_arena_strdup(&store, name),
 					    .arch = "amd64",
+					    .drain_code = "",
+					    .drain_message = "",
+					    .drain_limit_ms = JACO_DRAIN_LIMIT_MS,
 					    .has_isolation = true,
 					    .has_engine = true,
 					    .is_reachable = true};
@@ -343,6 +353,15 @@ static void keep_replica(const struct world_replica *from)
 	world_sort(&world, &store);
 }
 
+static void keep_node(const struct world_node *from)
+{
+	struct world_node *to = world_node(&world, from->name);
+
+	*to = *from;
+	to->drain_code = jaco_arena_strdup(&store, from->drain_code);
+	to->drain_message = jaco_arena_strdup(&store, from->drain_message);
+}
+
 static void keep_rollout(const struct world_rollout *from)
 {
 	struct world_rollout *to =
@@ -389,6 +408,9 @@ static void write_op(const struct plan_op *op)
 	case PLAN_DROP_RESTART:
 		DROP(restarts, world.n_restarts,
 		     (struct world_restart *)world_restart(&world, op->restart.replica));
+		break;
+	case PLAN_PUT_NODE:
+		keep_node(&op->node);
 		break;
 	case PLAN_ROLLBACK:
 	case PLAN_AUDIT:
