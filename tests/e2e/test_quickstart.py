@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The first command of the README, run as a newcomer runs it, in a namespace of its own."""
 import glob
+import json
 import os
 import subprocess
 import tempfile
@@ -52,6 +53,41 @@ def test_up_twice_and_down_leaves_nothing(machine):
     down = quickstart(ns, path, "--down")
     assert down.returncode == 0 and down.stdout.splitlines()[-1] == "== down: nothing of JACO is left"
     assert dump(ns) == before
+    assert_nothing_is_left(path)
+
+
+def assert_nothing_is_left(path):
     assert not processes_of(path) and not os.path.exists(path)
     assert not [m for m in open("/proc/mounts") if path in m]
     assert not glob.glob("/run/jaco*/%s*" % os.path.basename(path))
+
+
+def test_three_hosts_up_twice_and_down_leaves_nothing(machine):
+    ns, path = machine
+    before = dump(ns)
+    spaces, tunnels = set(os.listdir("/run/netns")), set(glob.glob("/var/run/wireguard/jq*"))
+    r = quickstart(ns, path, "--nodes", "3")
+    assert r.returncode == 0, r.stdout + r.stderr
+    assert r.stdout.splitlines()[-1].startswith("quickstart: JACO runs on 3 nodes, ")
+    for n in ("n1", "n2", "n3"):
+        page = r.stdout.split("== the page, through the ingress of %s:\n" % n)[1]
+        assert page.startswith('{"replica":"hello-web-'), page[:200]
+    status = subprocess.run([os.path.join(BUILD, "cli", "jaco"), "--root", path + "/n2/root", "get",
+                             "replicas", "-o", "json"], capture_output=True, text=True).stdout
+    assert sorted(row["node"] for row in json.loads(status)) == ["n1", "n2", "n3"]
+    again = quickstart(ns, path, "--nodes", "3")
+    assert again.returncode == 0 and again.stdout.splitlines()[-1] == r.stdout.splitlines()[-1]
+    other = quickstart(ns, path)
+    assert other.returncode == 1 and "contrib/quickstart --down first" in other.stderr
+    assert dump(ns) == before
+    mine = {s for s in set(os.listdir("/run/netns")) - spaces if s.startswith("jq") and "-" in s}
+    left = [p for s in mine for p in sh("ip", "netns", "pids", s).split()]
+    assert len(mine) == 4 and left
+    down = quickstart(ns, path, "--down")
+    assert down.returncode == 0, down.stdout + down.stderr
+    assert down.stdout.splitlines()[-1] == "== down: nothing of JACO is left"
+    assert dump(ns) == before
+    assert not mine & set(os.listdir("/run/netns"))
+    assert not [p for p in left if os.path.exists("/proc/" + p)]
+    assert not set(glob.glob("/var/run/wireguard/jq*")) - tunnels
+    assert_nothing_is_left(path)

@@ -196,6 +196,7 @@ def test_a_drain_that_cannot_end_is_given_up_and_says_what_is_left(cluster):
 # --- loss ---
 
 def test_a_cut_node_loses_what_can_move_and_stops_it_when_it_returns(cluster):
+    wait_for("rest", lambda: cluster.n1.running("trio/echo", 3))
     victim = next(h for h in cluster if h is not cluster.leader() and
                   h.name in cluster.where("trio").values())
     others = [h for h in cluster if h is not victim]
@@ -220,14 +221,15 @@ def test_a_cut_node_loses_what_can_move_and_stops_it_when_it_returns(cluster):
 
 
 def test_a_killed_host_its_volume_and_its_return(cluster):
+    wait_for("rest", lambda: cluster.n1.running("trio/echo", 3))
     home = cluster.where("shop/store")["shop-store-0"]
     victim = getattr(cluster, home)
     others = [h for h in cluster if h is not victim]
-    movable = {r for r, node in cluster.where().items() if node == home} - {"shop-store-0"}
+    movable = {r for r, node in cluster.where("trio").items() if node == home}
     victim.power_cut()
     cluster.wait_state(home, "unreachable", by=others[0])
     wait_for("the movable ones elsewhere",
-             lambda: movable <= set(cluster.where(by=others[0])), 90)
+             lambda: movable <= set(cluster.where("trio", by=others[0])))
     row, = others[0].replicas("shop/store")
     assert row["state"] == "pending" and row["code"] == "home_unreachable"
     assert home in row["message"]
