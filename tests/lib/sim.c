@@ -217,6 +217,21 @@ void sim_restart(struct sim *sim, struct sim_node *node)
 	finish_step(sim, node);
 }
 
+/* The kernel of a dead process resets its connections; sometimes nobody gets to hear of it. */
+static void tell_connections(struct sim *sim, const struct sim_node *dead)
+{
+	for (size_t i = 0; i < sim->profile.n_nodes; i++) {
+		struct sim_node *node = &sim->nodes[i];
+
+		if (node == dead || !is_up(node) || node->paused_until > sim->now ||
+		    sim_chance(sim, 400))
+			continue;
+		core_peer_lost(node->host.core, dead->id);
+		node->tick_at = JACO_MAX(global_at(sim, node, core_deadline(node->host.core)),
+					 sim->now + 1);
+	}
+}
+
 void sim_crash(struct sim *sim, struct sim_node *node, uint64_t down_us)
 {
 	size_t n_writes, kept, torn = 0;
@@ -241,6 +256,7 @@ void sim_crash(struct sim *sim, struct sim_node *node, uint64_t down_us)
 	node->restart_at = sim->now + down_us;
 	node->disk_fails = false;
 	node->tick_at = SIM_NEVER;
+	tell_connections(sim, node);
 }
 
 static void flush(struct sim *sim, struct sim_node *node)

@@ -403,6 +403,8 @@ void core_peer_lost(struct core *core, uint64_t id)
 	struct peer *peer = core_find_peer(core, id);
 
 	core_begin(core);
+	if (core->role == CORE_FOLLOWER && core->leader == id)
+		election_suspect(core);
 	if (core->role != CORE_LEADER || !peer)
 		return;
 	peer->snap_waiting = false;

@@ -241,7 +241,8 @@ int core_offer(struct core *core, uint64_t index, struct jaco_err *err);
 /* The snapshot that was arriving is damaged: ask for it from its first byte again. */
 void core_arriving_failed(struct core *core);
 
-/* The link to @id broke: what was under way to it is lost. */
+/* The link to @id broke: what was under way to it is lost.  When it leads, it is suspected at once:
+ * a process that died closes its connections long before its silence is conspicuous. */
 void core_peer_lost(struct core *core, uint64_t id);
 
 /* ---- actions ------------------------------------------------------------------------------ */

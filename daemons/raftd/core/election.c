@@ -21,6 +21,18 @@ void election_reset_timer(struct core *core)
 			    jaco_prng_next(&core->prng) % core->opt.election;
 }
 
+/* A broken connection is a hint and no proof: the others are asked first (thesis 9.6), and they agree
+ * only when they have not heard the leader either.  A lease must not be cut short (thesis 6.4.1). */
+void election_suspect(struct core *core)
+{
+	uint64_t soon = core->now + jaco_prng_next(&core->prng) % core->opt.heartbeat;
+
+	if (!core->opt.prevote || core->opt.lease_reads)
+		return;
+	core->heard = core->now - JACO_MIN(core->now, (uint64_t)core->opt.election);
+	core->election_at = JACO_MIN(core->election_at, soon);
+}
+
 static void leave_leadership(struct core *core)
 {
 	core->transfer = 0;

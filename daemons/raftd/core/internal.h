@@ -193,6 +193,7 @@ uint64_t core_quorum(const struct core *core, uint64_t own,
 /* ---- election.c ---- */
 
 bool election_can_stand(const struct core *core);
+void election_suspect(struct core *core);
 void election_reset_timer(struct core *core);
 void election_follow(struct core *core, uint64_t term, uint64_t leader);
 void election_campaign(struct core *core, bool transfer);

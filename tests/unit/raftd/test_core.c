@@ -249,6 +249,55 @@ JT_CASE(the_deadline_is_when_something_happens)
 	core_free(core);
 }
 
+/* A follower that heard its leader @heard ms after the start. */
+static struct core *follower(struct core_options opt, uint64_t heard)
+{
+	struct core *core = start(opt, 3);
+	struct core_message beat = {.type = CORE_APP_REQ, .from = 2, .to = 1, .term = 1};
+
+	core_tick(core, heard);
+	core_receive(core, &beat);
+	settle(core);
+	return core;
+}
+
+JT_CASE(a_leader_whose_connection_broke_is_suspected_at_once)
+{
+	struct core *core = follower(CORE_OPTIONS_DEFAULT, 1000);
+	struct core_message ask = {.type = CORE_PREVOTE_REQ, .from = 3, .to = 1, .term = 2};
+	struct core_actions todo;
+
+	JT_TRUE(core_deadline(core) >= 1150);
+	core_peer_lost(core, 3); /* who does not lead is not missed */
+	JT_TRUE(core_deadline(core) >= 1150);
+	core_receive(core, &ask);
+	core_collect(core, &todo);
+	JT_FALSE(todo.messages[0].ok);
+
+	core_peer_lost(core, 2);
+	JT_TRUE(core_deadline(core) < 1050);
+	core_receive(core, &ask);
+	core_collect(core, &todo);
+	JT_TRUE(todo.messages[0].ok);
+	core_tick(core, core_deadline(core));
+	core_collect(core, &todo);
+	JT_EQ(todo.n_messages, 2); /* the others are asked, nobody is disturbed */
+	JT_EQ(todo.messages[0].type, CORE_PREVOTE_REQ);
+	core_free(core);
+}
+
+JT_CASE(a_lease_is_not_cut_short_by_a_broken_connection)
+{
+	struct core_options opt = CORE_OPTIONS_DEFAULT;
+	struct core *core;
+
+	opt.lease_reads = true;
+	core = follower(opt, 1000);
+	core_peer_lost(core, 2);
+	JT_TRUE(core_deadline(core) >= 1150);
+	core_free(core);
+}
+
 JT_CASE(compaction_stops_at_what_is_applied)
 {
 	struct core *core = lone_leader(CORE_OPTIONS_DEFAULT);
@@ -264,7 +313,9 @@ JT_CASE(compaction_stops_at_what_is_applied)
 	core_free(core);
 }
 
-JT_MAIN(JT_RUN(a_lone_voter_leads_when_its_vote_is_on_disk),
+JT_MAIN(JT_RUN(a_leader_whose_connection_broke_is_suspected_at_once),
+	JT_RUN(a_lease_is_not_cut_short_by_a_broken_connection),
+	JT_RUN(a_lone_voter_leads_when_its_vote_is_on_disk),
 	JT_RUN(many_proposals_are_one_write_and_one_apply),
 	JT_RUN(proposals_beyond_the_bound_are_refused_until_some_commit),
 	JT_RUN(who_does_not_lead_says_so), JT_RUN(a_disk_that_cannot_be_is_refused),
