@@ -9,8 +9,8 @@
  *
  *   propose -> core -> [append, one fdatasync] -> committed -> applied -> on_done
  *
- * The state is committed to LMDB every second or STORE_COMMIT_ENTRIES, off the path of a write; the
- * log keeps what is newer.  See disk/wal.h and disk/state.h for what a full disk does. */
+ * The state is committed to LMDB every second or STORE_COMMIT_ENTRIES, in a thread of its own; the log
+ * keeps what is newer.  See disk/wal.h and disk/state.h for what a full disk does. */
 #pragma once
 
 #include <stdbool.h>
@@ -26,7 +26,10 @@
 #include "libjaco/io/loop.h"
 
 #define STORE_COMMIT_MS      1000
-#define STORE_COMMIT_ENTRIES 20000
+#define STORE_COMMIT_ENTRIES 10000
+#define STORE_COMMIT_BYTES   (2u << 20)  /* of memory that a commit gives back */
+#define STORE_UNSAVED_MAX    (64u << 20) /* beyond that writers wait for the commit */
+#define STORE_KEEP_ENTRIES   8192 /* that the state holds stay in memory, for members that lag */
 #define STORE_KEEP_SEGMENTS  1 /* older ones are dropped once the state holds what is in them */
 
 /* @result is set when the transaction was decided (committed or refused by a compare); otherwise
@@ -80,11 +83,15 @@ struct store {
 	struct store_pendings done; /* answered once the core may be called again */
 	uint64_t next_token;
 	uint64_t durable_applied;  /* index in the last LMDB commit */
+	uint64_t saving;           /* index in the one under way */
+	uint64_t saving_base;      /* where the log may begin when it is done */
+	struct jaco_time save_started;
+	struct jaco_timer save;
+	struct jaco_io saved;      /* it is done */
 	struct jaco_timer pump;    /* the end of this pass */
 	struct jaco_timer push;    /* the end of this pass, behind the callers' answers */
 	bool is_push_due;          /* messages to peers wait for it */
 	struct jaco_timer tick;    /* the core's next deadline */
-	struct jaco_timer commit;
 	struct jaco_timer pour;    /* the next try to store what is held */
 	struct jaco_time snapshots_from; /* chunks before that find no room and are ignored */
 	char full[256];            /* why writes are refused, "" when they are not */

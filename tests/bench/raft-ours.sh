@@ -13,6 +13,8 @@ control() { echo "$R_DIR/$1/run/jaco.sock"; }
 writer() { echo "$R_DIR/$1/run/raftd/schedd.sock"; }
 cli() { local i=$1; shift; "$build/cli/jaco" --socket "$(control $i)" "$@"; }
 wait_for() { local i; for ((i = 0; i < 1500; i++)); do "$@" >/dev/null 2>&1 && return 0; sleep 0.02; done; return 1; }
+# A member becomes a voter when it has kept up with the log for a while.
+are_voters() { [ "$(cli 1 cluster status --output json | grep -o '"voter": *true' | wc -l)" = 3 ]; }
 leader() {
 	local i
 	for i in 1 2 3; do
@@ -53,8 +55,8 @@ fill)
 count) "$load" metric "$(control $2)" jaco_raftd_keys 2>/dev/null ;;
 probe)
 	ms=$2; shift 2; at=()
-	# a first start is over when all three are members
-	[ $# = 3 ] && wait_for test -e "$R_DIR/joined.3"
+	# a first start is over when all three vote
+	[ $# = 3 ] && [ ! -e "$R_DIR/founded" ] && wait_for are_voters && touch "$R_DIR/founded"
 	for i; do at+=("$(writer $i)"); done
 	exec "$load" probe $ms "${at[@]}" ;;
 esac

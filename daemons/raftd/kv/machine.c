@@ -63,7 +63,7 @@ int machine_open(struct machine *machine, struct kv_space *space, struct jaco_er
 		return jaco_err_set(err, JACO_INTERNAL, "the state's header has %zu bytes, not %d",
 				    meta.n, META_BYTES);
 	machine->space = space;
-	machine->applied = machine->n_keys = 0;
+	machine->applied = machine->n_keys = machine->oldest_request = 0;
 	machine->digest = (struct digest){.lanes = {0}};
 	if (rc > 0) {
 		const uint8_t *at = meta.data;
@@ -191,18 +191,21 @@ static int delete_one(struct machine *machine, struct kv_bytes key, uint64_t rev
 static int delete_prefix(struct machine *machine, struct kv_bytes prefix, uint64_t revision,
 			 struct jaco_err *err)
 {
+	char copy[JACO_KEY_MAX];
+	struct kv_bytes last = {.data = copy, .n = 0};
+
 	for (;;) {
-		char copy[JACO_KEY_MAX];
 		struct machine_change pair;
-		int rc = machine_next(machine, prefix, (struct kv_bytes){.n = 0}, &pair, err);
+		/* from the last one on: a space may have to step over what it has just removed */
+		int rc = machine_next(machine, prefix, last, &pair, err);
 
 		if (rc <= 0)
 			return rc;
 		/* the found key is borrowed from the space and dies with the delete */
 		JACO_ASSERT(pair.key.n <= sizeof(copy));
 		memcpy(copy, pair.key.data, pair.key.n);
-		rc = delete_one(machine, (struct kv_bytes){.data = copy, .n = pair.key.n}, revision,
-				err);
+		last.n = pair.key.n;
+		rc = delete_one(machine, last, revision, err);
 		if (rc < 0)
 			return rc;
 	}
@@ -303,16 +306,23 @@ static int recall(struct machine *machine, const struct txn *txn, struct machine
 	return 1;
 }
 
+/* The key under which the request of @revision is found again in order of age. */
+static void put_order(uint8_t out[static 9], uint64_t revision)
+{
+	out[0] = 'r';
+	for (size_t i = 0; i < 8; i++)
+		out[1 + i] = (uint8_t)(revision >> (8 * (7 - i)));
+}
+
 static int remember(struct machine *machine, const struct txn *txn,
 		    const struct machine_result *result, struct jaco_err *err)
 {
 	struct kv_space *space = machine->space;
-	uint8_t id[1 + TXN_REQUEST_BYTES] = {'i'}, order[1 + 8] = {'r'}, outcome[OUTCOME_BYTES];
+	uint8_t id[1 + TXN_REQUEST_BYTES] = {'i'}, order[1 + 8], outcome[OUTCOME_BYTES];
 	int rc;
 
 	memcpy(id + 1, txn->request, TXN_REQUEST_BYTES);
-	for (size_t i = 0; i < 8; i++)
-		order[1 + i] = (uint8_t)(result->revision >> (8 * (7 - i)));
+	put_order(order, result->revision);
 	put_le(outcome, result->revision, 8);
 	outcome[8] = result->is_committed;
 	put_le(outcome + 9, result->failed_compare, 4);
@@ -334,8 +344,12 @@ static int forget_old(struct machine *machine, uint64_t index, struct jaco_err *
 		uint8_t order[1 + 8], id[1 + TXN_REQUEST_BYTES];
 		uint64_t revision = 0;
 		struct kv_bytes key, value;
-		int rc = space->ops->seek(space, KV_TABLE_REQUEST, KV_TEXT("r"), false, &key, &value,
-					  err);
+		int rc;
+
+		put_order(order, machine->oldest_request);
+		rc = space->ops->seek(space, KV_TABLE_REQUEST,
+				      (struct kv_bytes){order, sizeof(order)}, false, &key, &value,
+				      err);
 
 		if (rc <= 0)
 			return rc;
@@ -345,6 +359,7 @@ static int forget_old(struct machine *machine, uint64_t index, struct jaco_err *
 		memcpy(id, value.data, sizeof(id));
 		for (size_t i = 0; i < 8; i++)
 			revision = revision << 8 | order[1 + i];
+		machine->oldest_request = revision;
 		if (revision + MACHINE_REQUEST_MEMORY > index)
 			return 0;
 		rc = space->ops->del(space, KV_TABLE_REQUEST,

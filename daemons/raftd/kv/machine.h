@@ -5,8 +5,8 @@
  * Pure over a space: no clock, no randomness, no configuration, so that equal logs give equal states
  * on every node and version.  The revision of a change is the index of its log entry.
  *
- * When a call fails (<0) the storage under it failed half-way: the caller throws the uncommitted
- * state away, opens the machine again at the last durable index and replays the log. */
+ * When a call fails (<0) the storage under it failed half-way: the process starts again from the last
+ * durable index and replays the log. */
 #pragma once
 
 #include <stdbool.h>
@@ -44,6 +44,7 @@ struct machine {
 	struct kv_space *space;
 	uint64_t applied; /* index of the last entry that took effect */
 	uint64_t n_keys;
+	uint64_t oldest_request; /* no request from before that revision is remembered */
 	struct digest digest;
 	struct jaco_buf scratch;
 	machine_on_change *on_change; /* may be NULL */

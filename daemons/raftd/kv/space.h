@@ -26,8 +26,8 @@ struct kv_bytes {
 
 struct kv_space;
 
-/* 1 found or removed, 0 absent, <0 the storage failed (the caller abandons the state in memory and
- * replays the log). */
+/* 1 found or removed, 0 absent, <0 the storage failed (the process starts again and replays the
+ * log). */
 struct kv_space_ops {
 	int (*get)(struct kv_space *space, enum kv_table table, struct kv_bytes key,
 		   struct kv_bytes *out_value, struct jaco_err *err);

@@ -196,7 +196,7 @@ static int crash_writer(const char *path, int fd)
 		if (i % 7 == 0)
 			wait_done(&rig, i + 1);
 		if (i % 100 == 99) /* the commit of the state, without waiting a second */
-			jaco_timer_arm(&rig.store.commit, 0);
+			jaco_timer_arm(&rig.store.save, 0);
 	}
 	wait_done(&rig, 400);
 	rig_close(&rig);
