@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Every key of a compose service has a row in tests/e2e/compose-keys.tsv: with the outcome that
-compose_service.c gives it, an engine field that create*.c writes, and a test that exists."""
+compose_service.c gives it, an engine field that create*.c writes, and a test that exists.  Every error code
+of manifests has a golden case."""
 import re
 
 import source
@@ -50,4 +51,14 @@ for number, line in enumerate(source.text(TABLE).split("\n"), 1):
             verdict.wrong(where, "%s does not have %s" % (test, key))
 for key in sorted(set(keys) - seen):
     verdict.wrong(TABLE, "no row for " + key)
+
+# cluster.md 4: every code that a manifest can be refused with has a golden case with its exact text.
+goldens = "".join(source.text(n) for n in source.tracked(".ok", under="tests/golden/manifest/"))
+codes = re.findall(r'X\(\w+,\s*"(\w+)",\s*65\b', source.text("libjaco/base/err.h"))
+for code in codes + ["limit_exceeded", "permission_denied"]:
+    verdict.checked += 1
+    if not re.search(r'^%s |"code": ?"%s"' % (code, code), goldens, re.M):
+        verdict.wrong("tests/golden/manifest", "no case ends with " + code)
+if len(codes) < 12:
+    verdict.wrong("libjaco/base/err.h", "only %d codes of exit 65 were found" % len(codes))
 verdict.end(least=100)

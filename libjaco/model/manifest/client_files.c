@@ -295,7 +295,10 @@ static void resolve_extends(struct jaco_client *client, struct jaco_yaml_node *r
 {
 	struct jaco_yaml_node *services = jaco_yaml_get(root, "services");
 
-	for (size_t i = 0; services && services->kind == JACO_YAML_MAP && i < services->n; i++)
+	/* More are refused in a moment; bases are looked up one by one. */
+	if (!services || services->kind != JACO_YAML_MAP || services->n > JACO_SERVICES_MAX)
+		return;
+	for (size_t i = 0; i < services->n; i++)
 		if (services->entries[i].value->kind == JACO_YAML_MAP)
 			extend(client, root, &services->entries[i], vars, 0);
 }

@@ -19,6 +19,11 @@ static void refuse_unknown(struct jaco_read *read, const struct jaco_yaml_entry 
 	size_t n = 0;
 	const char *nearest;
 
+	/* A file of nothing else: what is not shown needs no search for what was meant. */
+	if (read->findings->n >= JACO_FINDINGS_MAX) {
+		jaco_read_error(read, entry->pos, NULL, "unknown key");
+		return;
+	}
 	for (const struct jaco_key_row *row = rows; row->key && n + 1 < JACO_ARRAY_SIZE(names);
 	     row++)
 		if (row->outcome < JACO_REFUSED)

@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: Apache-2.0
+"""jaco validate, config, diff and apply on manifests: every flag that says what is read, findings as data,
+plans.  The checks against the cluster are in test_raftd.py, their exact texts in tests/golden/manifest."""
+import json
+import os
+import subprocess
+
+import pytest
+
+from jacorpc import BUILD, Raftd
+
+FILES = {
+    "jaco.yaml": "deployment: shop\nenvironment: .env\n",
+    "compose.yaml": """services:
+  web: {image: "x:${TAG}", environment: {A: "${A:-default}", CALLER: }, container_name: boss}
+  extra: {image: y, profiles: [more]}
+""",
+    "over.yaml": "services:\n  web: {environment: {B: two}, ports: ['8080:80']}\n",
+    ".env": "TAG=1\n",
+    "other.env": "TAG=2\n",
+}
+
+
+@pytest.fixture
+def work(tmp_path):
+    for name, text in FILES.items():
+        (tmp_path / name).write_text(text)
+    return tmp_path
+
+
+def jaco(where, *argv, stdin="", root=None, **env):
+    more = ["--root", str(root)] if root else []
+    return subprocess.run([os.path.join(BUILD, "cli/jaco"), *more, *argv], cwd=where, input=stdin,
+                          capture_output=True, text=True, timeout=60, env=dict(os.environ, **env))
+
+
+def config(where, *argv, **kw):
+    r = jaco(where, "config", "-q", *argv, **kw)
+    assert r.returncode == 0, r.stderr
+    return r.stdout
+
+
+def test_findings_are_lines_or_data(work):
+    r = jaco(work, "validate")
+    assert r.returncode == 0 and r.stderr == (
+        "warning: compose.yaml:2:73: services.web.container_name: container_name becomes an extra DNS "
+        "name; containers are named after their replica\n")
+    assert jaco(work, "validate", "-q").stderr == ""
+    strict = jaco(work, "validate", "--strict", "-o", "json")
+    found = json.loads(strict.stdout)
+    assert strict.returncode == 65 and found["valid"] is False
+    finding, = found["findings"]
+    assert finding["severity"] == "error" and finding["file"] == "compose.yaml"
+    assert (finding["line"], finding["column"]) == (2, 73)
+    assert finding["field"] == "services.web.container_name"
+    (work / "compose.yaml").write_text("services:\n  web:\n    image: x\n    prots: []\n    net: host\n")
+    found = json.loads(jaco(work, "validate", "-o", "json").stdout)["findings"]
+    assert [(f["code"], f["line"], f.get("remedy")) for f in found] == [
+        ("validation_failed", 4, 'did you mean "ports"?'),
+        ("legacy_compose_field", 5, 'use "network_mode"')], found
+
+
+def test_every_source_of_variables_and_their_order(work):
+    assert "image: x:1\n" in config(work) and "A: default" in config(work)
+    assert "image: x:2\n" in config(work, "--env-file", "other.env")
+    assert "image: x:3\n" in config(work, "--env-file", "other.env", "--set", "TAG=3", "--host-env", TAG="4")
+    assert "A: default" in config(work, A="from the caller")
+    assert 'A: "from the caller"' in config(work, "--host-env", A="from the caller")
+    assert "CALLER: null" in config(work, CALLER="1")
+    assert 'CALLER: "1"' in config(work, "--host-env", CALLER="1")
+
+
+def test_several_files_standard_input_and_profiles(work):
+    both = config(work, "-f", "compose.yaml", "-f", "over.yaml")
+    assert "B: two" in both and "8080:80" in both and "extra" not in both
+    assert "extra:" in config(work, "--profile", "more")
+    assert "image: z" in config(work, "-f", "-", stdin="services: {web: {image: z}}\n")
+    r = jaco(work, "config", "-f", "-", stdin="services: {web: {image: z, env_file: a}}\n")
+    assert r.returncode == 65 and "env_file_unresolved: -:1:38" in r.stderr, r.stderr
+
+
+def test_what_cannot_be_read_is_named(work):
+    for argv, part in ((["nowhere.yaml"], "nowhere.yaml"), (["-f", "missing.yaml"], "missing.yaml"),
+                       (["--env-file", "none.env"], "none.env"), (["--set", "bad"], "NAME=value")):
+        r = jaco(work, "validate", *argv)
+        assert r.returncode == 65 and part in r.stderr, (argv, r.stderr)
+
+
+def test_a_plan_is_shown_demanded_and_refused_when_it_changed(work, tmp_path):
+    (tmp_path / "node").mkdir()
+    raftd = Raftd(tmp_path / "node").start()
+    try:
+        raftd.rpc().call("cluster.init", name="test")
+
+        def run(*argv):
+            return jaco(work, *argv, root=raftd.root)
+        r = run("apply", "--dry-run", "--exit-code", "-o", "json")
+        assert r.returncode == 10, r.stderr
+        plan = json.loads(r.stdout)
+        assert {c["object"] for c in plan["changes"]} >= {"service web"}
+        assert run("diff", "--exit-code").returncode == 10
+        (work / ".env").write_text("TAG=5\n")
+        r = run("apply", "--plan", plan["plan"], "--no-wait")
+        assert r.returncode == 1 and "conflict" in r.stderr, r.stderr
+        plan = json.loads(run("diff", "-o", "json").stdout)
+        r = run("apply", "--plan", plan["plan"], "--no-wait", "-m", "why")
+        assert r.returncode == 0, r.stderr
+        assert run("diff", "--exit-code").returncode == 0
+        (work / ".env").write_text("TAG=6\n")
+        changed = json.loads(run("diff", "-o", "json").stdout)["changes"]
+        assert [(c["object"], c["kind"]) for c in changed] == [("service web", "changed")], changed
+        assert "image" in json.dumps(changed[0]["fields"])
+    finally:
+        raftd.stop()
