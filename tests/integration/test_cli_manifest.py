@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from jacorpc import BUILD, Raftd
+from jacorpc import BUILD, Raftd, RpcError
 
 FILES = {
     "jaco.yaml": "deployment: shop\nenvironment: .env\n",
@@ -112,3 +112,64 @@ def test_a_plan_is_shown_demanded_and_refused_when_it_changed(work, tmp_path):
         assert "image" in json.dumps(changed[0]["fields"])
     finally:
         raftd.stop()
+
+
+TAKEN = {"jaco.yaml": "deployment: first\nroutes: [{domain: a.test, service: web, port: 80, tls: off}]\n",
+         "compose.yaml": "services: {web: {image: x, ports: ['6000:1', '6001:1/udp']}}\n"}
+REFUSED = [
+    ("reserved_port", "deployment: d\n", "services: {a: {image: x, ports: ['7000:1']}}"),
+    ("reserved_port", "deployment: d\n", "services: {a: {image: x, ports: ['7001:1']}}"),
+    ("reserved_port", "deployment: d\n", "services: {a: {image: x, ports: ['51820:1/udp']}}"),
+    ("port_conflict", "deployment: d\n", "services: {a: {image: x, ports: ['6000:1']}}"),
+    ("port_conflict", "deployment: d\n", "services: {a: {image: x, ports: ['6001:1/udp']}}"),
+    ("route_conflict", "deployment: d\nroutes: [{domain: a.test, service: a, port: 1, tls: off}]\n",
+     "services: {a: {image: x}}"),
+    ("route_tls_mixed", "deployment: d\nroutes: [{domain: a.test, path: /b, service: a, port: 1}]\n",
+     "services: {a: {image: x}}"),
+    ("unknown_host", "deployment: d\nservices: [{name: a, placement: hosts, hosts: [n9]}]\n",
+     "services: {a: {image: x}}"),
+    ("replicas_exceed_pinned_hosts", "deployment: d\nservices: [{name: a, placement: hosts, hosts: [n1], "
+     "replicas: 2}]\n", "services: {a: {image: x}}"),
+    ("limit_exceeded", "deployment: d\n",
+     "services: {" + ",".join("s%d: {image: x}" % i for i in range(500)) + "}"),
+    ("limit_exceeded", "deployment: d\nservices: [{name: a, replicas: 10000}]\n", "services: {a: {image: x}}"),
+    ("permission_denied", "deployment: d\n", "services: {a: {image: x, privileged: true}}"),
+]
+ADMITTED = [  # the same number on the other protocol; the fence opened by its label; one's own again
+    ("deployment: d\n", "services: {a: {image: x, ports: ['6000:1/udp', '6001:1']}}"),
+    ("deployment: d\n", "services: {a: {image: x, privileged: true, "
+     "labels: {jaco.io/allow-privileged: 'true'}}}"),
+    ("deployment: d\nroutes: [{domain: a.test, path: /b, service: a, port: 1, tls: off}]\n",
+     "services: {a: {image: x}}"),
+    (TAKEN["jaco.yaml"], TAKEN["compose.yaml"]),
+]
+
+
+@pytest.fixture(scope="module")
+def fenced(tmp_path_factory):
+    root = tmp_path_factory.mktemp("fenced")
+    raftd = Raftd(root)
+    with open(root / "jacod.yaml", "a") as f:
+        f.write("require_privileged_label: true\n")
+    raftd.start()
+    raftd.rpc().call("cluster.init", name="test")
+    raftd.rpc().call("deploy.apply", jaco=TAKEN["jaco.yaml"].encode(),
+                     compose=TAKEN["compose.yaml"].encode())
+    yield raftd
+    raftd.stop()
+
+
+@pytest.mark.parametrize("code,overlay,compose", REFUSED)
+def test_the_cluster_refuses_and_changes_nothing(fenced, code, overlay, compose):
+    before = fenced.rpc().call("cluster.status")["state_hash"]
+    with pytest.raises(RpcError) as caught:
+        fenced.rpc().call("deploy.apply", jaco=overlay.encode(), compose=compose.encode())
+    assert caught.value.code == code, str(caught.value)
+    if code != "replicas_exceed_pinned_hosts":
+        assert caught.value.details.get("line"), caught.value.details
+    assert fenced.rpc().call("cluster.status")["state_hash"] == before
+
+
+@pytest.mark.parametrize("overlay,compose", ADMITTED)
+def test_the_cluster_admits(fenced, overlay, compose):
+    fenced.rpc().call("deploy.apply", jaco=overlay.encode(), compose=compose.encode(), dry_run=True)
