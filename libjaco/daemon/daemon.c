@@ -184,6 +184,8 @@ static int make_dirs(struct jaco_daemon *daemon, struct jaco_err *err)
 	    jaco_fs_mkdirs(daemon->state_dir, 0700, err) < 0 ||
 	    jaco_fs_mkdirs(daemon->cache_dir, 0700, err) < 0)
 		return -(int)err->code;
+	jaco_fs_sweep(daemon->state_dir);
+	jaco_fs_sweep(daemon->cache_dir);
 	return 0;
 }
 

@@ -3,8 +3,10 @@
  * fs.c - whole-file reading and atomic replacement (rename(2), fsync(2) of the directory). */
 #include "libjaco/io/fs.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -157,6 +159,39 @@ int jaco_fs_replace_cache(const char *path, const void *data, size_t n, mode_t m
 			  struct jaco_err *err)
 {
 	return replace(path, data, n, mode, false, err);
+}
+
+/* "<name>.<pid>.tmp" of a process that is no more. */
+static bool is_left_behind(const char *name)
+{
+	size_t n = strlen(name);
+	size_t at = n - JACO_MIN(n, strlen(".tmp"));
+	char digits[12];
+	uint64_t pid;
+
+	if (strcmp(name + at, ".tmp") != 0)
+		return false;
+	for (n = at; n > 0 && name[n - 1] != '.'; n--)
+		;
+	if (n < 2 || at - n >= sizeof(digits))
+		return false;
+	memcpy(digits, name + n, at - n);
+	digits[at - n] = '\0';
+	return jaco_str_to_u64(digits, INT32_MAX, &pid) && pid > 0 && pid != (uint64_t)getpid() &&
+	       kill((pid_t)pid, 0) < 0 && errno == ESRCH;
+}
+
+void jaco_fs_sweep(const char *dir)
+{
+	DIR *list = opendir(dir);
+	struct dirent *entry;
+
+	if (!list)
+		return;
+	while ((entry = readdir(list)))
+		if (is_left_behind(entry->d_name))
+			(void)unlinkat(dirfd(list), entry->d_name, 0);
+	(void)closedir(list);
 }
 
 bool jaco_fs_exists(const char *path)

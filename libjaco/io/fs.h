@@ -23,6 +23,10 @@ int jaco_fs_replace(const char *path, const void *data, size_t n, mode_t mode, s
 /* The same without any flush: for caches that may be lost with the machine. */
 int jaco_fs_replace_cache(const char *path, const void *data, size_t n, mode_t mode,
 			  struct jaco_err *err);
+
+/* Remove from @dir the temporaries that a process left which died inside a replace.  Those of processes
+ * that live are left alone; a directory that cannot be read is nobody's loss. */
+void jaco_fs_sweep(const char *dir);
 int jaco_fs_sync_dir(const char *path, struct jaco_err *err);
 bool jaco_fs_exists(const char *path);
 
