@@ -184,10 +184,10 @@ def report(load, nemesis):
 
 
 FAMILIES = {
-    "everything": (["kill", "pause", "cut", "shatter", "one_way", "lose", "transfer"], 0, 18),
-    "one_way_cuts": (["one_way", "cut"], 0, 8),
-    "paused": (["pause"], 0, 8),
-    "full_disk": (["fill", "fill", "kill", "transfer"], 16384, 14),
+    "everything": (["kill", "pause", "cut", "shatter", "one_way", "lose", "transfer"], 0, 14),
+    "one_way_cuts": (["one_way", "cut"], 0, 6),
+    "paused": (["pause"], 0, 5),
+    "full_disk": (["fill", "fill", "kill", "transfer"], 16384, 10),
 }
 
 

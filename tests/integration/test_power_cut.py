@@ -172,8 +172,10 @@ def check_three(nodes, moment, writers, kinds):
                 "kv.get", key="/counter/x", linearizable=True))
             judge(entries(node, "/counter/"), writers, moment)
         assert len({n.status()["state_hash"] for n in nodes}) == 1
-    except (AssertionError, RuntimeError) as error:
-        raise AssertionError("%s: %s" % (kinds, error))
+    except (AssertionError, RuntimeError, RpcError) + DOWN as error:
+        logs = ["%s %s\n%s" % (n.name, n.process.poll(), "".join(
+            open(n.root + "/raftd.log").readlines()[-12:])) for n in nodes]
+        raise AssertionError("%s: %r\n%s" % (kinds, error, "\n".join(logs)))
     finally:
         for node in nodes:
             node.stop()
