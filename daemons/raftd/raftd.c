@@ -17,6 +17,7 @@
 #include "daemons/raftd/api/recover.h"
 #include "daemons/raftd/api/remote.h"
 #include "daemons/raftd/api/scope.h"
+#include "daemons/raftd/gossip/probe.h"
 #include "daemons/raftd/member.h"
 #include "daemons/raftd/link/raftmsg.h"
 #include "daemons/raftd/relay.h"
@@ -208,6 +209,7 @@ static const struct link_events link_events = {.on_message = on_message,
 					       .on_read = submit_on_read,
 					       .on_join = join_on_request,
 					       .on_transfer = leave_on_transfer,
+					       .on_probe = probe_on_ask,
 					       .on_survey = recover_on_survey,
 					       .on_refused = removed_hear,
 					       .on_peer_up = on_peer_up,

@@ -53,6 +53,7 @@ struct raftd {
 	char removed[JACO_TEXT_MAX]; /* why this node was put out; "" while it was not (removed.h) */
 	bool is_refused;        /* ... and nobody talks to it any more */
 	struct jaco_timer cut;
+	uint64_t alive;         /* raised whenever a member doubts that this node lives */
 	bool is_publishing;     /* our own /node/ record */
 	uint64_t cert_not_after; /* of this node's certificate, ms; 0: not known */
 	struct jaco_timer renew;

@@ -355,6 +355,8 @@ static void from_links(struct raftd *raftd, struct jaco_arena *arena, const char
 	if (peer && peer->liveness == JACO_LIVENESS_UNREACHABLE) {
 		member->state = JACO_NODE_UNREACHABLE;
 		member->message = "nothing is heard of it";
+	} else if (peer && peer->is_indirect) {
+		member->message = "this node hears of it through others only";
 	}
 }
 

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * gossip.c - push, digests, and the failure detector. */
+ * gossip.c - push, digests, and the opinion of the others that follows from silence. */
 #include "daemons/raftd/gossip/gossip.h"
 
 #include <string.h>
 
+#include "daemons/raftd/gossip/probe.h"
 #include "daemons/raftd/kv/access.h"
 #include "daemons/raftd/raftd.h"
+#include "libjaco/base/fault.h"
 #include "libjaco/base/log.h"
 #include "libjaco/base/mem.h"
 #include "libjaco/base/str.h"
@@ -15,8 +17,16 @@
 #define PUSH_MS     5
 #define ROUND_MS    500
 #define DIGEST_EVERY 4 /* rounds */
+#define GONE_EVERY   10
 #define BATCH_BYTES (256u * 1024)
 #define BATCH_MAX   1024
+#define OWNERS_MAX  128 /* more than JACO_NODES_MAX */
+/* An answer to a digest is at most so much; the next digest brings the rest. */
+#define ANSWER_BYTES (1u << 20)
+/* Own changes leave for all peers together at most at this rate: what changes faster is sent in its
+ * latest form only. */
+#define PUSH_BYTES_PER_S (4u << 20)
+#define TOMBSTONE_MS     (10 * 60 * 1000ll)
 /* What a run of raftd said is kept this long after the next run began: its daemons say it again. */
 #define OLD_RUN_MS 30000
 
@@ -33,6 +43,7 @@ struct batch {
 	struct wire_raft_record records[BATCH_MAX];
 	size_t n;
 	size_t bytes;
+	size_t sent;
 };
 
 static void batch_send(struct batch *batch)
@@ -47,6 +58,7 @@ static void batch_send(struct batch *batch)
 	else if (batch->n > 0)
 		TAILQ_FOREACH (peer, &batch->gossip->raftd->link.peers, next)
 			link_send(peer, "raft.gossip", &wire_raft_gossip_desc, &msg);
+	batch->sent += batch->bytes;
 	batch->n = batch->bytes = 0;
 }
 
@@ -69,12 +81,13 @@ static void batch_add(struct batch *batch, const struct record *record)
 	batch->bytes += record->value.n + strlen(record->key) + 64;
 }
 
-/* Records of @owner that changed here after @since, to @peer or everybody. */
-static void send_records(struct gossip *gossip, struct link_peer *peer, const char *owner,
+/* Records of @owner that changed here after @since, to @peer or everybody; how many bytes to each. */
+static size_t send_records(struct gossip *gossip, struct link_peer *peer, const char *owner,
 			 uint64_t since)
 {
 	const struct records *records = &gossip->raftd->records;
 	struct batch *batch = jaco_alloc(sizeof(*batch));
+	size_t sent;
 
 	batch->gossip = gossip;
 	batch->peer = peer;
@@ -83,21 +96,32 @@ static void send_records(struct gossip *gossip, struct link_peer *peer, const ch
 		    strcmp(records->items[i]->owner, owner) == 0)
 			batch_add(batch, records->items[i]);
 	batch_send(batch);
+	sent = batch->sent;
 	jaco_free(batch);
+	return sent;
 }
 
 static void on_push(struct jaco_timer *timer, void *ctx)
 {
 	struct gossip *gossip = ctx;
+	struct link_peer *peer;
+	size_t n_peers = 0, sent;
 
 	(void)timer;
-	send_records(gossip, NULL, gossip->raftd->host, gossip->pushed);
+	TAILQ_FOREACH (peer, &gossip->raftd->link.peers, next)
+		n_peers++;
+	sent = send_records(gossip, NULL, gossip->raftd->host, gossip->pushed) * n_peers;
 	gossip->pushed = gossip->raftd->records.changes;
+	gossip->push_rest_ms = (int64_t)(sent * 1000 / PUSH_BYTES_PER_S);
+	gossip->pushed_at = jaco_loop_now(&gossip->raftd->daemon->loop);
 }
 
 void gossip_published(struct gossip *gossip)
 {
-	jaco_timer_arm_if_idle(&gossip->push, PUSH_MS);
+	struct jaco_time now = jaco_loop_now(&gossip->raftd->daemon->loop);
+	int64_t rest = gossip->push_rest_ms - jaco_time_diff_ms(now, gossip->pushed_at);
+
+	jaco_timer_arm_if_idle(&gossip->push, JACO_MAX(rest, PUSH_MS));
 }
 
 void gossip_peer_up(struct gossip *gossip, struct link_peer *peer)
@@ -107,73 +131,52 @@ void gossip_peer_up(struct gossip *gossip, struct link_peer *peer)
 
 /* --- digests --- */
 
-/* A hash that does not depend on the order, so that nothing has to be sorted (splitmix64). */
-static uint64_t mix(uint64_t x)
+static bool is_same(const struct wire_raft_digest *theirs, const struct records_summary *own)
 {
-	x += 0x9e3779b97f4a7c15u;
-	x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
-	x = (x ^ x >> 27) * 0x94d049bb133111ebu;
-	return x ^ x >> 31;
+	for (size_t i = 0; i < theirs->owners.n; i++)
+		if (strcmp(theirs->owners.v[i].owner, own->owner) == 0)
+			return theirs->owners.v[i].count == own->count &&
+			       theirs->owners.v[i].sum == own->sum;
+	return false;
 }
 
-static uint64_t hash_of(const struct record *record)
+/* One number most of the time; all owners when the other end holds something else. */
+static void send_digest(struct gossip *gossip, struct link_peer *peer, bool is_full, bool is_answer)
 {
-	uint64_t hash = 14695981039346656037u; /* FNV-1a, 64 bits */
+	const struct records *records = &gossip->raftd->records;
+	struct records_summary own[OWNERS_MAX];
+	struct wire_raft_owner owners[OWNERS_MAX];
+	struct wire_raft_digest msg = {.answer = is_answer};
+	size_t n = is_full ? records_summarise(records, is_opinion, own, OWNERS_MAX) : 0;
 
-	for (const char *at = record->key; *at; at++)
-		hash = (hash ^ (uint8_t)*at) * 1099511628211u;
-	return mix(hash ^ mix(record->incarnation ^ mix(record->sequence)));
-}
-
-/* Answers the number of owners. */
-static size_t summarise(const struct records *records, struct wire_raft_owner *out, size_t max)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < records->n; i++) {
-		const struct record *record = records->items[i];
-		size_t at = 0;
-
-		if (is_opinion(record->key))
-			continue;
-		while (at < n && strcmp(out[at].owner, record->owner) != 0)
-			at++;
-		if (at == max)
-			continue; /* more owners than a cluster has nodes: left to pushes */
-		if (at == n)
-			out[n++] = (struct wire_raft_owner){.owner = record->owner};
-		out[at].count++;
-		out[at].sum += hash_of(record);
-	}
-	return n;
-}
-
-static void send_digest(struct gossip *gossip, struct link_peer *peer)
-{
-	struct wire_raft_owner owners[128];
-	struct wire_raft_digest msg = {.has = 0};
-
+	for (size_t i = 0; i < n; i++)
+		owners[i] = (struct wire_raft_owner){
+			.owner = own[i].owner, .count = own[i].count, .sum = own[i].sum};
 	msg.owners.v = owners;
-	msg.owners.n = summarise(&gossip->raftd->records, owners, JACO_ARRAY_SIZE(owners));
+	msg.owners.n = n;
+	if (!is_full)
+		JACO_SET(&msg, raft_digest, sum, records_sum(records, is_opinion));
 	link_send(peer, "raft.digest", &wire_raft_digest_desc, &msg);
 }
 
 void gossip_on_digest(struct gossip *gossip, struct link_peer *peer,
 		      const struct wire_raft_digest *msg)
 {
-	struct wire_raft_owner owners[128];
-	size_t n = summarise(&gossip->raftd->records, owners, JACO_ARRAY_SIZE(owners));
+	struct records *records = &gossip->raftd->records;
+	struct records_summary own[OWNERS_MAX];
+	size_t n, sent = 0;
 
-	for (size_t i = 0; i < n; i++) {
-		bool is_same = false;
-
-		for (size_t k = 0; k < msg->owners.n; k++)
-			is_same |= strcmp(msg->owners.v[k].owner, owners[i].owner) == 0 &&
-				   msg->owners.v[k].count == owners[i].count &&
-				   msg->owners.v[k].sum == owners[i].sum;
-		if (!is_same)
-			send_records(gossip, peer, owners[i].owner, 0);
+	if (JACO_HAS(msg, raft_digest, sum)) {
+		if (msg->sum != records_sum(records, is_opinion))
+			send_digest(gossip, peer, true, false);
+		return;
 	}
+	n = records_summarise(records, is_opinion, own, OWNERS_MAX);
+	for (size_t i = 0; i < n && sent < ANSWER_BYTES; i++)
+		if (!is_same(msg, &own[i]))
+			sent += send_records(gossip, peer, own[i].owner, 0);
+	if (!msg->answer)
+		send_digest(gossip, peer, true, true);
 }
 
 /* --- receiving --- */
@@ -183,23 +186,34 @@ static bool is_member(struct raftd *raftd, const char *host)
 	return strcmp(host, raftd->host) == 0 || link_find(&raftd->link, host) != NULL;
 }
 
-/* A record may come by way of any member, but only its owner's node can have made it; of our own,
- * nobody knows better than we. */
+/* A record may come by way of any member, but only its owner's node can have made it. */
 static bool is_credible(struct raftd *raftd, const struct wire_raft_record *record)
 {
 	struct jaco_err err = JACO_ERR_INIT;
 
-	return strcmp(record->owner, raftd->host) != 0 && is_member(raftd, record->owner) &&
-	       !is_opinion(record->key) && access_owner(record->key, record->owner, &err) == 0;
+	return is_member(raftd, record->owner) && !is_opinion(record->key) && access_owner(record->key, record->owner, &err) == 0;
 }
 
-static int merge_one(struct raftd *raftd, const struct wire_raft_record *record,
-		     struct jaco_err *err)
+/* It was away while that was withdrawn and forgotten. */
+static void say_withdrawn(struct link_peer *peer, const struct wire_raft_record *record,
+			  const struct records_floor *floor)
+{
+	struct wire_raft_record gone = {.key = record->key, .owner = record->owner,
+					.incarnation = floor->incarnation,
+					.sequence = floor->sequence};
+	struct wire_raft_gossip msg = {.records = {.v = &gone, .n = 1}};
+
+	link_send(peer, "raft.gossip", &wire_raft_gossip_desc, &msg);
+}
+
+static int merge_one(struct raftd *raftd, struct link_peer *peer,
+		     const struct wire_raft_record *record, struct jaco_err *err)
 {
 	jaco_auto(jaco_arena) struct jaco_arena arena = JACO_ARENA_INIT;
 	struct record incoming = {.key = record->key,
 				  .incarnation = record->incarnation,
 				  .sequence = record->sequence};
+	const struct records_floor *floor;
 	const struct record *merged = NULL;
 	int rc;
 
@@ -210,6 +224,19 @@ static int merge_one(struct raftd *raftd, const struct wire_raft_record *record,
 		if (access_check_value(record->key, record->value.data, record->value.n, &arena,
 				       err) < 0)
 			return -(int)err->code;
+	}
+	if (strcmp(incoming.owner, raftd->host) == 0) { /* nobody knows that better than we */
+		if (records_refute(&raftd->records, &incoming) > 0)
+			gossip_published(&raftd->gossip);
+		return 0;
+	}
+	floor = strcmp(incoming.owner, peer->host) != 0
+			? records_floor_of(&raftd->records, &incoming)
+			: NULL;
+	if (floor) {
+		if (incoming.value.data)
+			say_withdrawn(peer, record, floor);
+		return 0;
 	}
 	rc = records_merge(&raftd->records, &incoming, &merged, err);
 	if (rc > 0)
@@ -229,7 +256,7 @@ void gossip_on_records(struct gossip *gossip, struct link_peer *peer,
 
 		if (!is_credible(raftd, &msg->records.v[i]))
 			continue;
-		rc = merge_one(raftd, &msg->records.v[i], &err);
+		rc = merge_one(raftd, peer, &msg->records.v[i], &err);
 		if (rc < 0)
 			JACO_LOG_FAILURE(JACO_LOG_WARNING, "an observed record is not taken", &err,
 					 KV_STR(peer, peer->host));
@@ -251,7 +278,8 @@ static void publish_opinion(struct gossip *gossip, struct link_peer *peer)
 					     .incarnation = peer->incarnation,
 					     .version = peer->version[0] ? peer->version : NULL,
 					     .since = (uint64_t)peer->since_ms,
-					     .skew_ms = peer->skew_ms};
+					     .skew_ms = peer->skew_ms,
+					     .indirect = peer->is_indirect};
 	struct record opinion = {.incarnation = raftd->records.incarnation,
 				 .sequence = ++raftd->records.sequence};
 	const struct record *taken = NULL;
@@ -273,17 +301,27 @@ static void publish_opinion(struct gossip *gossip, struct link_peer *peer)
 
 static enum jaco_liveness judge(const struct link_peer *peer, int64_t unreachable_after)
 {
+	bool is_vouched = peer->vouched.ns != 0 &&
+			  jaco_time_diff_ms(jaco_loop_now(peer->link->loop), peer->vouched) <=
+				  unreachable_after;
+
 	if (link_is_heard(peer, unreachable_after / 2))
 		return JACO_LIVENESS_ALIVE;
-	return link_is_heard(peer, unreachable_after) ? JACO_LIVENESS_SUSPECT
-						      : JACO_LIVENESS_UNREACHABLE;
+	return link_is_heard(peer, unreachable_after) || is_vouched ? JACO_LIVENESS_SUSPECT
+								     : JACO_LIVENESS_UNREACHABLE;
 }
 
 static void look_at(struct gossip *gossip, struct link_peer *peer)
 {
-	enum jaco_liveness now = judge(peer, gossip->raftd->daemon->config.unreachable_after);
+	int64_t unreachable_after = gossip->raftd->daemon->config.unreachable_after;
+	enum jaco_liveness now = judge(peer, unreachable_after);
+	bool is_indirect = now == JACO_LIVENESS_SUSPECT && !link_is_heard(peer, unreachable_after);
 
-	if (now == peer->liveness && peer->is_published)
+	/* rarely of one that is known to be gone: its answers would only pile up */
+	if (now == JACO_LIVENESS_SUSPECT ||
+	    (now == JACO_LIVENESS_UNREACHABLE && gossip->turn % GONE_EVERY == 0))
+		probe_others(gossip->raftd, peer);
+	if (now == peer->liveness && is_indirect == peer->is_indirect && peer->is_published)
 		return;
 	if (now != peer->liveness) {
 		if (now == JACO_LIVENESS_UNREACHABLE || peer->liveness == JACO_LIVENESS_UNREACHABLE)
@@ -292,6 +330,7 @@ static void look_at(struct gossip *gossip, struct link_peer *peer)
 		peer->liveness = now;
 		peer->since_ms = jaco_time_wall_ms();
 	}
+	peer->is_indirect = is_indirect;
 	publish_opinion(gossip, peer);
 }
 
@@ -336,8 +375,11 @@ static void on_round(struct jaco_timer *timer, void *ctx)
 	TAILQ_FOREACH (peer, &gossip->raftd->link.peers, next) {
 		drop_old_run(gossip, peer);
 		if (turn-- == 0)
-			send_digest(gossip, peer);
+			send_digest(gossip, peer, false, false);
 	}
+	(void)records_expire(&gossip->raftd->records,
+			     jaco_loop_now(&gossip->raftd->daemon->loop).ns / JACO_MS,
+			     CHAOS_NUMBER(tombstone_ms, TOMBSTONE_MS));
 }
 
 void gossip_members_changed(struct gossip *gossip)

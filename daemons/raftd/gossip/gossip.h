@@ -2,9 +2,13 @@
  *
  * gossip.h - spreads the observed plane and notices silence.
  *
- * A change of an own record is pushed to every connected member at once; every few seconds each node
- * tells a digest of all it holds to one member, which answers with what differs, so that nothing
+ * A change of an own record is pushed to every connected member at once, at a bounded rate.  Every two
+ * seconds each node tells one number over all it holds to one member; when that holds something else
+ * they exchange what they have per owner, then the records of the owners that differ, so that nothing
  * stays lost.  Works without quorum.
+ *
+ * A member is suspect after half of unreachable_after in silence, and unreachable after all of it
+ * unless others hear it (probe.h).
  *
  * /obs/node/<host>/liveness is each node's own opinion of the others and is never sent. */
 #pragma once
@@ -17,6 +21,8 @@ struct gossip {
 	struct raftd *raftd;
 	struct jaco_timer push;   /* what was published in this pass goes out together */
 	struct jaco_timer round;  /* digest and failure detector */
+	struct jaco_time pushed_at;
+	int64_t push_rest_ms;     /* from then: the bound of the rate */
 	uint64_t pushed;          /* records->changes up to which own records went out */
 	size_t turn;              /* whose turn a digest is */
 	uint64_t n_merged;

@@ -26,6 +26,7 @@ void records_fini(struct records *records)
 	for (size_t i = 0; i < records->n; i++)
 		record_free(records->items[i]);
 	jaco_free(records->items);
+	jaco_free(records->floors);
 	*records = (struct records){.n = 0};
 }
 
@@ -85,6 +86,7 @@ static void set(struct records *records, struct record *record, const char *owne
 	(void)jaco_str_copy(record->owner, sizeof(record->owner), owner);
 	record->incarnation = incarnation;
 	record->sequence = sequence;
+	record->withdrawn_ms = 0;
 	record->change = ++records->changes;
 }
 
@@ -166,4 +168,162 @@ size_t records_drop_owner(struct records *records, const char *owner)
 		n++;
 	}
 	return n;
+}
+
+/* --- what is left of tombstones --- */
+
+static bool is_newer(uint64_t incarnation, uint64_t sequence, uint64_t than_incarnation,
+		     uint64_t than_sequence)
+{
+	return incarnation > than_incarnation ||
+	       (incarnation == than_incarnation && sequence > than_sequence);
+}
+
+static struct records_floor *find_floor(const struct records *records, const char *owner)
+{
+	for (size_t i = 0; i < records->n_floors; i++)
+		if (strcmp(records->floors[i].owner, owner) == 0)
+			return &records->floors[i];
+	return NULL;
+}
+
+const struct records_floor *records_floor_of(const struct records *records,
+					     const struct record *incoming)
+{
+	const struct records_floor *floor = find_floor(records, incoming->owner);
+
+	if (!floor || find_any(records, incoming->key) ||
+	    is_newer(incoming->incarnation, incoming->sequence, floor->incarnation,
+		     floor->sequence))
+		return NULL;
+	return floor;
+}
+
+static void raise_floor(struct records *records, const struct record *gone)
+{
+	struct records_floor *floor = find_floor(records, gone->owner);
+
+	if (!floor) {
+		records->floors = jaco_grow(records->floors, &records->floors_cap,
+					    records->n_floors + 1, sizeof(*floor));
+		floor = &records->floors[records->n_floors++];
+		*floor = (struct records_floor){.incarnation = 0};
+		(void)jaco_str_copy(floor->owner, sizeof(floor->owner), gone->owner);
+	}
+	if (is_newer(gone->incarnation, gone->sequence, floor->incarnation, floor->sequence)) {
+		floor->incarnation = gone->incarnation;
+		floor->sequence = gone->sequence;
+	}
+}
+
+size_t records_expire(struct records *records, int64_t now_ms, int64_t life_ms)
+{
+	size_t kept = 0, before = records->n;
+
+	for (size_t i = 0; i < before; i++) {
+		struct record *record = records->items[i];
+
+		if (!record->value.data && record->withdrawn_ms == 0)
+			record->withdrawn_ms = now_ms;
+		if (record->value.data || now_ms - record->withdrawn_ms < life_ms) {
+			records->items[kept++] = record;
+			continue;
+		}
+		raise_floor(records, record);
+		records->bytes -= strlen(record->key);
+		record_free(record);
+	}
+	records->n = kept;
+	return before - kept;
+}
+
+static void say_again(struct records *records, struct record *record)
+{
+	record->incarnation = records->incarnation;
+	record->sequence = ++records->sequence;
+	record->change = ++records->changes;
+}
+
+size_t records_refute(struct records *records, const struct record *incoming)
+{
+	struct record *own = find_any(records, incoming->key);
+	size_t n = 0;
+
+	if (incoming->incarnation > records->incarnation) {
+		records->incarnation = incoming->incarnation + 1;
+		for (size_t i = 0; i < records->n; i++)
+			if (strcmp(records->items[i]->owner, records->host) == 0) {
+				say_again(records, records->items[i]);
+				n++;
+			}
+		return n;
+	}
+	if (incoming->incarnation < records->incarnation)
+		return 0; /* of an earlier run: others drop it when it was not said again in time */
+	if (own && !is_newer(incoming->incarnation, incoming->sequence, own->incarnation,
+			     own->sequence))
+		return 0;
+	records->sequence = JACO_MAX(records->sequence, incoming->sequence);
+	if (!own) {
+		struct jaco_err err = JACO_ERR_INIT;
+
+		if (!incoming->value.data || insert(records, incoming->key, &own, &err) < 0)
+			return 0;
+		(void)jaco_str_copy(own->owner, sizeof(own->owner), records->host);
+	}
+	say_again(records, own);
+	return 1;
+}
+
+/* --- digests --- */
+
+/* A hash that does not depend on the order, so that nothing has to be sorted (splitmix64). */
+static uint64_t mix(uint64_t x)
+{
+	x += 0x9e3779b97f4a7c15u;
+	x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
+	x = (x ^ x >> 27) * 0x94d049bb133111ebu;
+	return x ^ x >> 31;
+}
+
+static uint64_t hash_of(const struct record *record)
+{
+	uint64_t hash = 14695981039346656037u; /* FNV-1a, 64 bits */
+
+	for (const char *at = record->key; *at; at++)
+		hash = (hash ^ (uint8_t)*at) * 1099511628211u;
+	return mix(hash ^ mix(record->incarnation ^ mix(record->sequence)));
+}
+
+size_t records_summarise(const struct records *records, bool (*skip)(const char *key),
+			 struct records_summary *out, size_t max)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < records->n; i++) {
+		const struct record *record = records->items[i];
+		size_t at = 0;
+
+		if (!record->value.data || (skip && skip(record->key)))
+			continue;
+		while (at < n && strcmp(out[at].owner, record->owner) != 0)
+			at++;
+		if (at == max)
+			continue; /* more owners than a cluster has nodes: left to pushes */
+		if (at == n)
+			out[n++] = (struct records_summary){.owner = record->owner};
+		out[at].count++;
+		out[at].sum += hash_of(record);
+	}
+	return n;
+}
+
+uint64_t records_sum(const struct records *records, bool (*skip)(const char *key))
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < records->n; i++)
+		if (records->items[i]->value.data && !(skip && skip(records->items[i]->key)))
+			sum += hash_of(records->items[i]);
+	return sum;
 }

@@ -4,8 +4,12 @@
  *
  * Pure.  Every record has one owner; of two versions the one with the higher (incarnation, sequence)
  * is newer, whatever way it came.  An incarnation is one run of the owner's raftd, so that what a
- * dead run said never beats the present one.  A withdrawn record stays as a tombstone until the
- * caller forgets it (every live member has seen it). */
+ * dead run said never beats the present one.
+ *
+ * A withdrawn record stays as a tombstone for a bounded time.  What is left of it then is its owner's
+ * floor: nothing of that owner up to there that is not known is taken any more, so a node that was
+ * away for longer brings no record back.  The owner is the authority: whatever it hears of itself and
+ * does not hold so, it says again under a higher number. */
 #pragma once
 
 #include <stdbool.h>
@@ -24,10 +28,21 @@ struct record {
 	uint64_t incarnation;
 	uint64_t sequence;
 	struct kv_bytes value; /* .data NULL: a tombstone */
+	int64_t withdrawn_ms;  /* a tombstone since; 0: not looked at yet */
 	uint64_t change;       /* local count, raised by each change: what the watch calls a revision */
 };
 
+/* The highest version among the tombstones of @owner that were forgotten. */
+struct records_floor {
+	char owner[JACO_HOST_MAX + 1];
+	uint64_t incarnation;
+	uint64_t sequence;
+};
+
 struct records {
+	struct records_floor *floors;
+	size_t n_floors;
+	size_t floors_cap;
 	struct record **items; /* by key */
 	size_t n;
 	size_t cap;
@@ -64,3 +79,31 @@ const struct record *records_next(const struct records *records, const char *pre
 
 /* Withdraw everything of @owner (a node that was removed); returns how many. */
 size_t records_drop_owner(struct records *records, const char *owner);
+
+/* Is @incoming, whose key is not known, something that was withdrawn and forgotten?  The floor it
+ * lies under, or NULL. */
+const struct records_floor *records_floor_of(const struct records *records,
+					     const struct record *incoming);
+
+/* Forget tombstones older than @life_ms at @now_ms (any clock that does not go back); how many. */
+size_t records_expire(struct records *records, int64_t now_ms, int64_t life_ms);
+
+/* @incoming claims to be of this node.  When it is not what this node holds, say what it holds under
+ * a higher number.  How many records have to be sent out again: more than one when the claim is of
+ * a run that began after this one (the clock was set back): then all. */
+size_t records_refute(struct records *records, const struct record *incoming);
+
+/* --- digests: live records only, so that tombstones may be forgotten at different times --- */
+
+struct records_summary {
+	const char *owner; /* borrowed until the next change */
+	uint64_t count;
+	uint64_t sum; /* independent of the order */
+};
+
+/* Per owner, at most @max of them; how many.  Keys for which @skip answers true are left out. */
+size_t records_summarise(const struct records *records, bool (*skip)(const char *key),
+			 struct records_summary *out, size_t max);
+
+/* One number for all of them. */
+uint64_t records_sum(const struct records *records, bool (*skip)(const char *key));

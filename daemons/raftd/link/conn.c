@@ -176,6 +176,12 @@ static void take_request(struct link_conn *conn, const struct jaco_frame *frame,
 			events->on_transfer(raftd, call, msg);
 		else
 			link_refuse(call, &err);
+	} else if (strcmp(frame->method, "raft.probe") == 0) {
+		msg = unpack(conn, &wire_raft_probe_desc, frame, arena);
+		if (msg)
+			events->on_probe(raftd, call, msg);
+		else
+			link_refuse(call, &err);
 	} else if (strcmp(frame->method, "raft.read") == 0) {
 		events->on_read(raftd, call);
 	} else if (strcmp(frame->method, "raft.survey") == 0) {
@@ -191,6 +197,7 @@ static void take_beat(struct link_conn *conn, const struct wire_raft_beat *beat)
 {
 	conn->peer->applied = beat->applied;
 	conn->peer->commit = beat->commit;
+	conn->peer->alive = JACO_MAX(conn->peer->alive, beat->alive);
 	conn->peer->skew_ms = (int64_t)beat->clock - jaco_time_wall_ms();
 }
 

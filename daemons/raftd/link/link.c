@@ -306,7 +306,8 @@ int link_check_hello(struct link_conn *conn, const struct wire_raft_hello *hello
 static void send_beat(struct link_peer *peer)
 {
 	struct store *store = &peer->link->raftd->store;
-	struct wire_raft_beat beat = {.clock = (uint64_t)jaco_time_wall_ms()};
+	struct wire_raft_beat beat = {.clock = (uint64_t)jaco_time_wall_ms(),
+				      .alive = peer->link->raftd->alive};
 
 	if (store->is_open) {
 		beat.applied = store->machine.applied;

@@ -40,6 +40,9 @@ struct link_peer {
 	bool is_marked; /* still a member */
 	/* what is known of it */
 	struct jaco_time heard; /* .ns 0: never */
+	struct jaco_time vouched; /* others heard it then */
+	bool is_indirect;         /* only others hear it */
+	uint64_t alive;           /* its number, raised when it is doubted */
 	int64_t skew_ms;
 	uint64_t applied, commit;
 	uint64_t incarnation;
@@ -79,6 +82,8 @@ struct link_events {
 			const struct wire_raft_join *msg);
 	void (*on_transfer)(struct raftd *raftd, struct link_call *call,
 			    const struct wire_leader_transfer *msg);
+	void (*on_probe)(struct raftd *raftd, struct link_call *call,
+			 const struct wire_raft_probe *msg);
 	void (*on_survey)(struct raftd *raftd, struct link_call *call);
 	/* A member whose certificate was checked says that this node is none. */
 	void (*on_refused)(struct raftd *raftd, const struct wire_raft_hello *hello);

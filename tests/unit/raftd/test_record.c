@@ -132,7 +132,80 @@ JT_CASE(listing_is_in_order_and_leaves_tombstones_out)
 	JT_NULL(records_next(&records, "/obs/", NULL));
 }
 
-JT_MAIN(JT_RUN(saying_the_same_again_is_no_change), JT_RUN(a_record_of_another_node_is_refused),
+JT_CASE(a_forgotten_tombstone_leaves_a_floor)
+{
+	jaco_auto(records) struct records records;
+	struct record old = {.key = "/obs/node/n2/dns", .owner = "n2", .incarnation = 5, .sequence = 1,
+			     .value = KV_TEXT("x")};
+	const struct records_floor *floor;
+
+	records_init(&records, "n1", 100);
+	JT_EQ(merge(&records, "/obs/node/n2/dns", "n2", 5, 1, "x"), 1);
+	JT_EQ(merge(&records, "/obs/node/n2/dns", "n2", 5, 3, NULL), 1);
+	JT_EQ(records_expire(&records, 1000, 500), 0); /* looked at for the first time */
+	JT_EQ(records_expire(&records, 1499, 500), 0);
+	JT_NULL(records_floor_of(&records, &old)); /* the tombstone says it */
+	JT_EQ(records_expire(&records, 1500, 500), 1);
+	JT_EQ(records.n, 0);
+	floor = records_floor_of(&records, &old);
+	JT_TRUE(floor != NULL && floor->incarnation == 5 && floor->sequence == 3);
+	old.sequence = 4; /* said after it */
+	JT_NULL(records_floor_of(&records, &old));
+	old.incarnation = 4;
+	JT_TRUE(records_floor_of(&records, &old) != NULL);
+	snprintf(old.owner, sizeof(old.owner), "n3");
+	JT_NULL(records_floor_of(&records, &old));
+}
+
+JT_CASE(the_owner_says_again_what_others_hold_wrong)
+{
+	jaco_auto(records) struct records records;
+	struct record claim = {.key = "/obs/node/n1/dns", .owner = "n1", .incarnation = 100,
+			       .sequence = 9, .value = KV_TEXT("stale")};
+
+	records_init(&records, "n1", 100);
+	JT_EQ(publish(&records, "/obs/node/n1/dns", "a"), 1);
+	JT_EQ(publish(&records, "/obs/node/n1/mesh", "b"), 1);
+	JT_EQ(records_refute(&records, &claim), 1); /* higher than ours: ours goes above it */
+	JT_EQ(records_find(&records, claim.key)->sequence, 10);
+	JT_EQ(memcmp(records_find(&records, claim.key)->value.data, "a", 1), 0);
+	JT_EQ(records_refute(&records, &claim), 0); /* lower now: what we sent will be heard */
+	claim.key = "/obs/node/n1/ghost"; /* we never said that in this run */
+	JT_EQ(records_refute(&records, &claim), 1);
+	JT_NULL(records_find(&records, claim.key));
+	claim.incarnation = 99; /* of an earlier run: others let it go */
+	claim.key = "/obs/node/n1/other";
+	JT_EQ(records_refute(&records, &claim), 0);
+	claim.incarnation = 500; /* the clock was set back: everything is said again */
+	JT_EQ(records_refute(&records, &claim), records.n);
+	JT_EQ(records.incarnation, 501);
+	JT_EQ(records_find(&records, "/obs/node/n1/mesh")->incarnation, 501);
+}
+
+JT_CASE(digests_do_not_depend_on_order_or_tombstones)
+{
+	jaco_auto(records) struct records a, b;
+	struct records_summary sums[4];
+
+	records_init(&a, "n1", 1);
+	records_init(&b, "n9", 1);
+	JT_EQ(merge(&a, "/obs/node/n2/dns", "n2", 5, 1, "x"), 1);
+	JT_EQ(merge(&a, "/obs/node/n3/dns", "n3", 5, 1, "y"), 1);
+	JT_EQ(merge(&b, "/obs/node/n3/dns", "n3", 5, 1, "y"), 1);
+	JT_NE(records_sum(&a, NULL), records_sum(&b, NULL));
+	JT_EQ(merge(&b, "/obs/node/n2/dns", "n2", 5, 1, "x"), 1);
+	JT_EQ(records_sum(&a, NULL), records_sum(&b, NULL));
+	JT_EQ(merge(&b, "/obs/node/n2/mesh", "n2", 5, 2, NULL), 1);
+	JT_EQ(records_sum(&a, NULL), records_sum(&b, NULL));
+	JT_EQ(records_summarise(&b, NULL, sums, 4), 2);
+	JT_EQ(sums[0].count, 1);
+	JT_EQ(records_summarise(&b, NULL, sums, 1), 1);
+}
+
+JT_MAIN(JT_RUN(a_forgotten_tombstone_leaves_a_floor),
+	JT_RUN(the_owner_says_again_what_others_hold_wrong),
+	JT_RUN(digests_do_not_depend_on_order_or_tombstones),
+	JT_RUN(saying_the_same_again_is_no_change), JT_RUN(a_record_of_another_node_is_refused),
 	JT_RUN(an_older_version_and_a_dead_run_never_come_back),
 	JT_RUN(the_order_of_arrival_does_not_matter),
 	JT_RUN(listing_is_in_order_and_leaves_tombstones_out))
