@@ -22,8 +22,8 @@
 #define DIGEST_STEPS 4
 #define BEAT_STEPS   2
 #define TLS_BYTES    22 /* RFC 8446 section 5.2: head 5, kind 1, tag 16 */
-#define REPLICAS     10 /* a node; and one topic per daemon */
-#define TOPICS       6
+#define TOPICS       6  /* one per daemon */
+#define REPLICAS     10 /* a node; none with more than 100 nodes, for memory's sake */
 #define OWNERS_MAX   512
 #define TOMBSTONE_MS 60000
 
@@ -68,32 +68,57 @@ static size_t size_of(const char *method, const struct jaco_desc *desc, const vo
 
 static void take(struct world *world, size_t from, size_t to, const struct record *incoming);
 
-static void send_records(struct world *world, size_t from, size_t to, const char *owner,
-			 uint64_t since)
+/* Of one record in a message of many: the frame is counted once per message. */
+static size_t bytes_of(const struct record *record)
+{
+	struct wire_raft_record one = {.key = record->key, .owner = record->owner,
+				       .incarnation = record->incarnation,
+				       .sequence = record->sequence};
+	struct wire_raft_gossip msg = {.records = {.v = &one, .n = 1}};
+
+	if (record->value.data)
+		JACO_SET(&one, raft_record, value,
+			 ((struct wire_bin){record->value.data, record->value.n}));
+	return size_of("", &wire_raft_gossip_desc, &msg) - TLS_BYTES;
+}
+
+static void send_records(struct world *world, size_t from, size_t to, const char *owner)
 {
 	struct records *records = &world->nodes[from].records;
-	struct wire_raft_record one;
-	struct wire_raft_gossip msg = {.records = {.v = &one, .n = 1}};
 	size_t bytes = 0;
 
 	for (size_t i = 0; i < records->n; i++) {
 		struct record *record = records->items[i];
 
-		if (record->change <= since || strcmp(record->owner, owner) != 0)
+		if (strcmp(record->owner, owner) != 0)
 			continue;
-		one = (struct wire_raft_record){.key = record->key, .owner = record->owner,
-						.incarnation = record->incarnation,
-						.sequence = record->sequence};
-		if (record->value.data)
-			JACO_SET(&one, raft_record, value,
-				 ((struct wire_bin){record->value.data, record->value.n}));
-		/* together in one message: the frame is counted once, below */
-		bytes += size_of("", &wire_raft_gossip_desc, &msg) - TLS_BYTES;
+		bytes += bytes_of(record);
 		if (hears(world, from, to))
 			take(world, from, to, record);
 	}
 	if (bytes > 0)
 		world->nodes[from].sent += bytes + TLS_BYTES + 16;
+}
+
+/* What this node said since the last push, to everybody. */
+static void push(struct world *world, size_t from)
+{
+	struct node *node = &world->nodes[from];
+	struct record *changed[64];
+	size_t n = 0;
+
+	for (size_t i = 0; i < node->records.n && n < JACO_ARRAY_SIZE(changed); i++)
+		if (node->records.items[i]->change > node->pushed &&
+		    strcmp(node->records.items[i]->owner, node->records.host) == 0)
+			changed[n++] = node->records.items[i];
+	for (size_t i = 0; i < n; i++) {
+		node->sent += bytes_of(changed[i]) * (world->n - 1);
+		for (size_t to = 0; to < world->n; to++)
+			if (to != from && hears(world, from, to))
+				take(world, from, to, changed[i]);
+	}
+	node->sent += n > 0 ? (TLS_BYTES + 16) * (world->n - 1) : 0;
+	node->pushed = node->records.changes;
 }
 
 static size_t index_of(const char *owner)
@@ -156,7 +181,7 @@ static void send_differing(struct world *world, size_t from, size_t to,
 			is_same = strcmp(own[i].owner, theirs[k].owner) == 0 &&
 				  own[i].sum == theirs[k].sum && own[i].count == theirs[k].count;
 		if (!is_same)
-			send_records(world, from, to, own[i].owner, 0);
+			send_records(world, from, to, own[i].owner);
 	}
 }
 
@@ -198,6 +223,11 @@ static void say(struct world *world, size_t i, size_t which, bool is_there)
 					     : (struct kv_bytes){.data = NULL}, &out, &err) >= 0);
 }
 
+static size_t topics_of(size_t n_nodes)
+{
+	return n_nodes > 100 ? TOPICS : TOPICS + REPLICAS;
+}
+
 static void step(struct world *world, unsigned per_thousand)
 {
 	static uint64_t steps;
@@ -208,12 +238,9 @@ static void step(struct world *world, unsigned per_thousand)
 		struct node *node = &world->nodes[i];
 
 		if (draw(world) % 1000 < per_thousand)
-			say(world, i, draw(world) % (TOPICS + REPLICAS), draw(world) % 5 != 0);
+			say(world, i, draw(world) % topics_of(world->n), draw(world) % 5 != 0);
 		if (node->records.changes != node->pushed)
-			for (size_t k = 0; k < world->n; k++)
-				if (k != i)
-					send_records(world, i, k, node->records.host, node->pushed);
-		node->pushed = node->records.changes;
+			push(world, i);
 		if ((steps + i) % DIGEST_STEPS == 0) {
 			size_t to = (i + 1 + node->turn++ % (world->n - 1)) % world->n;
 
@@ -276,7 +303,7 @@ static void run(size_t n, unsigned seconds)
 
 		(void)snprintf(host, sizeof(host), "n%zu", i);
 		records_init(&world.nodes[i].records, host, 1000 + i);
-		for (size_t k = 0; k < TOPICS + REPLICAS; k++)
+		for (size_t k = 0; k < topics_of(n); k++)
 			say(&world, i, k, true);
 	}
 	step(&world, 0);
@@ -303,6 +330,7 @@ static void run(size_t n, unsigned seconds)
 	printf("%zu nodes: idle %.1f KB/s per node, with a change per node every 10 s %.1f KB/s; all "
 	       "agree after %.1f s at the start, %.1f s after a partition\n",
 	       n, idle / 1e3, busy / 1e3, start, after);
+	(void)fflush(stdout);
 	for (size_t i = 0; i < n; i++)
 		records_fini(&world.nodes[i].records);
 	jaco_free(world.nodes);
