@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import re
+import resource
 import socket
 import ssl
 import subprocess
@@ -460,3 +461,28 @@ def test_who_was_off_longer_than_its_certificate_lasts_comes_back(cluster):
     three_.start(env=SHORT)
     assert put(three_, "back", 1)["succeeded"]
     assert shown(one) not in certs and shown(two) not in certs
+
+
+# --- the peer port ---------------------------------------------------------------------------
+
+
+def test_without_a_free_descriptor_callers_wait_and_then_are_heard(cluster):
+    cluster.grow(2)
+    one, two = cluster.nodes
+    wait(lambda: put(two, "before", 1)["succeeded"])
+    rpc = one.rpc()
+    pid = one.process.pid
+    before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE,
+                     (len(os.listdir("/proc/%d/fd" % pid)), before[1]))
+    host, port = one.address.split(":")
+    waiting = [socket.create_connection((host, int(port)), timeout=20) for _ in range(8)]
+    for _ in range(20):  # it goes on with what it has
+        assert rpc.call("cluster.status")["quorum"]
+    used = len(os.listdir("/proc/%d/fd" % pid))
+    assert put(two, "meanwhile", 1)["succeeded"]
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
+    wait(lambda: len(os.listdir("/proc/%d/fd" % pid)) >= used + len(waiting))
+    assert len(shown(one)) > 0
+    for plain in waiting:
+        plain.close()
