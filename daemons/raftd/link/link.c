@@ -12,6 +12,7 @@
 
 #include "daemons/raftd/api/api.h"
 #include "daemons/raftd/link/conn.h"
+#include "daemons/raftd/link/names.h"
 #include "daemons/raftd/link/face.h"
 #include "libjaco/base/log.h"
 #include "libjaco/base/mem.h"
@@ -27,6 +28,8 @@
 #define ACCEPT_REST_MS  100
 #define TCP_GIVE_UP_MS  5000 /* unacknowledged data: the path is gone (tcp(7) TCP_USER_TIMEOUT) */
 #define PEERS_BYTES_MAX (256 * 1024)
+#define HOSTS_PATH      "/etc/hosts"
+#define HOSTS_BYTES_MAX (1024 * 1024)
 #define FRAME_KEPT      (256 * 1024) /* bytes of the buffer for notices that are not given back */
 
 static void connect_now(struct link_peer *peer);
@@ -126,7 +129,11 @@ static void keep_peer(struct link *link, const char *host, uint64_t raft_id, con
 		TAILQ_INSERT_TAIL(&link->peers, peer, next);
 	}
 	peer->is_marked = true;
-	redirect(peer, addr);
+	/* what the record says counts when it changes: the member itself may have told better since */
+	if (addr && strcmp(peer->recorded, addr) != 0) {
+		(void)jaco_str_copy(peer->recorded, sizeof(peer->recorded), addr);
+		redirect(peer, addr);
+	}
 }
 
 static void sync_from_store(struct link *link)
@@ -330,6 +337,9 @@ void link_conn_ready(struct link_conn *conn, const struct wire_raft_hello *hello
 			    hello->boot_id ? hello->boot_id : "");
 	if (conn->kind == LINK_OUT) {
 		peer->retry_ms = RETRY_FIRST_MS;
+		/* found by its name: from now on where it says it is */
+		if (hello->peer_addr)
+			(void)jaco_str_copy(peer->addr, sizeof(peer->addr), hello->peer_addr);
 		jaco_log_info("connected to a member", KV_STR(peer, peer->host),
 			      KV_STR(address, peer->addr));
 		send_beat(peer);
@@ -384,6 +394,20 @@ static void set_options(int fd)
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout, sizeof(timeout));
 }
 
+/* Where it was last; every other time, when that leads to nothing, where its name leads. */
+static bool find_address(struct link_peer *peer, struct jaco_addr *addr, struct jaco_err *err)
+{
+	jaco_auto(jaco_buf) struct jaco_buf hosts = JACO_BUF_INIT;
+	bool is_known = jaco_addr_parse(addr, peer->addr, 0, err) >= 0;
+	struct jaco_addr named;
+
+	peer->by_name = !peer->by_name && peer->retry_ms >= RETRY_MAX_MS / 2;
+	if (is_known && peer->by_name && jaco_fs_read(HOSTS_PATH, HOSTS_BYTES_MAX, &hosts, err) >= 0 &&
+	    names_find(jaco_buf_str(&hosts), peer->host, jaco_addr_port(addr), &named))
+		*addr = named;
+	return is_known;
+}
+
 static void connect_now(struct link_peer *peer)
 {
 	struct link *link = peer->link;
@@ -394,7 +418,7 @@ static void connect_now(struct link_peer *peer)
 
 	if (peer->conn || !peer->addr[0])
 		return;
-	if (jaco_addr_parse(&addr, peer->addr, 0, &err) >= 0)
+	if (find_address(peer, &addr, &err))
 		fd = jaco_sock_connect(&addr, &pending, &err);
 	if (fd < 0) {
 		jaco_timer_arm(&peer->retry, peer->retry_ms);

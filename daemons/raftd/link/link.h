@@ -7,7 +7,8 @@
  * member's is refused, so removing a node revokes it; the answer to its hello says why, and nothing
  * else follows.  A stranger without a certificate may ask for one thing, raft.join.
  *
- * Identity is the key, not the address: a peer that says hello from elsewhere is followed there. */
+ * Identity is the key, not the address: a peer that says hello from elsewhere is followed there, and
+ * one that is not where it was is looked for by its name (names.h). */
 #pragma once
 
 #include <stdbool.h>
@@ -32,7 +33,9 @@ struct link_peer {
 	struct link *link;
 	char host[JACO_HOST_MAX + 1];
 	uint64_t raft_id;
-	char addr[JACO_ADDR_MAX + 1];
+	char addr[JACO_ADDR_MAX + 1];     /* tried first */
+	char recorded[JACO_ADDR_MAX + 1]; /* in /node/, as last seen */
+	bool by_name;                     /* the present try is */
 	char fingerprint[IDENTITY_FINGERPRINT_TEXT]; /* of its key */
 	struct link_conn *conn; /* the one we made; NULL while there is none */
 	struct jaco_timer retry;

@@ -2,6 +2,7 @@
  *
  * The voter table, one step at a time, growing and shrinking; join tokens that are not whole. */
 #include "daemons/raftd/api/join_token.h"
+#include "daemons/raftd/link/names.h"
 #include "daemons/raftd/member_plan.h"
 
 #include <string.h>
@@ -156,6 +157,25 @@ static void test_a_token_by_parts_and_versions(void **state)
 	assert_true(join_version_is_older("x", "0.1.0"));
 }
 
+static void test_a_hosts_file_says_where_a_name_is(void **state)
+{
+	static const char hosts[] = "127.0.0.1 localhost\n# 10.0.0.9 n2\n\n10.0.0.2\tn2.example N2 # n3\n"
+				    "junk n3\nfd00::3 n3\n10.0.0.4 n4";
+	char text[JACO_ADDR_TEXT_BYTES];
+	struct jaco_addr addr;
+
+	(void)state;
+	assert_true(names_find(hosts, "n2", 7001, &addr));
+	jaco_addr_render(text, &addr);
+	assert_string_equal(text, "10.0.0.2:7001");
+	assert_true(names_find(hosts, "n3", 1, &addr));
+	jaco_addr_render(text, &addr);
+	assert_string_equal(text, "[fd00::3]:1");
+	assert_true(names_find(hosts, "n4", 1, &addr));
+	assert_false(names_find(hosts, "n5", 1, &addr));
+	assert_false(names_find("", "n5", 1, &addr));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -164,6 +184,7 @@ int main(void)
 		cmocka_unit_test(test_a_dead_voter_goes_before_the_living_are_demoted),
 		cmocka_unit_test(test_a_token_survives_the_trip),
 		cmocka_unit_test(test_a_token_by_parts_and_versions),
+		cmocka_unit_test(test_a_hosts_file_says_where_a_name_is),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
