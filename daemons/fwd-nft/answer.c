@@ -67,8 +67,8 @@ static void explain(struct wire_fwd_answer *out, const struct ruleset *kernel,
 	if (verdict->result == EVAL_UNKNOWN)
 		why = "the table holds what is not ours; it is being repaired";
 	if (!out->here)
-		why = out->allowed ? "one scope, by the rules here; the nodes of both ends have the last word" :
-				     "two scopes, by the rules here; the nodes of both ends have the last word";
+		why = jaco_arena_printf(arena, "%s (as the rules of that node are meant to be; its kernel "
+					"answers there)", why);
 	out->sentence = jaco_arena_printf(arena, "%s: %s (%s) to %s (%s)%s%s: %s",
 					  out->allowed ? "yes" : "no", req->from,
 					  out->from ? out->from : "no container subnet", req->to,
@@ -78,6 +78,26 @@ static void explain(struct wire_fwd_answer *out, const struct ruleset *kernel,
 						  jaco_arena_printf(arena, "%u", req->port) : "",
 					  why);
 	out->sentence = jaco_arena_strndup(arena, out->sentence, JACO_TEXT_MAX - 1);
+}
+
+/* The bridge of a subnet of another node, "" when its record is gone meanwhile. */
+static const char *bridge_of(const struct fwd *fwd, const struct ruleset_subnet *subnet)
+{
+	const struct wire_subnet *record = jaco_view_getf(&fwd->daemon->view, "/subnet/%s/%s/%s",
+							  subnet->deployment, subnet->network, subnet->host);
+
+	return record ? record->bridge : "";
+}
+
+/* The table that the node of @from is meant to have: what this kernel holds is about its own. */
+static int build_elsewhere(struct fwd *fwd, const struct ruleset_subnet *from, struct ruleset *out,
+			   struct jaco_arena *arena, struct jaco_err *err)
+{
+	struct input input;
+
+	if (input_collect(&input, &fwd->daemon->view, from->host, &fwd->daemon->config, arena, err) < 0)
+		return -(int)err->code;
+	return ruleset_build(out, &input.ruleset, NULL, err);
 }
 
 static int judge(struct fwd *fwd, const struct wire_fwd_question *req, const struct input *input,
@@ -93,18 +113,22 @@ static int judge(struct fwd *fwd, const struct wire_fwd_question *req, const str
 	    !jaco_ipv4_parse(req->to, &packet.destination))
 		return jaco_err_set(err, JACO_VALIDATION_FAILED, "\"%s\" is not an IPv4 address",
 				    jaco_ipv4_parse(req->from, &packet.source) ? req->to : req->from);
-	if (readback_table(&fwd->nft.nl, &kernel, &exists, err) < 0)
-		return -(int)err->code;
-	if (!exists)
-		return jaco_err_set(err, JACO_ISOLATION_UNAVAILABLE, "table inet %s is not loaded",
-				    RULESET_TABLE);
 	from = input_find(&input->ruleset, packet.source);
 	to = input_find(&input->ruleset, packet.destination);
-	set_entry(&packet, from, fwd->daemon->config.wg_interface);
+	out->here = (from && from->bridge) || (to && to->bridge) || !from;
+	if (out->here ? readback_table(&fwd->nft.nl, &kernel, &exists, err) < 0 :
+			build_elsewhere(fwd, from, &kernel, arena, err) < 0)
+		return -(int)err->code;
+	if (out->here && !exists)
+		return jaco_err_set(err, JACO_ISOLATION_UNAVAILABLE, "table inet %s is not loaded",
+				    RULESET_TABLE);
+	if (!out->here)
+		(void)jaco_str_copy(packet.in, sizeof(packet.in), bridge_of(fwd, from));
+	else
+		set_entry(&packet, from, fwd->daemon->config.wg_interface);
 	verdict = eval_path(&kernel, &packet, is_gateway(to, packet.destination));
 	out->from = subnet_name(from, arena);
 	out->to = subnet_name(to, arena);
-	out->here = (from && from->bridge) || (to && to->bridge) || (!from && !to);
 	explain(out, &kernel, &verdict, req, arena);
 	return 0;
 }

@@ -393,3 +393,41 @@ void claim_free_unused(struct ipamd *ipamd)
 	}
 	jaco_arena_fini(&b.arena);
 }
+
+/* What the deployment says of the network now; the record keeps what it said when it was claimed. */
+static bool is_internal(const struct ipamd *ipamd, const struct wire_subnet *subnet)
+{
+	const struct wire_deployment *deployment =
+		jaco_view_getf(&ipamd->daemon->view, "/deployment/%s", subnet->deployment);
+
+	for (size_t i = 0; deployment && i < deployment->networks.n; i++)
+		if (strcmp(deployment->networks.v[i].name, subnet->network) == 0)
+			return deployment->networks.v[i].internal;
+	return subnet->internal;
+}
+
+void claim_follow(struct ipamd *ipamd)
+{
+	const struct jaco_view *view = &ipamd->daemon->view;
+	struct builder b = {.n_claims = 0};
+	const struct jaco_view_entry *entry;
+
+	if (ipamd->txn || !view->is_live || !view->is_current)
+		return;
+	JACO_VIEW_FOREACH(view, "/subnet/", entry)
+	{
+		struct wire_subnet record = *(const struct wire_subnet *)entry->msg;
+		bool internal = is_internal(ipamd, &record);
+
+		if (strcmp(record.host, ipamd->daemon->host) != 0 || record.internal == internal ||
+		    b.n_claims == CLAIMS_PER_TXN)
+			continue;
+		JACO_SET(&record, subnet, internal, internal);
+		compare(&b, jaco_arena_strdup(&b.arena, entry->key), entry->revision);
+		put(&b, jaco_arena_strdup(&b.arena, entry->key), &wire_subnet_desc, &record);
+		b.n_claims++;
+	}
+	if (b.n_claims)
+		send_txn(ipamd, &b, on_claimed);
+	jaco_arena_fini(&b.arena);
+}

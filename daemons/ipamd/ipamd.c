@@ -320,6 +320,7 @@ static void decide(struct ipamd *ipamd)
 	serve_waiters(ipamd);
 	claim_wanted(ipamd);
 	claim_free_unused(ipamd);
+	claim_follow(ipamd);
 	say_status(ipamd);
 }
 

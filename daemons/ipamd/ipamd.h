@@ -74,3 +74,7 @@ void claim_wanted(struct ipamd *ipamd);
 
 /* Free the subnets nobody needs, of this host and of hosts that are members no more. */
 void claim_free_unused(struct ipamd *ipamd);
+
+/* Put right what this host's subnet records say of their networks: a network became internal, or
+ * ceased to be. */
+void claim_follow(struct ipamd *ipamd);

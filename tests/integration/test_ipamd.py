@@ -69,6 +69,22 @@ def test_two_hosts_share_the_scope_number_and_not_the_subnet(lab):
         lab.store.get("/subnet/shop/front/n2")["scope"]
 
 
+def test_a_network_that_becomes_internal_is_so_in_its_records(lab):
+    lab.deployment("shop", ["front"])
+    n1 = lab.host("n1")
+    lease(n1, "shop-web-0", ["front"])
+    before = lab.store.get("/subnet/shop/front/n1")
+    assert not before.get("internal")
+    for internal in (True, False):
+        lab.store.put("/deployment/shop", {"name": "shop", "revision": 2, "updated": 2,
+                                           "networks": [{"name": "front", "internal": internal}]})
+        lab.store.wait(lambda: bool(lab.store.get("/subnet/shop/front/n1").get("internal")) == internal,
+                       why="internal is %s" % internal)
+    after = dict(lab.store.get("/subnet/shop/front/n1"))
+    after.pop("internal", None), before.pop("internal", None)
+    assert after == before
+
+
 def test_racing_hosts_never_overlap(lab):
     names = ["net%d" % i for i in range(12)]
     lab.deployment("shop", names)

@@ -10,6 +10,7 @@
 
 #include "daemons/raftd/api/api.h"
 #include "daemons/raftd/api/facts.h"
+#include "daemons/raftd/api/foresee.h"
 #include "daemons/raftd/api/resolve.h"
 #include "daemons/raftd/api/scope.h"
 #include "libjaco/base/log.h"
@@ -411,7 +412,8 @@ static int run_apply(struct raftd *raftd, struct jaco_call *call, const struct w
 	struct wire_applied *answer = jaco_arena_alloc(call->arena, sizeof(*answer));
 
 	*apply = (struct apply){.raftd = raftd, .call = call, .req = req, .audit = audit};
-	if (load(apply, err) < 0 || load_old(apply, err) < 0)
+	if (load(apply, err) < 0 || load_old(apply, err) < 0 ||
+	    foresee_apply(raftd, call, resolve_deployment(apply->manifest, call->arena), err) < 0)
 		return -(int)err->code;
 	apply->diff = jaco_manifest_diff(apply->old_manifest, apply->manifest, call->arena);
 	jaco_plan_hash(apply->manifest, apply->had_old ? apply->old.revision : 0, apply->plan);

@@ -40,9 +40,11 @@ static int check_mesh_fields(struct raftd *raftd, struct jaco_call *call, const 
 	for (size_t i = 0; i < 2; i++) {
 		nodes[i].wg_public_key = nodes[i].mesh_addr = NULL;
 		nodes[i].wg_endpoints = (struct wire_strs){.n = 0};
+		nodes[i].wg_rotated = 0;
 		nodes[i].has &= ~(UINT64_C(1) << wire_node_wg_public_key_ |
 				  UINT64_C(1) << wire_node_wg_endpoints_ |
-				  UINT64_C(1) << wire_node_mesh_addr_);
+				  UINT64_C(1) << wire_node_mesh_addr_ |
+				  UINT64_C(1) << wire_node_wg_rotated_);
 		if (jaco_pack(i == 0 ? &before : &after, &wire_node_desc, &nodes[i], err) < 0)
 			return -(int)err->code;
 	}
