@@ -352,6 +352,10 @@ services:
     uts: host
     deploy: {resources: {limits: {pids: 50}}}
     healthcheck: {test: [CMD, "true"], start_interval: 2s}
+  beside:
+    <<: *base
+    network_mode: 'service:new'
+    pid: 'service:new'
   graphics:
     <<: *base
     gpus: all
@@ -360,7 +364,7 @@ services:
 
 def test_keys_the_reference_does_not_know(host):
     host.do("apply", put(host, "alone", ALONE, {}, env=False), "--no-wait")
-    c = containers(host, "alone", 2)
+    c = containers(host, "alone", 3)
     new, graphics = c["new"]["HostConfig"], c["graphics"]["HostConfig"]
     version = tuple(int(n) for n in host.api.call("GET", "/version")["ApiVersion"].split("."))
     if version >= (1, 43):
@@ -368,6 +372,8 @@ def test_keys_the_reference_does_not_know(host):
     assert new["CgroupnsMode"] == "private"
     assert new["UTSMode"] == "host"
     assert new["PidsLimit"] == 50
+    for mode in ("NetworkMode", "PidMode"):
+        assert c["beside"]["HostConfig"][mode] == "container:" + c["new"]["Id"], mode
     assert c["new"]["Config"]["Healthcheck"]["Test"] == ["CMD", "true"]
     if version >= (1, 44):
         assert c["new"]["Config"]["Healthcheck"]["StartInterval"] == 2000000000

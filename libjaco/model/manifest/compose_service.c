@@ -147,8 +147,9 @@ static void fill_ipc(struct jaco_read *read, const struct jaco_yaml_node *node, 
 
 	if (!jaco_read_text(read, node, &text) || !text || !*text)
 		return;
-	if (jaco_str_starts(text, "service:") || jaco_str_starts(text, "container:"))
-		jaco_read_error(read, node->pos, "only host, private and shareable are supported",
+	if (jaco_str_starts(text, "container:"))
+		jaco_read_error(read, node->pos,
+		                "use \"service:<name>\" with a service of this file",
 		                "sharing \"%.60s\" is not supported", text);
 	else
 		*(const char **)out = text;

@@ -134,11 +134,26 @@ static void check_dependencies(struct resolve *resolve, struct jaco_service *s)
 	s->n_depends_on = kept;
 }
 
+/* Processes or memory of another service need its node, which only a shared network gives. */
+static void check_shared_with(struct resolve *resolve, const struct jaco_service *s, const char *key,
+                              const char *mode)
+{
+	if (mode && jaco_str_starts(mode, "service:") &&
+	    (s->network_mode != JACO_NETMODE_SERVICE ||
+	     strcmp(mode + strlen("service:"), s->network_service) != 0))
+		jaco_resolve_error(resolve, JACO_VALIDATION_FAILED, s->pos, s->name, key,
+		                   jaco_arena_printf(resolve->read->arena,
+		                                     "add network_mode: \"%.80s\"", mode),
+		                   "\"%.80s\" needs the same network_mode", mode);
+}
+
 static void check_shared_namespace(struct resolve *resolve, struct compose_service *service)
 {
 	struct jaco_service *s = &service->s;
 	struct compose_service *target;
 
+	check_shared_with(resolve, s, "ipc", s->ipc);
+	check_shared_with(resolve, s, "pid", s->pid);
 	if (s->network_mode != JACO_NETMODE_SERVICE)
 		return;
 	target = jaco_resolve_find(resolve, s->network_service);
