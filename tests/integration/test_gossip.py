@@ -126,3 +126,14 @@ def test_what_was_withdrawn_and_forgotten_is_not_brought_back(cluster):
     thread.join(60)
     assert values == [], "it never came back on n1"
     wait("all agree", lambda: table(one) == table(two) == table(three))
+
+
+def test_a_node_that_is_still_connecting_stops_in_order(cluster):
+    """Nothing answers, not even with a refusal; what waits for the connection goes with it."""
+    one, two, three = cluster.members
+    one.kill()
+    one.cut_from(two, three)
+    one.start()
+    assert one.stop() == 0
+    cluster.heal()
+    wait("it is back", lambda: one.status().get("quorum"))

@@ -269,6 +269,7 @@ void tls_shut(struct tls *tls)
 {
 	jaco_chan_flush(&tls->chan);
 	tls->is_over = true;
+	tls->chan.is_ending = true; /* closing must not flush again: nothing watches for room any more */
 	jaco_io_stop(&tls->chan.io);
 }
 
