@@ -36,6 +36,15 @@ const char *cli_opt(const struct cli *cli, const char *name)
 	return NULL;
 }
 
+const char *cli_opt_of(const struct cli *cli, const char *name, bool is_own)
+{
+	for (size_t i = cli->n_options; i > 0; i--)
+		if (cli->options[i - 1].is_own == is_own &&
+		    strcmp(cli->options[i - 1].name, name) == 0)
+			return cli->options[i - 1].value;
+	return NULL;
+}
+
 /* --- command --- */
 
 /* Words of @command that argv starts with; 0 when it is not that command. */
@@ -113,11 +122,20 @@ static const struct cli_option *find_option(const struct cli *cli, const char *n
 	return NULL;
 }
 
+static bool is_own(const struct cli *cli, const struct cli_option *option)
+{
+	for (const struct cli_option *o = cli->command ? cli->command->options : NULL; o && o->name; o++)
+		if (o == option)
+			return true;
+	return false;
+}
+
 static int keep_option(struct cli *cli, const struct cli_option *option, const char *value,
 		       struct jaco_err *err)
 {
 	if (cli->n_options == CLI_OPTIONS_MAX)
 		return jaco_err_set(err, JACO_VALIDATION_FAILED, "more than %d options", CLI_OPTIONS_MAX);
+	cli->options[cli->n_options].is_own = is_own(cli, option);
 	cli->options[cli->n_options].name = option->name;
 	cli->options[cli->n_options++].value = value;
 	return 0;
@@ -169,7 +187,7 @@ static int take_words(struct cli *cli, int argc, char **argv, int from, struct j
 static int apply_globals(struct cli *cli, struct jaco_err *err)
 {
 	static const char *const names[] = {"table", "json", "yaml", "name"};
-	const char *format = cli_opt(cli, "output");
+	const char *format = cli_opt_of(cli, "output", false);
 	const char *root = cli_opt(cli, "root");
 	const char *path = cli_opt(cli, "socket");
 	size_t i = 0;

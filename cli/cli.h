@@ -61,6 +61,7 @@ struct cli {
 	struct {
 		const char *name;
 		const char *value;
+		bool is_own; /* of the command; a global one may have the same name */
 	} options[CLI_OPTIONS_MAX];
 	size_t n_options;
 };
@@ -74,6 +75,9 @@ const char *cli_arg(const struct cli *cli, size_t n);
 
 /* The last value of an option ("" for a flag), NULL when absent. */
 const char *cli_opt(const struct cli *cli, const char *name);
+
+/* The same of the command's own (or else of the global) option only, where both have the name. */
+const char *cli_opt_of(const struct cli *cli, const char *name, bool is_own);
 
 /* The n-th value of a repeated option, NULL beyond. */
 const char *cli_opt_nth(const struct cli *cli, const char *name, size_t n);

@@ -78,6 +78,13 @@ CLI_RUN(debug_describe);
 CLI_RUN(doctor_run);
 /* supervise.c */
 CLI_RUN(supervise_run);
+/* Where jaco-<name> is: below @libexec, or installed, or in a build tree beside us. */
+int supervise_find_binary(const char *libexec, const char *name, char out[static 4096],
+			  struct jaco_err *err);
+/* backup.c */
+CLI_RUN(backup_take);
+CLI_RUN(backup_verify);
+CLI_RUN(backup_restore);
 /* completion.c */
 CLI_RUN(completion_print);
 CLI_RUN(completion_words);

@@ -117,6 +117,22 @@ static const struct cli_option audit_options[] = {
 	{"identity", 0, "ID", "only by this one"},
 	{"follow", 'f', NULL, "go on"},
 	{NULL, 0, NULL, NULL}};
+static const struct cli_option backup_options[] = {
+	{"output", 0, "FILE", "where to"},
+	{"passphrase-file", 0, "FILE", "seal it with what this file says"},
+	{NULL, 0, NULL, NULL}};
+static const struct cli_option verify_options[] = {
+	{"passphrase-file", 0, "FILE", "it was sealed with"},
+	{"libexec", 0, "DIR", "where the daemons are"},
+	{NULL, 0, NULL, NULL}};
+static const struct cli_option restore_options[] = {
+	{"input", 0, "FILE", "the backup"},
+	{"name", 0, "HOST", "what this node is called"},
+	{"data-dir", 0, "DIR", "instead of data_dir"},
+	{"passphrase-file", 0, "FILE", "it was sealed with"},
+	{"config", 0, "FILE", "configuration of the node"},
+	{"libexec", 0, "DIR", "where the daemons are"},
+	{NULL, 0, NULL, NULL}};
 static const struct cli_option rpc_options[] = {
 	{"daemon", 0, "NAME", "ask this daemon's own socket"}, {NULL, 0, NULL, NULL}};
 static const struct cli_option doctor_options[] = {
@@ -209,6 +225,12 @@ const struct cli_command cli_commands[] = {
 	{"registry list", "", 0, 0, "stored credentials", "registry list", NULL, registry_list},
 	{"audit", "", 0, 0, "who did what", "audit --since 1h --type apply,delete", audit_options, audit_list},
 	{"events", "", 0, 0, "every change of state, as it happens", "events -o json", NULL, events_follow},
+	{"backup", "", 0, 0, "the whole state in one file", "backup --output jaco.bak --passphrase-file p",
+	 backup_options, backup_take},
+	{"backup verify", "FILE", 1, 1, "prove a backup by loading it", "backup verify jaco.bak", verify_options,
+	 backup_verify, true},
+	{"restore", "", 0, 0, "begin again from a backup, on an empty node", "restore --input jaco.bak --name n1",
+	 restore_options, backup_restore, true},
 	{"rpc", "METHOD [JSON]", 1, 2, "call any method", "rpc kv.get '{\"key\":\"/cluster/meta\"}'", rpc_options,
 	 debug_rpc},
 	{"daemons", "", 0, 0, "the eight daemons of this node", "daemons", NULL, debug_daemons},

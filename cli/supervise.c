@@ -59,7 +59,7 @@ struct supervisor {
 };
 
 /* Installed below libexec; in a build tree beside us. */
-static int find_binary(const char *libexec, const char *name, char out[static PATH_MAX],
+int supervise_find_binary(const char *libexec, const char *name, char out[static 4096],
 		       struct jaco_err *err)
 {
 	char self[PATH_MAX] = "";
@@ -235,7 +235,7 @@ static int prepare(struct cli *cli, struct supervisor *supervisor, struct jaco_e
 		child->name = names[i];
 		child->backoff_ms = BACKOFF_FIRST_MS;
 		child->proc = JACO_PROC_INIT;
-		if (find_binary(cli_opt(cli, "libexec"), names[i], child->path, err) < 0)
+		if (supervise_find_binary(cli_opt(cli, "libexec"), names[i], child->path, err) < 0)
 			return -(int)err->code;
 	}
 	return jaco_loop_open(&supervisor->loop, NULL, err);

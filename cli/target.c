@@ -95,15 +95,12 @@ static const char *in_use(struct cli *cli, struct jaco_err *err)
 										: NULL;
 }
 
-/* Of `jaco --context NAME`; `token issue --context` is a flag and has no value. */
+/* `token issue --context` is another one. */
 static const char *context_option(const struct cli *cli)
 {
-	const char *value;
+	const char *value = cli_opt_of(cli, "context", false);
 
-	for (size_t i = 0; (value = cli_opt_nth(cli, "context", i)); i++)
-		if (*value)
-			return value;
-	return getenv("JACO_CONTEXT");
+	return value ? value : getenv("JACO_CONTEXT");
 }
 
 static int fill_remote(struct cli *cli, const struct context *context, struct jaco_err *err)

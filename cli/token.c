@@ -49,17 +49,6 @@ static int add_context(struct cli *cli, struct wire_token_issued *issued, struct
 	return 0;
 }
 
-/* As a flag; `jaco --context NAME token issue` says where. */
-static bool wants_context(const struct cli *cli)
-{
-	const char *value;
-
-	for (size_t i = 0; (value = cli_opt_nth(cli, "context", i)); i++)
-		if (!*value)
-			return true;
-	return false;
-}
-
 int token_issue(struct cli *cli, struct jaco_err *err)
 {
 	struct wire_token_issue req = {
@@ -83,7 +72,7 @@ int token_issue(struct cli *cli, struct jaco_err *err)
 	}
 	if (cli_call(cli, &wire_raftd_token_issue, &req, &got, err) < 0)
 		return -(int)err->code;
-	if (wants_context(cli) && add_context(cli, &got, err) < 0)
+	if (cli_opt_of(cli, "context", true) && add_context(cli, &got, err) < 0)
 		return -(int)err->code;
 	if (!out_msg(cli, &wire_token_issued_desc, &got))
 		printf("%s%s\n", got.context && cli->format == CLI_TABLE ? "jaco context import " : "",

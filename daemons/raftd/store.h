@@ -20,6 +20,7 @@
 #include "daemons/raftd/core/core.h"
 #include "daemons/raftd/disk/hard.h"
 #include "daemons/raftd/disk/hold.h"
+#include "daemons/raftd/disk/snapfile.h"
 #include "daemons/raftd/disk/state.h"
 #include "daemons/raftd/disk/wal.h"
 #include "daemons/raftd/kv/machine.h"
@@ -110,6 +111,12 @@ bool store_exists(const char *dir);
  * store_exists() says false. */
 int store_create(const char *dir, uint64_t raft_id, bool is_founder, struct jaco_err *err);
 
+/* Make a raft group in @dir from the snapshot file @path, which holds the state of @revision as it was
+ * in @term; this node, its only voter, gets the number after that revision, which nobody has.
+ * Errors: VALIDATION_FAILED - damaged, or of another revision. */
+int store_restore(const char *dir, const char *path, uint64_t revision, uint64_t term,
+		  char out_state_hash[static DIGEST_TEXT_BYTES], struct jaco_err *err);
+
 /* Open, replay, start the core.  Errors: INTERNAL - the disk is damaged; the text says where. */
 int store_open(struct store *store, struct jaco_loop *loop, const char *dir,
 	       const struct store_events *events, struct jaco_err *err);
@@ -133,6 +140,9 @@ void store_receive(struct store *store, const struct core_message *msg);
 
 /* The connection to a peer broke: what was under way is lost. */
 void store_peer_lost(struct store *store, uint64_t raft_id);
+
+/* The state as it is now, to be read while writes go on.  Errors: UNAVAILABLE - the disk is full. */
+int store_snapshot(struct store *store, struct snapfile_source *out_source, struct jaco_err *err);
 
 /* Change a member, hand leadership over; see core_change(), core_transfer(). */
 int store_change(struct store *store, enum core_change change, uint64_t raft_id,

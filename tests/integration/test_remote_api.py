@@ -128,7 +128,7 @@ COMMANDS = {
     "cluster recover": [], "mesh": [], "net": [], "net can": ["10.0.0.1", "10.0.0.2"],
     "net exposure": [], "node issue-join-token": ["--ttl", "0"], "node join": None,
     "node remove": ["nobody"], "node list": [], "node cordon": ["n1"], "node uncordon": ["n1"],
-    "node drain": ["nobody"], "node label": ["n1", "a=b"],
+    "node drain": ["nobody"], "node rotate-key": ["nobody"], "node label": ["n1", "a=b"],
     "token issue": ["--name", "bootstrap"], "token revoke": ["nobody"], "token list": [],
     "registry login": ["r.example", "-u", "me", "--password-stdin"], "registry logout": ["nowhere"],
     "registry list": [], "audit": ["--type", "cluster_init"], "rpc": ["hello"],

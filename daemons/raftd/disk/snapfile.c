@@ -42,64 +42,89 @@ static int damaged(struct jaco_err *err)
 
 /* --- writing --- */
 
-struct writer {
-	FILE *file;
-	uint32_t crc;
-	uint64_t bytes;
-};
-
-static void put(struct writer *writer, const void *data, size_t n)
+static void put(struct snapfile_source *source, struct jaco_buf *out, const void *data, size_t n)
 {
-	writer->crc = crc32c(writer->crc, data, n);
-	writer->bytes += n;
-	(void)fwrite(data, 1, n, writer->file); /* ferror() tells at the end */
+	source->crc = crc32c(source->crc, data, n);
+	jaco_buf_add(out, data, n);
 }
 
-static int put_pairs(struct writer *writer, struct state_snapshot *snapshot, struct jaco_err *err)
+/* 1 a pair was put, or passed over; 0 there is none. */
+static int put_pair(struct snapfile_source *source, struct jaco_buf *out, struct jaco_err *err)
 {
 	struct kv_bytes key, stored;
 	uint8_t head[HEAD_BYTES];
 	enum kv_table table;
-	int rc;
+	int rc = state_snapshot_next(&source->snapshot, &table, &key, &stored, err);
 
-	while ((rc = state_snapshot_next(snapshot, &table, &key, &stored, err)) > 0) {
-		if (table == KV_TABLE_META && key.n == 4 && memcmp(key.data, "base", 4) == 0)
-			continue;
-		head[0] = (uint8_t)table;
-		put_le(head + 1, key.n, 2);
-		put_le(head + 3, stored.n, 4);
-		put(writer, head, sizeof(head));
-		put(writer, key.data, key.n);
-		put(writer, stored.data, stored.n);
-	}
-	return rc;
+	if (rc <= 0 || (table == KV_TABLE_META && key.n == 4 && memcmp(key.data, "base", 4) == 0))
+		return rc;
+	head[0] = (uint8_t)table;
+	put_le(head + 1, key.n, 2);
+	put_le(head + 3, stored.n, 4);
+	put(source, out, head, sizeof(head));
+	put(source, out, key.data, key.n);
+	put(source, out, stored.data, stored.n);
+	return 1;
+}
+
+int snapfile_source_open(struct snapfile_source *source, struct state *state, struct jaco_err *err)
+{
+	*source = (struct snapfile_source){.crc = 0};
+	return state_snapshot_open(state, &source->snapshot, err);
+}
+
+int snapfile_next(struct snapfile_source *source, struct jaco_buf *out, size_t about,
+		  struct jaco_err *err)
+{
+	uint8_t tail[TAIL_BYTES] = {END_TABLE};
+	size_t from = out->n;
+	int rc = 1;
+
+	if (source->is_over)
+		return 0;
+	if (!source->is_begun)
+		put(source, out, MAGIC, MAGIC_BYTES);
+	source->is_begun = true;
+	while (rc > 0 && out->n - from < about)
+		rc = put_pair(source, out, err);
+	if (rc != 0)
+		return rc;
+	put(source, out, tail, 1);
+	put_le(tail + 1, source->crc, 4);
+	put(source, out, tail + 1, 4);
+	source->is_over = true;
+	return 0;
+}
+
+void snapfile_source_close(struct snapfile_source *source)
+{
+	state_snapshot_close(&source->snapshot);
 }
 
 int snapfile_write(struct state *state, const char *path, uint64_t *out_bytes,
 		   struct jaco_err *err)
 {
-	struct writer writer = {.file = fopen(path, "we")};
-	struct state_snapshot snapshot;
-	uint8_t tail[TAIL_BYTES] = {END_TABLE};
+	jaco_auto(jaco_buf) struct jaco_buf piece = JACO_BUF_INIT;
+	struct snapfile_source source = {.crc = 0};
+	FILE *file = fopen(path, "we");
 	int rc;
 
-	if (!writer.file)
+	if (!file)
 		return jaco_err_errno(err, "%s", path);
 	CHAOS(snapshot_write);
-	rc = state_snapshot_open(state, &snapshot, err);
-	if (rc >= 0) {
-		put(&writer, MAGIC, MAGIC_BYTES);
-		rc = put_pairs(&writer, &snapshot, err);
-		put(&writer, tail, 1);
-		put_le(tail + 1, writer.crc, 4);
-		put(&writer, tail + 1, 4);
-		state_snapshot_close(&snapshot);
+	*out_bytes = 0;
+	rc = snapfile_source_open(&source, state, err) < 0 ? -(int)err->code : 1;
+	while (rc > 0) {
+		jaco_buf_reset(&piece);
+		rc = snapfile_next(&source, &piece, PIECE, err);
+		(void)fwrite(piece.data, 1, piece.n, file); /* ferror() tells at the end */
+		*out_bytes += piece.n;
 	}
-	if (fflush(writer.file) != 0 && rc >= 0)
+	snapfile_source_close(&source);
+	if ((fflush(file) != 0 || ferror(file)) && rc >= 0)
 		rc = jaco_err_errno(err, "%s", path);
-	(void)fclose(writer.file);
+	(void)fclose(file);
 	CHAOS(snapshot_write);
-	*out_bytes = writer.bytes;
 	return rc;
 }
 

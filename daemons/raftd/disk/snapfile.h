@@ -10,6 +10,22 @@
 #include <stdint.h>
 
 #include "daemons/raftd/disk/state.h"
+#include "libjaco/base/buf.h"
+
+/* The file piece by piece, of the state committed when it was opened; writes go on meanwhile. */
+struct snapfile_source {
+	struct state_snapshot snapshot;
+	uint32_t crc;
+	bool is_begun;
+	bool is_over;
+};
+
+int snapfile_source_open(struct snapfile_source *source, struct state *state, struct jaco_err *err);
+
+/* Append about @about bytes (one pair may exceed them).  1, 0 these were the last. */
+int snapfile_next(struct snapfile_source *source, struct jaco_buf *out, size_t about,
+		  struct jaco_err *err);
+void snapfile_source_close(struct snapfile_source *source); /* a zeroed one is fine */
 
 /* Write the last committed state of @state to @path; not flushed: a lost one is made again. */
 int snapfile_write(struct state *state, const char *path, uint64_t *out_bytes,
