@@ -12,71 +12,6 @@
 #define PUMP_ROUNDS   64
 #define RETRY_POUR_MS 200
 
-static int load_state(const char *dir, const char *path, const struct base *base,
-		      char out_state_hash[static DIGEST_TEXT_BYTES], struct jaco_err *err)
-{
-	struct machine machine = {.space = NULL};
-	struct state state;
-	int rc;
-
-	if (state_open(&state, dir, err) < 0)
-		return -(int)err->code;
-	rc = snapfile_verify(path, NULL, 0, err);
-	if (rc >= 0)
-		rc = snapfile_load(path, &state, err);
-	if (rc >= 0)
-		rc = machine_open(&machine, &state.space, err);
-	if (rc >= 0)
-		rc = machine_verify(&machine, err);
-	if (rc >= 0 && machine.applied != base->index)
-		rc = jaco_err_set(err, JACO_VALIDATION_FAILED,
-				  "the snapshot is of revision %llu, not %llu",
-				  (unsigned long long)machine.applied, (unsigned long long)base->index);
-	if (rc >= 0) {
-		digest_text(&machine.digest, out_state_hash);
-		rc = base_put(&state, base, err);
-	}
-	if (rc >= 0)
-		rc = state_commit(&state, err);
-	machine_fini(&machine);
-	state_close(&state);
-	if (rc < 0 && err->code == JACO_INTERNAL) /* what was given is at fault */
-		err->code = JACO_VALIDATION_FAILED;
-	return rc < 0 ? -(int)err->code : 0;
-}
-
-/* An empty log behind the state, in the term the state was of. */
-static int begin_log(const char *dir, const struct base *base, struct jaco_err *err)
-{
-	jaco_auto(wal) struct wal wal = {.spare_fd = -1, .dir_fd = -1};
-	jaco_auto(hard) struct hard hard = {.fd = -1};
-	char path[640];
-
-	if (dir_of(path, sizeof(path), dir, "wal", err) < 0 || wal_open(&wal, path, err) < 0 ||
-	    wal_reset(&wal, base->index, base->term, err) < 0 ||
-	    dir_of(path, sizeof(path), dir, "hard", err) < 0 || hard_open(&hard, path, err) < 0)
-		return -(int)err->code;
-	return hard_save(&hard, base->term, 0, err);
-}
-
-int store_restore(const char *dir, const char *path, uint64_t revision, uint64_t term,
-		  char out_state_hash[static DIGEST_TEXT_BYTES], struct jaco_err *err)
-{
-	static const char *const names[] = {"wal", "state"};
-	struct base base = {.index = revision, .term = term, .raft_id = revision + 1};
-	char at[640];
-
-	for (size_t i = 0; i < JACO_ARRAY_SIZE(names); i++)
-		if (dir_of(at, sizeof(at), dir, names[i], err) < 0 ||
-		    jaco_fs_mkdirs(at, 0700, err) < 0)
-			return -(int)err->code;
-	if (core_conf_set(&base.conf, base.raft_id, true, err) < 0 ||
-	    load_state(at, path, &base, out_state_hash, err) < 0 || begin_log(dir, &base, err) < 0 ||
-	    dir_of(at, sizeof(at), dir, "group", err) < 0)
-		return -(int)err->code;
-	return jaco_fs_replace(at, "1\n", 2, 0600, err);
-}
-
 /* --- pending callers --- */
 
 /* Callers get their answers only when the core may be called again: they may propose at once. */
@@ -455,15 +390,6 @@ int store_read(struct store *store, store_read_fn *on_read, void *ctx, struct ja
 	TAILQ_INSERT_TAIL(&store->reads, pending, link);
 	jaco_timer_soon(&store->pump);
 	return 0;
-}
-
-int store_snapshot(struct store *store, struct snapfile_source *out_source, struct jaco_err *err)
-{
-	if (commit_state(store, err) < 0)
-		return -(int)err->code;
-	if (store->full[0] != '\0' || store->durable_applied != store->machine.applied)
-		return jaco_err_set(err, JACO_UNAVAILABLE, "the state cannot be saved: %s", store->full);
-	return snapfile_source_open(out_source, &store->state, err);
 }
 
 /* --- peers --- */

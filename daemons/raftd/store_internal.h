@@ -26,6 +26,7 @@ struct store_base {
 	struct core_conf conf; /* in force at index */
 };
 
+int store_base_put(struct state *state, const struct store_base *base, struct jaco_err *err);
 int store_put_base(struct store *store, const struct store_base *base, struct jaco_err *err);
 
 /* --- store_save.c --- */

@@ -53,7 +53,7 @@ bool store_exists(const char *dir)
 
 /* --- base: where the log begins --- */
 
-static int base_put(struct state *state, const struct store_base *base, struct jaco_err *err)
+int store_base_put(struct state *state, const struct store_base *base, struct jaco_err *err)
 {
 	uint8_t packed[BASE_HEAD_BYTES + CORE_CONF_PACKED_MAX];
 	size_t n;
@@ -84,7 +84,7 @@ static int base_get(struct state *state, struct store_base *out_base, struct jac
 
 int store_put_base(struct store *store, const struct store_base *base, struct jaco_err *err)
 {
-	return base_put(&store->state, base, err);
+	return store_base_put(&store->state, base, err);
 }
 
 /* What a creation left that did not get to its end. */
@@ -116,7 +116,7 @@ int store_create(const char *dir, uint64_t raft_id, bool is_founder, struct jaco
 	if (drop_half_made(path, err) < 0 || state_open(&state, path, err) < 0)
 		return -(int)err->code;
 	if ((is_founder && core_conf_set(&base.conf, raft_id, true, err) < 0) ||
-	    base_put(&state, &base, err) < 0 || state_commit(&state, err) < 0) {
+	    store_base_put(&state, &base, err) < 0 || state_commit(&state, err) < 0) {
 		state_close(&state);
 		return -(int)err->code;
 	}

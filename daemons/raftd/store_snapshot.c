@@ -153,3 +153,11 @@ int store_offer(struct store *store, struct jaco_err *err)
 	return core_offer(store->core, store->offer_index, err);
 }
 
+int store_snapshot(struct store *store, struct snapfile_source *out_source, struct jaco_err *err)
+{
+	if (store_save(store, err) < 0)
+		return -(int)err->code;
+	if (store->full[0] != '\0' || store->durable_applied != store->machine.applied)
+		return jaco_err_set(err, JACO_UNAVAILABLE, "the state cannot be saved: %s", store->full);
+	return snapfile_source_open(out_source, &store->state, err);
+}
