@@ -5,18 +5,32 @@
  * Beside the loop and once in a while: the log holds what is newer, so that nobody waits for it. */
 #include "daemons/raftd/store_internal.h"
 
+#include <sys/statvfs.h>
+
 #include "libjaco/base/log.h"
 #include "libjaco/base/str.h"
 
-#define RETRY_MS 1000
+#define RETRY_MS       1000
+#define SHORT_SEGMENTS 3 /* a disk with less room than for so many is short */
 
 /* --- one commit --- */
+
+/* Members that lag are spared a snapshot, unless the disk is small: the state needs the room. */
+static size_t keep_segments(const struct store *store)
+{
+	struct statvfs vfs;
+
+	if (statvfs(store->dir, &vfs) < 0 ||
+	    (uint64_t)vfs.f_bavail * vfs.f_frsize >= SHORT_SEGMENTS * (uint64_t)SEGMENT_BYTES)
+		return STORE_KEEP_SEGMENTS;
+	return 0;
+}
 
 /* Few entries, and not many bytes when they are large. */
 static uint64_t choose_base(const struct store *store)
 {
 	uint64_t applied = store->machine.applied;
-	uint64_t index = wal_compactable(&store->wal, applied, STORE_KEEP_SEGMENTS);
+	uint64_t index = wal_compactable(&store->wal, applied, keep_segments(store));
 
 	return applied > STORE_KEEP_ENTRIES ? JACO_MAX(index, applied - STORE_KEEP_ENTRIES) : index;
 }
