@@ -33,6 +33,14 @@ static void want(struct runtimed *rt, const struct wire_replica *replica,
 	jaco_str_copy(slot->image, sizeof(slot->image), gen->image ? gen->image : "");
 }
 
+/* A node that was put out of the cluster wants nothing (spec/cluster.md section 2, "Leaving"): what it
+ * knows of the desired state is history, and others have its replicas. */
+static bool is_put_out(const struct runtimed *rt)
+{
+	return rt->view->is_current &&
+	       jaco_view_getf(rt->view, "/obs/node/%s/membership", rt->daemon->host);
+}
+
 static void read_wanted(struct runtimed *rt)
 {
 	const struct jaco_view_entry *entry;
@@ -40,6 +48,9 @@ static void read_wanted(struct runtimed *rt)
 
 	TAILQ_FOREACH(slot, &rt->slots, entry)
 		slot->intent = PLAN_REMOVE;
+	rt->is_put_out = is_put_out(rt);
+	if (rt->is_put_out)
+		return;
 	JACO_VIEW_FOREACH(rt->view, "/replica/", entry)
 	{
 		const struct wire_replica *replica = entry->msg;
@@ -190,8 +201,9 @@ static void gather(struct slot *slot, const struct gate_state *gate, int64_t now
 						     : slot->spec->error;
 	add_container_facts(slot, f);
 	if (slot->intent != PLAN_RUN) {
-		f->is_drained = slot->drain_since_ms > 0 &&
-				world_is_drained(rt->view, slot->id, slot->generation);
+		f->is_drained = rt->is_put_out || /* nobody sends it anything any more */
+				(slot->drain_since_ms > 0 &&
+				 world_is_drained(rt->view, slot->id, slot->generation));
 		f->drain_deadline_ms = drain_deadline(slot, now);
 	}
 	if (!service)

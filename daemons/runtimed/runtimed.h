@@ -38,6 +38,7 @@ struct runtimed {
 	bool is_files_swept;
 	bool was_engine_up; /* once since our start */
 	int64_t opened_ms;  /* monotonic */
+	bool is_put_out; /* of the cluster: everything of ours stops */
 	bool is_engine_up; /* connected, events flowing, first listing read */
 	char engine_error[JACO_ERR_TEXT_MAX];
 	struct engine_call *hello, *events, *listing;
