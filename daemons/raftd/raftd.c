@@ -21,6 +21,7 @@
 #include "daemons/raftd/member.h"
 #include "daemons/raftd/link/raftmsg.h"
 #include "daemons/raftd/relay.h"
+#include "daemons/raftd/spread.h"
 #include "daemons/raftd/removed.h"
 #include "daemons/raftd/renew.h"
 #include "daemons/raftd/takeover.h"
@@ -165,6 +166,7 @@ static void on_peer_down(struct raftd *raftd, struct link_peer *peer)
 {
 	if (raftd->store.is_open)
 		store_peer_lost(&raftd->store, peer->raft_id);
+	spread_peer_down(raftd, peer);
 }
 
 static void on_gossip(struct raftd *raftd, struct link_peer *peer,
@@ -205,6 +207,9 @@ static void on_push(void *ctx)
 static const struct link_events link_events = {.on_message = on_message,
 					       .on_gossip = on_gossip,
 					       .on_digest = on_digest,
+					       .on_ask = spread_on_ask,
+					       .on_told = spread_on_told,
+					       .on_taken = spread_on_taken,
 					       .on_submit = submit_on_txn,
 					       .on_read = submit_on_read,
 					       .on_join = join_on_request,
@@ -273,6 +278,7 @@ int raftd_open(struct raftd *raftd, struct jaco_daemon *daemon, struct jaco_err 
 	watch_init(&raftd->hub, &daemon->loop, &raftd->store.machine, &raftd->records);
 	audit_init(raftd);
 	raftd->relay = relay_new(raftd);
+	raftd->spread = spread_new(raftd);
 	TAILQ_INIT(&raftd->waits);
 	submit_init(raftd);
 	member_init(raftd);
@@ -323,6 +329,8 @@ void raftd_close(struct raftd *raftd)
 		jaco_server_close(&raftd->daemon->server);
 	raftd->daemon->has_server = false;
 	remote_close(raftd);
+	spread_free(raftd->spread);
+	raftd->spread = NULL;
 	relay_free(raftd->relay);
 	audit_fini(raftd);
 	while ((reader = TAILQ_FIRST(&raftd->leader_readers))) {

@@ -71,6 +71,7 @@ struct raftd {
 	char api_addr[JACO_ADDR_MAX + 1];
 	struct raftd_remote remote;
 	struct relay *relay;
+	struct spread *spread;
 	size_t n_backups; /* being sent */
 	unsigned tries; /* of the call whose handler runs again after a conflict */
 	uint64_t n_writes;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "daemons/raftd/api/api.h"
+#include "daemons/raftd/spread.h"
 #include "libjaco/base/mem.h"
 #include "libjaco/base/str.h"
 #include "libjaco/daemon/daemon.h"
@@ -232,6 +233,8 @@ int relay_call(void *ctx, struct jaco_call *call, const void *req, struct jaco_e
 	if (!(call->role & ROLE_ADMIN) || !(method->roles & (call->role | ROLE_RAFTD)))
 		return jaco_err_set(err, JACO_PERMISSION_DENIED, "%s may not call %s",
 				    call->identity, call->method_name);
+	if (spread_takes(call->method_name) && !TAILQ_EMPTY(&raftd->link.peers))
+		return spread_call(raftd, call, name, params, n, err);
 	if (method->flags & METHOD_STREAM)
 		return relay_stream(raftd, call, name, params, n, err);
 	return relay_once(raftd, call, name, params, n, err);

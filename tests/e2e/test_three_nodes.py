@@ -4,12 +4,13 @@ over them: the page comes through every ingress, replicas find each other across
 drained under load, cut off and killed."""
 import json
 import os
+import subprocess
 import threading
 
 import pytest
 
 from conftest import EXAMPLES
-from lab import wait_for, write_manifest
+from lab import JACO, wait_for, write_manifest
 from lab_cluster import Cluster
 
 TRIO = """services:
@@ -139,6 +140,47 @@ def test_another_deployment_is_out_of_reach_on_every_node(cluster):
             assert code != 0, (replica, victim, text)
 
 
+# --- logs ---
+
+def test_logs_come_from_all_nodes_through_any(cluster):
+    where = cluster.where("trio/echo")
+    for i, (replica, node) in enumerate(sorted(where.items())):
+        host, box = cluster.container(replica)
+        code, out = host.exec(box, "/bin/wget", "-q", "-O", "/dev/null",
+                              "http://127.0.0.1:8080/log?line=hello-from-%s" % replica)
+        assert code == 0, out
+    wanted = {"[%s@%s] hello-from-%s" % (r, n, r) for r, n in where.items()}
+    for host in cluster:
+        wait_for("all lines on " + host.name,
+                 lambda: wanted <= set(host.do("logs", "trio/echo").splitlines()))
+    one = sorted(where)[0]
+    for host in cluster:
+        lines = host.do("logs", one).splitlines()
+        assert lines and all(line.startswith("[%s@" % one) for line in lines), lines
+
+
+def test_a_log_that_is_followed_crosses_nodes_whole(cluster):
+    replica, node = next((r, n) for r, n in sorted(cluster.where("trio/echo").items()) if n != "n1")
+    path = cluster.n1.dir + "/followed"
+    with open(path, "w") as out:
+        p = subprocess.Popen(cluster.n1.enter(JACO, "--root", cluster.n1.root, "logs", replica, "-f",
+                                              "--tail", "0"), stdout=out, stderr=out)
+    host, box = cluster.container(replica)
+    try:
+        wait_for("the follower", lambda: host.exec(
+            box, "/bin/wget", "-q", "-O", "/dev/null",
+            "http://127.0.0.1:8080/log?line=begin")[0] == 0 and "begin" in open(path).read())
+        # more than the window of one call
+        host.exec(box, "/bin/sh", "-c", "i=0; while [ $i -lt 4000 ]; do echo line-$i-%s; "
+                  "i=$((i+1)); done >/proc/1/fd/1" % ("x" * 60))
+        wait_for("the last line", lambda: "line-3999-" in open(path).read())
+        seen = [line for line in open(path).read().splitlines() if "line-" in line]
+        assert [line.split("line-")[1].split("-")[0] for line in seen] == [str(i) for i in range(4000)]
+    finally:
+        p.kill()
+        p.wait()
+
+
 # --- cordon, drain ---
 
 def test_a_cordoned_node_gets_nothing_new_and_every_node_says_so(cluster):
@@ -165,6 +207,8 @@ def test_drain_under_load_fails_no_request(cluster):
     loaders = [Loader(h) for h in cluster for _ in range(2)]
     out = cluster.n1.do("node", "drain", "n2", "--force", timeout=180)
     results = [loader.finish() for loader in loaders]
+    drained = cluster.members()
+    cluster.n1.do("node", "uncordon", "n2")
     print("requests during the drain:", sum(good for good, _ in results))
     assert [bad for _, bad in results] == [[]] * len(loaders)
     assert sum(good for good, _ in results) > 50
@@ -172,11 +216,9 @@ def test_drain_under_load_fails_no_request(cluster):
     stays = {r for r, node in cluster.where("shop/store").items() if node == "n2"}
     assert {r for r, node in cluster.where().items() if node == "n2"} == stays
     assert {c["Labels"]["jaco.replica_id"] for c in cluster.n2.containers()} == stays
-    for host in cluster:
-        assert cluster.state("n2", by=host) == "cordoned"
+    assert drained["n2"]["state"] == "cordoned"
     assert audit(cluster.n3, "node_drain")[-1]["host"] == "n2"
     assert not at_two_places(cluster)
-    cluster.n1.do("node", "uncordon", "n2")
 
 
 def test_a_drain_that_cannot_end_is_given_up_and_says_what_is_left(cluster):
@@ -208,6 +250,9 @@ def test_a_cut_node_loses_what_can_move_and_stops_it_when_it_returns(cluster):
              victim.name not in cluster.where("trio", by=others[0]).values())
     assert audit(others[0], "node_lost")[-1]["host"] == victim.name
     assert moved <= {e["replica"] for e in audit(others[0], "replica_rescheduled")}
+    stay = others[0].do("logs", "shop").splitlines()
+    bound = [r for r in ("shop-store-0",) if cluster.where("shop", by=others[0]).get(r) is None]
+    assert not bound or "[-@%s] does not answer: what it has is missing here" % victim.name in stay
     # what it cannot know it does not stop: people prefer two to none
     assert moved <= {c["Labels"]["jaco.replica_id"] for c in victim.containers()
                      if c["State"] == "running"}
@@ -230,9 +275,8 @@ def test_a_killed_host_its_volume_and_its_return(cluster):
     cluster.wait_state(home, "unreachable", by=others[0])
     wait_for("the movable ones elsewhere",
              lambda: movable <= set(cluster.where("trio", by=others[0])))
-    row, = others[0].replicas("shop/store")
-    assert row["state"] == "pending" and row["code"] == "home_unreachable"
-    assert home in row["message"]
+    wait_for("the store's reason", lambda: [r for r in others[0].replicas("shop/store") if r[
+        "state"] == "pending" and r["code"] == "home_unreachable" and home in r["message"]])
     assert others[0].http("trio.localhost")[0] == 200
     victim.power_on()
     cluster.wait_state(home, "ready", by=others[0])
@@ -241,3 +285,24 @@ def test_a_killed_host_its_volume_and_its_return(cluster):
         c["Labels"]["jaco.replica_id"] for h in cluster for c in h.containers()) == sorted(
         cluster.where()))
     assert not at_two_places(cluster)
+
+
+# --- removal ---
+
+def test_a_node_removed_in_its_absence_stops_what_it_has_when_it_learns(cluster):
+    wait_for("rest", lambda: cluster.n1.running("trio/echo", 3))
+    victim = next(h for h in cluster if h is not cluster.leader() and
+                  h.name in cluster.where("trio").values() and
+                  h.name not in cluster.where("shop/store").values())
+    others = [h for h in cluster if h is not victim]
+    cluster.wire.cut(victim.name)
+    cluster.wait_state(victim.name, "unreachable", by=others[0])
+    r = others[0].jaco("node", "remove", victim.name)
+    assert r.returncode == 69 and "does not answer and hosts" in r.stderr, r.stderr
+    others[0].do("node", "remove", victim.name, "--force")
+    assert victim.name not in cluster.members(others[1])
+    assert [c for c in victim.containers() if c["State"] == "running"]
+    cluster.wire.mend()
+    wait_for("the end of its containers", lambda: victim.containers() == [])
+    assert "NO MEMBER ANY MORE" in victim.do("cluster", "status")
+    wait_for("three elsewhere", lambda: others[0].running("trio/echo", 3))

@@ -226,6 +226,18 @@ static void take_notice(struct link_conn *conn, const struct jaco_frame *frame,
 		msg = unpack(conn, &wire_raft_digest_desc, frame, arena);
 		if (msg)
 			events->on_digest(raftd, conn->peer, msg);
+	} else if (strcmp(frame->method, "raft.ask") == 0) {
+		msg = unpack(conn, &wire_raft_ask_desc, frame, arena);
+		if (msg)
+			events->on_ask(raftd, conn->peer, msg);
+	} else if (strcmp(frame->method, "raft.told") == 0) {
+		msg = unpack(conn, &wire_raft_told_desc, frame, arena);
+		if (msg)
+			events->on_told(raftd, conn->peer, msg);
+	} else if (strcmp(frame->method, "raft.taken") == 0) {
+		msg = unpack(conn, &wire_raft_taken_desc, frame, arena);
+		if (msg)
+			events->on_taken(raftd, conn->peer, msg);
 	}
 }
 

@@ -78,6 +78,12 @@ struct link_events {
 			  const struct wire_raft_gossip *msg);
 	void (*on_digest)(struct raftd *raftd, struct link_peer *peer,
 			  const struct wire_raft_digest *msg);
+	void (*on_ask)(struct raftd *raftd, struct link_peer *peer,
+		       const struct wire_raft_ask *msg);
+	void (*on_told)(struct raftd *raftd, struct link_peer *peer,
+			const struct wire_raft_told *msg);
+	void (*on_taken)(struct raftd *raftd, struct link_peer *peer,
+			 const struct wire_raft_taken *msg);
 	void (*on_submit)(struct raftd *raftd, struct link_call *call,
 			  const struct wire_raft_submit *msg);
 	void (*on_read)(struct raftd *raftd, struct link_call *call);
