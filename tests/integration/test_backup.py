@@ -9,6 +9,7 @@ import os
 import random
 import tarfile
 import threading
+import zlib
 
 import pytest
 
@@ -161,6 +162,15 @@ def test_what_is_in_it_is_what_operations_says(backup):
         assert b"BEGIN" not in file.read()
 
 
+def inflated(data):
+    if data[:10] != b"\x1f\x8b\x08" + bytes(6) + b"\x03":
+        return None
+    try:
+        return zlib.decompressobj(31).decompress(bytes(data))
+    except zlib.error:
+        return None
+
+
 def test_every_region_of_a_damaged_file_is_noticed(backup, tmp_path):
     plain, sealed, person = backup
     rng = random.Random(7)
@@ -175,8 +185,9 @@ def test_every_region_of_a_damaged_file_is_noticed(backup, tmp_path):
             broken = bytearray(whole)
             broken[at] ^= 1 << rng.randrange(8)
             got = verify(person, str(tmp_path / "broken"), broken, *how)
-            # but for bits that deflate leaves unused between its last block and the checksum
-            assert got.returncode == 65 or (not how and at == len(whole) - 9), (path, at, got.stderr)
+            # some flips say the same in other words (a run of zeros copied from nearer): no damage
+            harmless = not how and inflated(broken) == inflated(whole)
+            assert got.returncode == (0 if harmless else 65), (path, at, got.stdout, got.stderr)
         for n in [0, 1, 9, 10, 27, 28, len(whole) // 2, len(whole) - 1]:
             got = verify(person, str(tmp_path / "short"), whole[:n], *how)
             assert got.returncode == 65, (path, n, got.stdout, got.stderr)
