@@ -231,6 +231,7 @@ size_t cache_get(struct cache *cache, const uint8_t *key, size_t key_n, bool wan
 	TAILQ_REMOVE(&cache->by_use, item, by_use);
 	TAILQ_INSERT_HEAD(&cache->by_use, item, by_use);
 	memcpy(out, item->bytes + item->key_n, item->n);
+	out[2] &= (uint8_t)~PACKET_AA; /* a memory is no authority, RFC 1034 section 4.3.1 */
 	age_message(out, item->n, (uint32_t)age_s, is_stale);
 	return item->n;
 }

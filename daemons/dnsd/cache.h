@@ -29,7 +29,8 @@ void cache_free(struct cache *cache);
 bool cache_put(struct cache *cache, const uint8_t *key, size_t key_n, const uint8_t *msg, size_t n,
 	       struct jaco_time now);
 
-/* Copy the answer into @out and age it; 0 when there is none (or it is longer than @cap).
+/* Copy the answer into @out, age it and take its AA bit away; 0 when there is none (or it is longer
+ * than @cap).
  * @want_stale  also one whose time is over by at most CACHE_STALE_S; its TTLs are then 1 */
 size_t cache_get(struct cache *cache, const uint8_t *key, size_t key_n, bool want_stale, uint8_t *out,
 		 size_t cap, struct jaco_time now);

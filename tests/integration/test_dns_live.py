@@ -414,7 +414,7 @@ def test_no_query_is_lost_over_restarts_under_load(node):
 
     thread = threading.Thread(target=load)
     thread.start()
-    restarts = int(os.environ.get("JACO_RESTARTS", "20"))
+    restarts = int(os.environ.get("JACO_RESTARTS", "100"))
     for _ in range(restarts):
         had = n[0]
         while n[0] < had + 50 and not lost:
