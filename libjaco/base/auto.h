@@ -18,5 +18,13 @@
 
 #define JACO_ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 #define JACO_CONTAINER_OF(ptr, type, member) ((type *)((char *)(ptr) - offsetof(type, member)))
-#define JACO_MIN(a, b) ((a) < (b) ? (a) : (b))
-#define JACO_MAX(a, b) ((a) > (b) ? (a) : (b))
+/* Each argument is evaluated once; the counter keeps the names of nested ones apart. */
+#define JACO_MIN(a, b) JACO_PICK(a, <, b, __COUNTER__)
+#define JACO_MAX(a, b) JACO_PICK(a, >, b, __COUNTER__)
+#define JACO_PICK(a, op, b, n)  JACO_PICK_(a, op, b, n)
+#define JACO_PICK_(a, op, b, n)                                                                   \
+	__extension__({                                                                           \
+		__typeof__(1 ? (a) : (b)) jaco_a##n = (a);                                        \
+		__typeof__(1 ? (a) : (b)) jaco_b##n = (b);                                        \
+		jaco_a##n op jaco_b##n ? jaco_a##n : jaco_b##n;                                   \
+	})

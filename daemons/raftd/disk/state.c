@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "daemons/raftd/kv/machine.h"
@@ -236,9 +237,11 @@ static void find_map(struct state *state)
 		fd = -1;
 	while (fd >= 0 && file && !state->map && fgets(line, sizeof(line), file)) {
 		unsigned long begin, end, inode;
+		unsigned major, minor;
 
-		if (sscanf(line, "%lx-%lx %*s %*s %*s %lu", &begin, &end, &inode) != 3 ||
-		    inode != st.st_ino)
+		if (sscanf(line, "%lx-%lx %*s %*s %x:%x %lu", &begin, &end, &major, &minor,
+			   &inode) != 5 ||
+		    inode != st.st_ino || makedev(major, minor) != st.st_dev)
 			continue;
 		state->map = (void *)(uintptr_t)begin;
 		state->map_bytes = end - begin;
@@ -407,12 +410,12 @@ int state_commit(struct state *state, struct jaco_err *err)
 		code = commit_txn(txn);
 		if (begin(state, MDB_RDONLY, err) < 0)
 			return -(int)err->code;
-		return JACO_MIN(committed(code, err), 0);
+		return committed(code, err) < 0 ? -(int)err->code : 0;
 	}
 	(void)state_commit_end(state, true, &before);
 	freeze(state);
 	commit_layer(state);
-	return JACO_MIN(thaw(state, err), 0);
+	return thaw(state, err) < 0 ? -(int)err->code : 0;
 }
 
 size_t state_unsaved_bytes(const struct state *state)

@@ -229,6 +229,11 @@ static int fail_a_commit(const char *path)
 	JT_TRUE(has(&machine, "/lock/a"));
 	JT_OK(machine_verify(&machine, &err), &err);
 	JT_OK(machine_save(&machine, &err), &err);
+	/* the same for one that is waited for */
+	JT_FAILS_WITH(state_commit(&state, &err), UNAVAILABLE, "committing", &err);
+	JT_FALSE(state_is_committing(&state));
+	JT_TRUE(has(&machine, "/lock/b"));
+	JT_OK(machine_verify(&machine, &err), &err);
 	JT_OK(state_commit(&state, &err), &err);
 	state_close(&state);
 	machine_fini(&machine);
@@ -252,7 +257,7 @@ JT_CASE(a_commit_that_failed_has_lost_nothing_and_is_tried_again)
 	tmpdir_init(&dir);
 	pid = fork();
 	if (pid == 0) {
-		setenv("JACO_FAULT", "fail:state_full*1", 1);
+		setenv("JACO_FAULT", "fail:state_full*2", 1);
 		_exit(fail_a_commit(dir.path));
 	}
 	JT_EQ(waitpid(pid, &status, 0), pid);
