@@ -93,6 +93,9 @@ int cli_connect(struct cli *cli, struct jaco_err *err);
 int cli_call(struct cli *cli, const struct jaco_method *method, const void *req, void *out_msg,
 	     struct jaco_err *err);
 
+/* The path of a daemon's own socket, beside the control socket's directory. */
+void cli_daemon_socket(const struct cli *cli, const char *name, char out[static 108]);
+
 /* Like cli_call(), printing the reply when -o json or yaml, else nothing. */
 int cli_call_print(struct cli *cli, const struct jaco_method *method, const void *req,
 		   void *out_msg, struct jaco_err *err);

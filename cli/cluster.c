@@ -10,6 +10,8 @@
 #include "libjaco/base/str.h"
 #include "libjaco/io/proc.h"
 
+#define PREFLIGHT_MS 5000
+
 static const struct out_column member_columns[] = {
 	{"NODE", "host"},     {"STATE", "state"}, {"VOTER", "voter"},	{"LEADER", "leader"}, {"LAG", "lag"},
 	{"SKEW", "skew_ms"},
@@ -31,11 +33,40 @@ void cluster_enable_at_boot(struct cli *cli)
 	}
 }
 
+/* Asked on its own socket: raftd relays nothing before the node belongs to a cluster.  An ipamd that
+ * does not answer refuses nothing: it compares every five seconds once it runs, and its status then
+ * says what overlaps. */
+int cluster_preflight(struct cli *cli, struct jaco_err *err)
+{
+	struct jaco_err unheard = JACO_ERR_INIT;
+	struct wire_preflight got = {.ok = true};
+	struct jaco_client ipamd;
+	char path[108];
+	int rc;
+
+	if (cli_connect(cli, err) < 0)
+		return -(int)err->code;
+	if (cli->is_remote)
+		return 0;
+	cli_daemon_socket(cli, "ipamd", path);
+	jaco_client_open(&ipamd, &cli->loop, path, NULL, NULL);
+	rc = !ipamd.is_up ? -1 :
+	     jaco_client_sync(&ipamd, &wire_ipamd_preflight, &(struct wire_nothing){0}, PREFLIGHT_MS,
+			      &cli->arena, &got, &unheard);
+	jaco_client_close(&ipamd);
+	if (rc < 0 || got.ok)
+		return 0;
+	return jaco_err_set(err, JACO_VALIDATION_FAILED, "%s",
+			    got.message ? got.message : "ipam_pool overlaps a network of this host");
+}
+
 int cluster_init(struct cli *cli, struct jaco_err *err)
 {
 	struct wire_cluster_init req = {.name = cli_opt(cli, "name")};
 	struct wire_cluster_inited got;
 
+	if (cluster_preflight(cli, err) < 0)
+		return -(int)err->code;
 	if (cli_call(cli, &wire_raftd_cluster_init, &req, &got, err) < 0)
 		return -(int)err->code;
 	cluster_enable_at_boot(cli);

@@ -45,8 +45,7 @@ static int unknown_method(const char *name, struct jaco_err *err)
 			    near ? "; did you mean \"" : "; see jaco-wire(7)", near ? near : "", near ? "\"?" : "");
 }
 
-/* The path of a daemon's own socket, beside the control socket's directory. */
-static void daemon_socket(const struct cli *cli, const char *name, char out[static 108])
+void cli_daemon_socket(const struct cli *cli, const char *name, char out[static 108])
 {
 	const char *slash = strrchr(cli->socket, '/');
 
@@ -110,7 +109,7 @@ int debug_rpc(struct cli *cli, struct jaco_err *err)
 	if (daemon && !cli->is_remote) {
 		char path[108];
 
-		daemon_socket(cli, daemon, path);
+		cli_daemon_socket(cli, daemon, path);
 		(void)jaco_str_copy(cli->socket, sizeof(cli->socket), path);
 	}
 	if (cli->format == CLI_TABLE)
@@ -150,7 +149,7 @@ static int ask_daemon(struct cli *cli, const char *name, struct wire_daemon_stat
 	if (strcmp(name, "raftd") == 0)
 		(void)jaco_str_copy(other.socket, sizeof(other.socket), cli->socket);
 	else
-		daemon_socket(cli, name, other.socket);
+		cli_daemon_socket(cli, name, other.socket);
 	rc = cli_call(&other, &wire_daemon_status, &req, out, &err);
 	if (rc >= 0) {
 		out->message = out->message ? jaco_arena_strdup(&cli->arena, out->message) : NULL;

@@ -72,6 +72,8 @@ int node_join(struct cli *cli, struct jaco_err *err)
 			return -(int)err->code;
 		req.ca_cert = jaco_buf_str(&ca);
 	}
+	if (cluster_preflight(cli, err) < 0)
+		return -(int)err->code;
 	if (cli_call(cli, &wire_raftd_node_join, &req, &got, err) < 0)
 		return -(int)err->code;
 	cluster_enable_at_boot(cli);
