@@ -82,6 +82,12 @@ class Host:
     def wg(self, *argv):
         return run("nsenter", "--net=/run/netns/" + self.netns, "wg", *argv).stdout
 
+    def has_endpoint(self, endpoint):
+        """Whether a peer is there.  A device that is being replaced at this moment has none."""
+        done = run("nsenter", "--net=/run/netns/" + self.netns, "wg", "show", self.iface, "endpoints",
+                   check=False)
+        return done.returncode == 0 and endpoint in done.stdout.split()
+
     def deaf_to(self, other, is_deaf=True):
         """Nothing of the other host arrives here any more; what we send still reaches it."""
         self.nft("add table inet deaf; flush table inet deaf; delete table inet deaf")
@@ -95,7 +101,7 @@ class Host:
     def peer(self, host):
         """What this host publishes about another."""
         mesh = self.lab.store.get("/obs/node/%s/mesh" % self.name) or {}
-        return [p for p in mesh.get("peers", []) if p["host"] == host][0]
+        return ([p for p in mesh.get("peers", []) if p["host"] == host] or [{}])[0]
 
     def wireguard_pid(self):
         for pid in os.listdir("/proc"):
@@ -363,6 +369,74 @@ def test_a_black_hole_for_large_packets_is_measured(lab):
 
 
 @needs_wg
+def test_a_node_behind_nat_is_reached_where_it_is_heard_from(lab):
+    """n1's packets leave the router with the router's address, and nothing gets in to n1 by itself."""
+    a, b = lab.host("n1", 1), lab.host("n2", 2)
+    forward_through(lab, a, b, 1500)
+    v = "v%d%s" % (PID % 100000, a.name)
+    run("nsenter", "--net=/run/netns/" + lab.bridge, "nft",
+        "add table ip nat; add chain ip nat out { type nat hook postrouting priority 100; }; "
+        "add rule ip nat out ip saddr 198.18.1.1 udp sport 51820 counter masquerade to :40000-40999; "
+        "add chain ip nat inward { type filter hook forward priority 0; }; "
+        "add rule ip nat inward oifname %s ct state new counter drop" % v)
+    for h in (a, b):
+        h.join().daemon.start()
+    gw_a, gw_b = a.subnet("10.203.0.0/24"), b.subnet("10.203.1.0/24")
+    b.reaches(gw_a, 30)
+    a.reaches(gw_b)
+    b.daemon.wait(lambda: b.peer("n1").get("endpoint", "").startswith("198.18.2.254:40"), 10, "published")
+    # a restart of either side finds the way again
+    for h in (a, b):
+        h.daemon.kill()
+        os.kill(h.wireguard_pid(), signal.SIGKILL)
+        h.daemon.start()
+        b.reaches(gw_a, 30)
+        a.reaches(gw_b)
+
+
+DELAY = r"""
+import collections, fcntl, os, select, struct, sys, time
+tun = os.open("/dev/net/tun", os.O_RDWR)
+fcntl.ioctl(tun, 0x400454ca, struct.pack("16sH", b"late", 0x1001))      # TUNSETIFF, IFF_TUN | IFF_NO_PI
+print("up", flush=True)
+waiting = collections.deque()
+while True:
+    left = max(0, waiting[0][0] - time.monotonic()) if waiting else None
+    if select.select([tun], [], [], left)[0]:
+        waiting.append((time.monotonic() + float(sys.argv[1]), os.read(tun, 65535)))
+    while waiting and waiting[0][0] <= time.monotonic():
+        os.write(tun, waiting.popleft()[1])
+"""
+
+
+@needs_wg
+def test_a_path_of_200_ms_each_way_is_slow_and_not_lossy(lab):
+    a, b = lab.host("n1", 1), lab.host("n2", 2)
+    forward_through(lab, a, b, 1500)
+    late = subprocess.Popen(["nsenter", "--net=/run/netns/" + lab.bridge, "/usr/bin/python3", "-c", DELAY, "0.2"],
+                            stdout=subprocess.PIPE, text=True)
+    try:
+        assert late.stdout.readline() == "up\n"
+        for key in ("all", "late"):
+            run("nsenter", "--net=/run/netns/" + lab.bridge, "sysctl", "-q", "-w",
+                "net.ipv4.conf.%s.rp_filter=0" % key)
+        run("ip", "-n", lab.bridge, "link", "set", "late", "up")
+        run("ip", "-n", lab.bridge, "route", "add", "default", "dev", "late", "table", "100")
+        for h in (a, b):
+            run("ip", "-n", lab.bridge, "rule", "add", "iif", "v%d%s" % (PID % 100000, h.name), "lookup", "100")
+            h.join().daemon.start()
+        gw_b = b.subnet("10.203.1.0/24")
+        a.reaches(gw_b, 30)
+        for h, other in ((a, "n2"), (b, "n1")):
+            h.daemon.wait(lambda: h.peer(other).get("rtt_us", 0) >= 400000, 30, "the delay")
+            h.daemon.wait(lambda: h.peer(other).get("hears") and not h.peer(other).get("loss_permille"), 30,
+                          "no loss")
+    finally:
+        late.kill()
+        late.wait()
+
+
+@needs_wg
 def test_a_secondary_address_is_the_source(lab):
     a, b = lab.host("n1", 1), lab.host("n2", 2)
     run("ip", "-n", a.netns, "addr", "add", "192.0.2.101/24", "dev", "eth0")
@@ -395,7 +469,7 @@ def test_an_address_that_changes_and_one_that_is_stale(lab):
     run("ip", "-n", b.netns, "addr", "add", "192.0.2.202/24", "dev", "eth0")
     run("ip", "-n", b.netns, "addr", "del", "192.0.2.2/24", "dev", "eth0")
     run("ip", "-n", b.netns, "addr", "add", "192.0.2.202/24", "dev", "eth0", check=False)
-    a.daemon.wait(lambda: "192.0.2.202:51820" in a.wg("show", a.iface, "endpoints"), 30, "roaming")
+    a.daemon.wait(lambda: a.has_endpoint("192.0.2.202:51820"), 30, "roaming")
     a.reaches(gw_b)
     # the fresh one is not overwritten by the record's
     a.daemon.wait(lambda: a.peer("n2")["endpoint"] == "192.0.2.202:51820", 10, "published")
@@ -408,7 +482,7 @@ def test_an_address_that_changes_and_one_that_is_stale(lab):
     run("ip", "-n", b.netns, "addr", "add", "192.0.2.203/24", "dev", "eth0")
     lab.store.put("/node/n2", dict(record, peer_addr="192.0.2.203:7001",
                                    wg_endpoints=["192.0.2.203:51820"]))
-    a.daemon.wait(lambda: "192.0.2.203:51820" in a.wg("show", a.iface, "endpoints"), 40, "the other one")
+    a.daemon.wait(lambda: a.has_endpoint("192.0.2.203:51820"), 40, "the other one")
     b.daemon.start()
     a.reaches(gw_b)
 
