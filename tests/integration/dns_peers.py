@@ -86,7 +86,9 @@ class Server:
                                             env=dict(os.environ, PATH=os.environ["PATH"] + ":/usr/sbin:/sbin"))
         end = time.monotonic() + 20
         while not self.serves(probe):
-            assert self.process.poll() is None and time.monotonic() < end, open(self.log).read()
+            if self.process.poll() is not None or time.monotonic() > end:
+                self.close()
+                raise AssertionError(open(self.log).read())
 
     def serves(self, probe):
         try:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The same questions to jaco-dnsd, Unbound, Knot and NSD, answer by answer.  What differs is listed with its
 reason; nothing else may, and nothing listed may cease to."""
+import contextlib
 import time
 
 import pytest
@@ -337,13 +338,16 @@ def failure_peer(directory, behaviours, ports):
 @pytest.mark.parametrize("name", FAILURES)
 def test_failing_upstreams(tmp_path, name):
     behaviours, wanted = FAILURES[name]
-    upstreams = [Upstream(b) if b else None for b in behaviours]
-    ports = [u.port if u else free_port() for u in upstreams]
-    dnsd = Dnsd(tmp_path, ["127.0.0.1:%d" % p for p in ports])
-    who, peer = failure_peer(tmp_path, behaviours, ports)
-    raw = query("some.example.com", edns=1232)
-    ours, theirs = ask(dnsd.port, raw).rcode, ask(peer.port, raw, limit=20).rcode
-    for thing in [dnsd, peer] + [u for u in upstreams if u]:
-        thing.close()
-    assert ours == wanted
-    assert FAILURES_EXPLAINED.get((name, who), (wanted, ""))[0] == theirs, (who, theirs)
+    with contextlib.ExitStack() as stack:
+        def closing(thing):
+            stack.callback(thing.close)
+            return thing
+
+        ports = [closing(Upstream(b)).port if b else free_port() for b in behaviours]
+        dnsd = closing(Dnsd(tmp_path, ["127.0.0.1:%d" % p for p in ports]))
+        who, peer = failure_peer(tmp_path, behaviours, ports)
+        closing(peer)
+        raw = query("some.example.com", edns=1232)
+        assert ask(dnsd.port, raw).rcode == wanted
+        theirs = ask(peer.port, raw, limit=20).rcode
+        assert FAILURES_EXPLAINED.get((name, who), (wanted, ""))[0] == theirs, (who, theirs)
