@@ -200,7 +200,15 @@ class Host:
             {"key": "/obs/node/%s/firewall" % self.name})).get("entry"))
 
     def apply(self, path, *more, timeout=120):
-        return self.do("apply", path, "--wait", "--timeout", "100s", *more, timeout=timeout)
+        """75 (EX_TEMPFAIL): an election came in between.  To apply again is harmless and asked for."""
+        words = ("apply", path, "--wait", "--timeout", "100s") + more
+        end = time.monotonic() + WAIT_S
+        while True:
+            r = self.jaco(*words, timeout=timeout)
+            if r.returncode != 75 or time.monotonic() > end:
+                break
+        assert r.returncode == 0, "jaco apply: %d\n%s%s" % (r.returncode, r.stdout, r.stderr)
+        return r.stdout
 
     def replicas(self, ref=None):
         return self.get("get", "replicas", *([ref] if ref else []))
@@ -239,7 +247,8 @@ class Host:
             if self.engine.poll() is not None:
                 self.start_engine()
             for c in self.api.call("GET", "/containers/json?all=1"):
-                self.api.call("DELETE", "/containers/%s?force=1&v=1" % c["Id"], ok=(204, 404, 409))
+                # 500: a busy engine could not unmount the container; clean() does.
+                self.api.call("DELETE", "/containers/%s?force=1&v=1" % c["Id"], ok=(204, 404, 409, 500))
         finally:
             self.stop_engine()
             for pid in processes_of(self.dir, self.ns):

@@ -3,9 +3,11 @@
 
     probe TARGETS          one JSON list of those of [["tcp", "10.0.0.1", 80], ["icmp", "10.0.0.1", 0],
                            ["udp", "10.0.0.1", 9000]] that answered within a second
-    watch ADDRESS...       echo requests to each, 50 a second, until standard input ends; then one JSON
-                           object: address -> {"sent": n, "got": n, "gap": longest silence in s,
-                           "first", "last": wall time of an answer}"""
+    watch ADDRESS...       echo requests to each, 50 a second and at least 25, until standard input ends;
+                           then one JSON object: address -> {"sent": n, "got": n, "gap": longest time
+                           in s over which all requests were lost, "first", "last": wall time of an
+                           answer}.  An answer that comes late, because the machine is busy, is no
+                           loss."""
 import json
 import os
 import select
@@ -47,7 +49,7 @@ class Icmp:
                 return
             at = (data[0] & 15) * 4
             if data[at] == 0 and struct.unpack("!H", data[at + 4:at + 6])[0] == self.ident:
-                yield address
+                yield address, struct.unpack("!H", data[at + 6:at + 8])[0]
 
 
 def probe(targets, seconds=1.5):
@@ -74,7 +76,7 @@ def probe(targets, seconds=1.5):
         readable, writable, _ = select.select(udp + [icmp.sock], tcp, [], 0.1)
         for s in readable + writable:
             if s is icmp.sock:
-                found += [["icmp", a, 0] for a in icmp.answers()]
+                found += [["icmp", a, 0] for a, _ in icmp.answers()]
                 continue
             target = waiting.pop(s)
             if s.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 0:
@@ -83,35 +85,57 @@ def probe(targets, seconds=1.5):
     print(json.dumps([t for t in targets if t in found]))
 
 
-def watch(addresses):
-    icmp, seq, start = Icmp(), 0, time.time()
-    rows = {a: {"sent": 0, "got": 0, "gap": 0.0, "first": None, "last": start} for a in addresses}
+LATE_S = 3.0
 
-    def hear(address, now):
+
+def longest_loss(sent, heard):
+    """@sent: when each request went out; @heard: the numbers of those that were answered."""
+    gap, since = 0.0, None
+    for seq, when in enumerate(sent):
+        if seq in heard:
+            since = None
+        else:
+            since = when if since is None else since
+            gap = max(gap, when - since)
+    return round(gap, 3)
+
+
+def watch(addresses):
+    icmp, sent, start = Icmp(), [], time.time()
+    rows = {a: {"sent": 0, "got": 0, "gap": 0.0, "first": None, "last": start} for a in addresses}
+    heard = {a: set() for a in addresses}
+
+    def hear(address, seq, now):
         row = rows.get(address)
-        if row is None:
+        if row is None or seq in heard[address]:
             return
+        heard[address].add(seq)
         row["got"] += 1
-        row["gap"] = max(row["gap"], now - row["last"])
         row["first"], row["last"] = row["first"] or now, now
 
     print("up", flush=True)
-    while True:
+    is_open = True
+    while is_open or len(sent) < 25:
         for a in addresses:
-            icmp.ask(a, seq)
+            icmp.ask(a, len(sent))
             rows[a]["sent"] += 1
-        seq += 1
+        sent.append(time.monotonic())
         tick = time.monotonic() + 0.02
         while time.monotonic() < tick:
-            ready = select.select([icmp.sock, sys.stdin], [], [], max(0, tick - time.monotonic()))[0]
-            for a in icmp.answers():
-                hear(a, time.time())
+            watched = [icmp.sock, sys.stdin] if is_open else [icmp.sock]
+            ready = select.select(watched, [], [], max(0, tick - time.monotonic()))[0]
+            for a, seq in icmp.answers():
+                hear(a, seq, time.time())
             if sys.stdin in ready and not sys.stdin.buffer.read1(64):
-                end = time.time()
-                for row in rows.values():
-                    row["gap"] = round(max(row["gap"], end - row["last"]), 3)
-                print(json.dumps(rows))
-                return
+                is_open = False
+    end = time.monotonic() + LATE_S
+    while time.monotonic() < end and any(row["got"] < row["sent"] for row in rows.values()):
+        select.select([icmp.sock], [], [], 0.1)
+        for a, seq in icmp.answers():
+            hear(a, seq, time.time())
+    for a in addresses:
+        rows[a]["gap"] = longest_loss(sent, heard[a])
+    print(json.dumps(rows))
 
 
 if __name__ == "__main__":

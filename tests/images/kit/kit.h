@@ -67,6 +67,7 @@ int applet_http(int argc, char **argv);
 int applet_udp(int argc, char **argv);
 int applet_tcp(int argc, char **argv);
 int applet_probe(int argc, char **argv);
+int applet_first(int argc, char **argv);
 int applet_pause(int argc, char **argv);
 int applet_exit(int argc, char **argv);
 int applet_web(int argc, char **argv);

@@ -13,7 +13,7 @@ static const struct {
 	{"http", applet_http},     {"udp", applet_udp},     {"tcp", applet_tcp},
 	{"probe", applet_probe},   {"pause", applet_pause}, {"exit", applet_exit},
 	{"web", applet_web},       {"api", applet_api},     {"worker", applet_worker},
-	{"store", applet_store},
+	{"store", applet_store},   {"first", applet_first},
 };
 
 int main(int argc, char **argv)
@@ -32,5 +32,5 @@ int main(int argc, char **argv)
 		argv++;
 		name = argv[0];
 	}
-	kit_die("usage: kit http|udp|tcp|probe|pause|exit|web|api|worker|store ...");
+	kit_die("usage: kit http|udp|tcp|probe|first|pause|exit|web|api|worker|store ...");
 }
