@@ -489,6 +489,45 @@ def test_without_a_free_descriptor_callers_wait_and_then_are_heard(cluster):
     wait(lambda: put(two, "after", 1)["succeeded"])
 
 
+def test_strangers_keep_nobody_from_the_peer_port(cluster):
+    cluster.grow(2)
+    one, two = cluster.nodes
+    wait(lambda: put(two, "before", 1)["succeeded"])
+    host, port = one.address.split(":")
+    held = [socket.create_connection((host, int(port)), timeout=20) for _ in range(300)]
+    two.kill()
+    two.start()
+    wait(lambda: two.rpc().call("cluster.status")["initialised"])
+    wait(lambda: put(two, "through", 1)["succeeded"])
+    peer = Peer(one)
+    peer.hello()
+    assert peer.recv()[1] == "raft.hello"
+    for plain in held:
+        plain.close()
+
+
+def test_a_stranger_asks_once_and_little(cluster):
+    cluster.grow(1)
+    one = cluster.nodes[0]
+    peer = Peer(one)
+    peer.hello()
+    assert peer.recv()[1] == "raft.hello"
+    peer.send(*[[0, n, "raft.join", [{
+        "host": "x", "secret": "0" * 64, "request": "none", "version": "0.1.0",
+        "clock": int(time.time() * 1000), "peer_addr": "127.0.0.9:7001"}]] for n in range(50)])
+    answers = []
+    while (answer := peer.recv()) is not None:
+        answers.append(answer)
+    assert len(answers) == 1 and answers[0][2]["code"] == "token_invalid", answers
+    peer = Peer(one)
+    with pytest.raises((ConnectionError, ssl.SSLError)):
+        # a frame of 5 MB whose end never comes
+        peer.sock.sendall(b"\x93\x02\xaaraft.hello\x91\xc6\x00\x50\x00\x00" + b"x" * 5000000)
+        while peer.sock.recv(1):
+            pass
+        pytest.fail("all of it was taken")
+
+
 # --- addresses -------------------------------------------------------------------------------
 
 

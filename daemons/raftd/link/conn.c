@@ -14,7 +14,12 @@
 #define FRAME_MAX    (6 * 1024 * 1024) /* a snapshot chunk or a batch of entries, with heads */
 #define QUEUE_MAX    (32u * 1024 * 1024)
 #define HELLO_MS     10000
-#define CALLS_MAX    4096 /* questions under way on one connection */
+#define STRANGER_MAX (64 * 1024)       /* a request to join is a few thousand bytes */
+
+bool conn_is_stranger(const struct link_conn *conn)
+{
+	return conn->kind == LINK_IN && !conn->peer;
+}
 
 /* --- sending --- */
 
@@ -151,10 +156,18 @@ static void take_request(struct link_conn *conn, const struct jaco_frame *frame,
 {
 	const struct link_events *events = conn->link->events;
 	struct raftd *raftd = conn->link->raftd;
-	struct link_call *call = new_call(conn, frame->id);
 	struct jaco_err err = JACO_ERR_INIT;
+	struct link_call *call;
 	const void *msg;
 
+	/* guessing costs a handshake each time */
+	if (conn_is_stranger(conn) && conn->has_asked) {
+		jaco_err_set(&err, JACO_PERMISSION_DENIED, "strangers ask once");
+		conn_end(conn, &err);
+		return;
+	}
+	conn->has_asked = true;
+	call = new_call(conn, frame->id);
 	if (strcmp(frame->method, "raft.join") == 0) {
 		msg = unpack(conn, &wire_raft_join_desc, frame, arena);
 		if (msg)
@@ -299,14 +312,14 @@ static void take_frame(struct link_conn *conn, const struct jaco_frame *frame)
 static void on_data(struct tls *tls, void *ctx)
 {
 	struct link_conn *conn = ctx;
+	size_t used = 0, max = conn_is_stranger(conn) ? STRANGER_MAX : FRAME_MAX;
 	struct jaco_err err = JACO_ERR_INIT;
 	struct jaco_frame frame;
-	size_t used = 0;
 	int rc = 1;
 
 	while (!conn->is_dead) {
 		rc = jaco_frame_read(tls->in.data + used, tls->in.n - used, &frame, &err);
-		if (rc > 0 && frame.bytes > FRAME_MAX)
+		if (rc > 0 && frame.bytes > max)
 			rc = jaco_err_set(&err, JACO_MESSAGE_TOO_LARGE, "a message of %zu bytes",
 					  frame.bytes);
 		if (rc <= 0)
@@ -317,9 +330,8 @@ static void on_data(struct tls *tls, void *ctx)
 	if (conn->is_dead)
 		return;
 	jaco_buf_consume(&tls->in, used);
-	if (rc == 0 && tls->in.n > FRAME_MAX)
-		rc = jaco_err_set(&err, JACO_MESSAGE_TOO_LARGE, "a message exceeds %d bytes",
-				  FRAME_MAX);
+	if (rc == 0 && tls->in.n > max)
+		rc = jaco_err_set(&err, JACO_MESSAGE_TOO_LARGE, "a message exceeds %zu bytes", max);
 	if (rc < 0)
 		conn_end(conn, &err);
 }

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "daemons/raftd/link/link.h"
+#include "libjaco/io/sock.h"
 
 struct link_pending {
 	TAILQ_ENTRY(link_pending) next;
@@ -28,6 +29,8 @@ struct link_conn {
 	bool is_ready;          /* hello came and was good */
 	bool is_dead;           /* waits for the reaper */
 	bool is_nobody;         /* LINK_IN: a certificate of this cluster's CA that is no member's */
+	bool has_asked;         /* a stranger: its one question came */
+	char from[JACO_ADDR_TEXT_BYTES]; /* LINK_IN: the address without the port */
 	uint32_t next_id;
 	TAILQ_HEAD(, link_pending) pendings;
 	TAILQ_HEAD(, link_call) calls;
@@ -38,6 +41,9 @@ struct link_conn {
 /* Take over @take_fd; NULL when TLS cannot be had. */
 struct link_conn *conn_new(struct link *link, enum link_kind kind, struct ssl_ctx_st *context,
 			   int take_fd, bool pending, struct link_peer *peer);
+
+/* Whoever called and has not shown the key of a member. */
+bool conn_is_stranger(const struct link_conn *conn);
 
 /* No further callback; freed from the loop. */
 void conn_end(struct link_conn *conn, const struct jaco_err *err);

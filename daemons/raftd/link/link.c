@@ -429,6 +429,53 @@ static void connect_now(struct link_peer *peer)
 	peer->conn = conn_new(link, LINK_OUT, link->context, fd, pending, peer);
 }
 
+/* The oldest stranger goes when there are too many, or too many from @from.  Freed at once: a caller
+ * who comes faster than the loop turns must not heap up dead ones. */
+static void make_room(struct link *link, const char *from)
+{
+	struct link_conn *conn, *oldest = NULL, *oldest_here = NULL;
+	struct jaco_err err = JACO_ERR_INIT;
+	size_t n = 0, n_here = 0;
+
+	TAILQ_FOREACH (conn, &link->conns, next) {
+		if (conn->is_dead || !conn_is_stranger(conn))
+			continue;
+		n++;
+		if (!oldest)
+			oldest = conn;
+		if (strcmp(conn->from, from) != 0)
+			continue;
+		n_here++;
+		if (!oldest_here)
+			oldest_here = conn;
+	}
+	conn = n_here >= LINK_STRANGERS_PER_ADDRESS ? oldest_here
+	       : n >= LINK_STRANGERS_MAX	    ? oldest
+						    : NULL;
+	if (!conn)
+		return;
+	jaco_err_set(&err, JACO_TOO_MANY_REQUESTS, "%zu strangers, %zu from there", n, n_here);
+	conn_end(conn, &err);
+	conn_free(conn);
+}
+
+static void accept_one(struct link *link, int fd, const struct jaco_addr *addr)
+{
+	char from[JACO_ADDR_TEXT_BYTES];
+	struct link_conn *conn;
+
+	if (!link->context) {
+		(void)close(fd);
+		return;
+	}
+	jaco_addr_render_host(from, addr);
+	make_room(link, from);
+	set_options(fd);
+	conn = conn_new(link, LINK_IN, link->context, fd, false, NULL);
+	if (conn)
+		memcpy(conn->from, from, sizeof(conn->from));
+}
+
 static void on_listener(struct jaco_io *io, unsigned events, void *ctx)
 {
 	struct link *link = ctx;
@@ -436,14 +483,8 @@ static void on_listener(struct jaco_io *io, unsigned events, void *ctx)
 	int fd;
 
 	(void)events;
-	while ((fd = jaco_sock_accept(io->fd, &addr)) >= 0) {
-		if (!link->context || link->n_conns >= LINK_CONNS_MAX) {
-			(void)close(fd);
-			continue;
-		}
-		set_options(fd);
-		(void)conn_new(link, LINK_IN, link->context, fd, false, NULL);
-	}
+	while ((fd = jaco_sock_accept(io->fd, &addr)) >= 0)
+		accept_one(link, fd, &addr);
 	/* Without a free descriptor the caller stays in the backlog and the socket stays readable. */
 	if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
 		jaco_io_set(io, 0);

@@ -5,7 +5,8 @@
  * Every node connects to every other member and speaks on the connection it made; what it is asked
  * on a connection that it accepted is answered there.  A certificate whose key is no
  * member's is refused, so removing a node revokes it; the answer to its hello says why, and nothing
- * else follows.  A stranger without a certificate may ask for one thing, raft.join.
+ * else follows.  A stranger without a certificate may ask for one thing, raft.join, once; strangers are
+ * few, in all and from one address: the oldest of them makes room, a member never does.
  *
  * Identity is the key, not the address: a peer that says hello from elsewhere is followed there, and
  * one that is not where it was is looked for by its name (names.h). */
@@ -22,7 +23,8 @@
 
 #define LINK_PROTOCOL    1
 #define LINK_BEAT_MS     1000
-#define LINK_CONNS_MAX   256
+#define LINK_STRANGERS_MAX         64
+#define LINK_STRANGERS_PER_ADDRESS 16
 #define LINK_SKEW_MAX_MS 60000
 
 struct raftd;
