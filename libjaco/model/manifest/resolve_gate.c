@@ -74,6 +74,56 @@ static bool is_gated_path(const char *path)
 	return false;
 }
 
+/* The value of @name in mount options "a,b=c", as mount(8) takes them. */
+static bool has_option(const char *options, const char *name)
+{
+	size_t n = strlen(name);
+
+	for (const char *at = options; at && *at; at += strcspn(at, ","), at += *at == ',')
+		if (strncmp(at, name, n) == 0 && (at[n] == '\0' || at[n] == ',' || at[n] == '='))
+			return true;
+	return false;
+}
+
+/* What the engine mounts for a volume with options of its own: network and memory file systems are
+ * nobody's, a directory counts as the bind mount it is, and any other type reaches into the host. */
+static const char *why_volume(struct resolve *resolve, const struct jaco_volume *volume)
+{
+	static const char *const free_types[] = {"nfs", "nfs4", "cifs", "smb3", "tmpfs"};
+	const char *type = jaco_pairs_get(&volume->driver_opts, "type");
+	const char *options = jaco_pairs_get(&volume->driver_opts, "o");
+	const char *device = jaco_pairs_get(&volume->driver_opts, "device");
+
+	if (!device && !options && !type)
+		return NULL;
+	if (has_option(options, "bind") || has_option(options, "rbind")) {
+		device = jaco_compose_clean_path(resolve->read->arena, device ? device : "/");
+		return is_gated_path(device)
+			       ? jaco_arena_printf(resolve->read->arena, "bind mount of %s", device)
+			       : NULL;
+	}
+	for (size_t i = 0; type && i < JACO_ARRAY_SIZE(free_types); i++)
+		if (strcmp(type, free_types[i]) == 0)
+			return NULL;
+	return jaco_arena_printf(resolve->read->arena, "volume %s of type %s", volume->name,
+	                         type ? type : "none");
+}
+
+static void check_volume(struct resolve *resolve, struct jaco_service *service,
+                         const struct jaco_mount *mount)
+{
+	for (size_t i = 0; i < resolve->compose->n_volumes; i++) {
+		const struct jaco_volume *volume = &resolve->compose->volumes[i];
+		const char *why;
+
+		if (strcmp(volume->name, mount->source) != 0)
+			continue;
+		why = why_volume(resolve, volume);
+		if (why)
+			add(resolve, service, mount->pos, "volumes", why);
+	}
+}
+
 static void check_mounts(struct resolve *resolve, struct jaco_service *service)
 {
 	for (size_t i = 0; i < service->n_mounts; i++) {
@@ -83,6 +133,8 @@ static void check_mounts(struct resolve *resolve, struct jaco_service *service)
 			add(resolve, service, mount->pos, "volumes",
 			    jaco_arena_printf(resolve->read->arena, "bind mount of %s",
 			                      mount->source));
+		else if (mount->type == JACO_MOUNT_VOLUME && mount->source)
+			check_volume(resolve, service, mount);
 	}
 }
 
