@@ -276,6 +276,7 @@ int raftd_open(struct raftd *raftd, struct jaco_daemon *daemon, struct jaco_err 
 	TAILQ_INIT(&raftd->leader_readers);
 	records_init(&raftd->records, raftd->host, (uint64_t)jaco_time_wall_ms());
 	watch_init(&raftd->hub, &daemon->loop, &raftd->store.machine, &raftd->records);
+	raftd->hub.veil = scope_veil;
 	audit_init(raftd);
 	raftd->relay = relay_new(raftd);
 	raftd->spread = spread_new(raftd);

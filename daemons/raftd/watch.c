@@ -106,6 +106,12 @@ static void begin_snapshot(struct watch_reader *reader)
 	reader->next = reader->hub->next;
 }
 
+static void veil(struct watch_reader *reader, struct wire_entry *entry)
+{
+	if (reader->hub->veil && entry->value.data)
+		reader->hub->veil(reader->call, entry, &reader->hub->arena);
+}
+
 /* The pair after the reader's place; false at the end of the prefix. */
 static bool next_pair(struct watch_reader *reader, struct wire_entry *out_entry)
 {
@@ -155,6 +161,7 @@ static bool send_snapshot(struct watch_reader *reader)
 			reader->after[0] = '\0';
 			continue;
 		}
+		veil(reader, &entries[n]);
 		bytes += strlen(entries[n].key) + entries[n].value.n + 16;
 		n++;
 	}
@@ -190,6 +197,7 @@ static bool send_changes(struct watch_reader *reader)
 			JACO_SET(entry, entry, value,
 				 ((struct wire_bin){change->bytes + change->key_n + 1,
 						    change->value_n}));
+		veil(reader, entry);
 		bytes += change->key_n + change->value_n + 16;
 		n++;
 	}

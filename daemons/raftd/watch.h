@@ -42,6 +42,8 @@ TAILQ_HEAD(watch_readers, watch_reader);
 struct watch_hub {
 	struct machine *machine;
 	struct records *records;
+	/* Takes out of an entry what that caller may not see.  NULL: everybody sees everything. */
+	void (*veil)(const struct jaco_call *call, struct wire_entry *entry, struct jaco_arena *arena);
 	struct watch_change *ring[JACO_WATCH_HISTORY];
 	uint64_t first; /* positions first .. next - 1 are held */
 	uint64_t next;

@@ -328,6 +328,50 @@ def test_a_read_only_token_reads_and_sees_no_values(three):
     assert b"hunter2" in msgpack.unpackb(full[0]["value"])["compose"]
 
 
+ROUTE = """deployment: %s
+routes:
+  - domain: %s.example.com
+    service: web
+    port: 80
+    headers: {request: {set: {Authorization: hunter3}}}
+    basic_auth: [{user: bob, password_hash: "$2y$05$hunter3hunter3hunter3uZLkm9cUNsnhlWXuJ7PbL5T7N3F1xLiab"}]
+"""
+
+
+def test_what_is_secret_in_a_route_is_its_owners(three):
+    node = three.nodes[0]
+    for name in ("ours", "yours"):
+        node.rpc().call("deploy.apply", jaco=(ROUTE % (name, name)).encode(),
+                        compose=COMPOSE.encode())
+    keys = {name: "/route/%s.example.com/" % name for name in ("ours", "yours")}
+    seen = [(Remote(node, issue(node, "looker", read_only=True)), ()),
+            (Remote(node, issue(node, "owner", deployments=["ours"])), ("ours",)),
+            (Remote(node, issue(node, "all")), ("ours", "yours"))]
+    for far, whole in seen:
+        got = {e["key"]: e["value"] for e in far.call("kv.range", prefix="/route/")["entries"]}
+        told = {}
+        for event in far.stream("kv.watch", prefixes=["/route/"]):
+            told.update((e["key"], e["value"]) for e in event.get("entries", []))
+            if keys.keys() and set(keys.values()) <= set(told):
+                break
+        for name, key in keys.items():
+            for value in (got[key], told[key], far.call("kv.get", key=key)["entry"]["value"]):
+                assert (b"hunter3" in value) == (name in whole), (name, whole, value)
+                assert b"Authorization" in value and b"bob" in value
+
+
+def test_a_scoped_token_mounts_no_volume_of_another_deployment(three):
+    node = three.nodes[0]
+    far = Remote(node, issue(node, "mounter", deployments=["safe"]))
+    for how in ("name: jaco_theirs_data", "{external: true, name: jaco_theirs_data}"):
+        compose = ("services: {web: {image: busybox, volumes: ['d:/d']}}\nvolumes: {d: %s}\n"
+                   % (how if how[0] == "{" else "{%s}" % how)).encode()
+        fails("permission_denied", "jaco_theirs_data", far.call, "deploy.apply",
+              jaco=b"deployment: safe\n", compose=compose, dry_run=True)
+        assert node.rpc().call("deploy.apply", jaco=b"deployment: safe\n", compose=compose,
+                               dry_run=True)["dry_run"]
+
+
 def test_a_scoped_token_acts_on_its_deployments_only(three):
     node = three.nodes[2]
     for name in ("mine", "theirs"):

@@ -74,6 +74,23 @@ static void add_findings(const struct jaco_findings *findings, struct jaco_err *
 	}
 }
 
+/* Who acts on some deployments only may not mount what belongs to another one. */
+static int check_volumes(const struct apply *apply, struct jaco_err *err)
+{
+	const struct jaco_manifest *manifest = apply->manifest;
+	const char *own = jaco_arena_printf(apply->call->arena, "jaco_%s_", manifest->deployment);
+
+	for (size_t i = 0; apply->call->scope && i < manifest->n_volumes; i++) {
+		const char *name = manifest->volumes[i].engine_name;
+
+		if (jaco_str_starts(name, "jaco_") && !jaco_str_starts(name, own))
+			return jaco_err_set(err, JACO_PERMISSION_DENIED,
+					    "the token of %s is not for volume %s",
+					    apply->call->identity, name);
+	}
+	return 0;
+}
+
 static int load(struct apply *apply, struct jaco_err *err)
 {
 	const struct wire_apply *req = apply->req;
@@ -87,6 +104,7 @@ static int load(struct apply *apply, struct jaco_err *err)
 		return -(int)err->code;
 	}
 	if (scope_check(apply->call, apply->manifest->deployment, err) < 0 ||
+	    check_volumes(apply, err) < 0 ||
 	    facts_gather(apply->raftd, apply->call, apply->manifest->deployment, &facts, err) < 0)
 		return -(int)err->code;
 	if (jaco_manifest_admit(apply->manifest, &facts, &apply->findings, err) < 0) {

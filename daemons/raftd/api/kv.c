@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "daemons/raftd/api/api.h"
-#include "daemons/raftd/api/redact.h"
 #include "daemons/raftd/api/scope.h"
 #include "daemons/raftd/kv/access.h"
 #include "libjaco/base/mem.h"
@@ -203,19 +202,6 @@ static bool is_observed(const char *key)
 	return jaco_str_starts(key, "/obs/");
 }
 
-/* What a caller without the right to the values in it sees of a record. */
-static int veil(const struct jaco_call *call, struct wire_entry *entry, struct jaco_err *err)
-{
-	jaco_auto(jaco_buf) struct jaco_buf out = JACO_BUF_BOUND(JACO_VALUE_MAX);
-
-	if (!scope_hides_values(call) || !jaco_str_starts(entry->key, "/revision/"))
-		return 0;
-	if (redact_revision(entry->value.data, entry->value.n, call->arena, &out, err) < 0)
-		return jaco_err_wrap(err, "%s", entry->key);
-	entry->value = (struct wire_bin){jaco_arena_memdup(call->arena, out.data, out.n), out.n};
-	return 0;
-}
-
 static int answer_get(struct raftd *raftd, struct jaco_call *call, const void *request,
 		      struct jaco_err *err)
 {
@@ -241,8 +227,7 @@ static int answer_get(struct raftd *raftd, struct jaco_call *call, const void *r
 		return rc;
 	if (rc > 0) {
 		JACO_SET(&entry, entry, value, ((struct wire_bin){value.data, value.n}));
-		if (veil(call, &entry, err) < 0)
-			return -(int)err->code;
+		scope_veil(call, &entry, call->arena);
 		got.entry = &entry;
 	}
 	jaco_call_reply(call, &got);
@@ -303,10 +288,9 @@ static int answer_range(struct raftd *raftd, struct jaco_call *call, const void 
 		struct wire_entry *entry = &ranged.entries.v[ranged.entries.n];
 
 		rc = next_entry(raftd, req->prefix, after, call->arena, entry, err);
-		if (rc > 0 && veil(call, entry, err) < 0)
-			rc = -(int)err->code;
 		if (rc <= 0)
 			break;
+		scope_veil(call, entry, call->arena);
 		bytes += strlen(entry->key) + entry->value.n + 64;
 		if (ranged.entries.n >= limit || (bytes > REPLY_BYTES_MAX && ranged.entries.n > 0)) {
 			ranged.more = true;

@@ -6,19 +6,17 @@
 #include <string.h>
 
 #include "daemons/raftd/api/api.h"
+#include "daemons/raftd/api/redact.h"
+#include "libjaco/base/log.h"
 #include "libjaco/base/str.h"
 
 #define REVISIONS "/revision/"
+#define ROUTES    "/route/"
 
 static int denied(const struct jaco_call *call, struct jaco_err *err, const char *what)
 {
 	return jaco_err_set(err, JACO_PERMISSION_DENIED, "the token of %s may not %s",
 			    call->identity, what);
-}
-
-bool scope_hides_values(const struct jaco_call *call)
-{
-	return call->read_only;
 }
 
 static bool is_in_scope(const struct jaco_call *call, const char *deployment, size_t n)
@@ -36,6 +34,42 @@ int scope_check(const struct jaco_call *call, const char *deployment, struct jac
 		return 0;
 	return jaco_err_set(err, JACO_PERMISSION_DENIED,
 			    "the token of %s is not for deployment %s", call->identity, deployment);
+}
+
+/* Does the route belong to somebody else? */
+static bool is_foreign(const struct jaco_call *call, const struct wire_entry *entry,
+		       struct jaco_arena *arena)
+{
+	struct jaco_err err = JACO_ERR_INIT;
+	struct wire_route route;
+
+	if (!call->scope)
+		return false;
+	return jaco_unpack(&wire_route_desc, entry->value.data, entry->value.n, arena, &route,
+			   &err) < 0 ||
+	       !is_in_scope(call, route.deployment, strlen(route.deployment));
+}
+
+void scope_veil(const struct jaco_call *call, struct wire_entry *entry, struct jaco_arena *arena)
+{
+	bool is_revision = jaco_str_starts(entry->key, REVISIONS);
+	bool is_route = jaco_str_starts(entry->key, ROUTES);
+	jaco_auto(jaco_buf) struct jaco_buf out = JACO_BUF_BOUND(JACO_VALUE_MAX);
+	struct jaco_err err = JACO_ERR_INIT;
+	int rc;
+
+	if ((!call->read_only && !call->scope) || (!is_revision && !is_route) || !entry->value.data)
+		return;
+	if (!call->read_only && (is_revision || !is_foreign(call, entry, arena)))
+		return;
+	rc = (is_revision ? redact_revision : redact_route)(entry->value.data, entry->value.n, arena,
+							    &out, &err);
+	if (rc < 0) /* nothing rather than too much */
+		JACO_LOG_FAILURE(JACO_LOG_WARNING, "a value is hidden whole", &err,
+				 KV_STR(key, entry->key));
+	entry->value = (struct wire_bin){jaco_arena_memdup(arena, rc < 0 ? "" : out.data,
+							   rc < 0 ? 0 : out.n),
+					 rc < 0 ? 0 : out.n};
 }
 
 /* The text field @name of a request; NULL when there is none or it is absent. */
