@@ -18,7 +18,7 @@
 #include "libjaco/io/sock.h"
 
 #define FIRST_FD 3 /* SD_LISTEN_FDS_START */
-#define FDS_MAX  64
+#define FDS_MAX  4096 /* systemd/jaco-dnsd.service: FileDescriptorStoreMax */
 
 static struct {
 	char name[32];
