@@ -471,6 +471,7 @@ def test_without_a_free_descriptor_callers_wait_and_then_are_heard(cluster):
     one, two = cluster.nodes
     wait(lambda: put(two, "before", 1)["succeeded"])
     rpc = one.rpc()
+    assert rpc.call("cluster.status")["initialised"]  # accepted, before there is no descriptor left
     pid = one.process.pid
     before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
     resource.prlimit(pid, resource.RLIMIT_NOFILE,
