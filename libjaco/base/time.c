@@ -27,6 +27,16 @@ int64_t jaco_time_wall_ms(void)
 	       CHAOS_NUMBER(wall_behind, 0);
 }
 
+int64_t jaco_time_skew_ms(uint64_t theirs_ms)
+{
+	int64_t skew;
+
+	if (theirs_ms > INT64_MAX ||
+	    __builtin_sub_overflow((int64_t)theirs_ms, jaco_time_wall_ms(), &skew))
+		return INT64_MAX;
+	return skew;
+}
+
 static const struct {
 	const char *suffix;
 	int64_t ms;

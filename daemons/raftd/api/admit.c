@@ -158,7 +158,7 @@ static int check_token(struct raftd *raftd, struct jaco_arena *arena, const char
 static int check_machine(struct raftd *raftd, struct jaco_arena *arena,
 			 const struct wire_raft_join *msg, struct jaco_err *err)
 {
-	int64_t skew = (int64_t)msg->clock - jaco_time_wall_ms();
+	int64_t skew = jaco_time_skew_ms(msg->clock);
 	struct jaco_addr addr;
 	struct wire_node node;
 	int rc;

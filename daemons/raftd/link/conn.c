@@ -211,7 +211,7 @@ static void take_beat(struct link_conn *conn, const struct wire_raft_beat *beat)
 	conn->peer->applied = beat->applied;
 	conn->peer->commit = beat->commit;
 	conn->peer->alive = JACO_MAX(conn->peer->alive, beat->alive);
-	conn->peer->skew_ms = (int64_t)beat->clock - jaco_time_wall_ms();
+	conn->peer->skew_ms = jaco_time_skew_ms(beat->clock);
 }
 
 static void take_notice(struct link_conn *conn, const struct jaco_frame *frame,

@@ -45,7 +45,7 @@ int link_joining_check(struct link_conn *conn, const struct wire_raft_hello *hel
 		       struct jaco_err *err)
 {
 	struct link_joining *joining = conn->joining;
-	int64_t skew = (int64_t)hello->clock - jaco_time_wall_ms();
+	int64_t skew = jaco_time_skew_ms(hello->clock);
 
 	if (skew > LINK_SKEW_MAX_MS || skew < -LINK_SKEW_MAX_MS)
 		return jaco_err_set(err, JACO_VALIDATION_FAILED,

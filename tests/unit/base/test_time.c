@@ -43,5 +43,13 @@ JT_CASE(rfc3339_round_trips)
 	JT_FALSE(jaco_rfc3339_parse("yesterday", &ms));
 }
 
-JT_MAIN(JT_RUN(durations_parse_as_compose_writes_them), JT_RUN(durations_render_short_and_exact),
+JT_CASE(a_hostile_clock_is_far_away_and_overflows_nothing)
+{
+	JT_EQ(jaco_time_skew_ms(UINT64_MAX), INT64_MAX);
+	JT_EQ(jaco_time_skew_ms((uint64_t)INT64_MAX + 1), INT64_MAX);
+	JT_TRUE(jaco_time_skew_ms(INT64_MAX) > 0);
+	JT_TRUE(jaco_time_skew_ms(0) < 0);
+}
+
+JT_MAIN(JT_RUN(a_hostile_clock_is_far_away_and_overflows_nothing), JT_RUN(durations_parse_as_compose_writes_them), JT_RUN(durations_render_short_and_exact),
 	JT_RUN(rfc3339_round_trips))
