@@ -6,6 +6,7 @@
 
 #include "libjaco/io/archive.h"
 #include "libjaco/wire/print.h"
+#include "libjaco/wire/wire.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
