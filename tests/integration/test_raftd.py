@@ -321,7 +321,12 @@ def test_observed_records_are_seen_and_belong_to_their_node(node):
     fwd.call("obs.put", key=key, value=msgpack.packb({"generation": 3, "ready": True}))
     entry = next(events)["entries"][0]
     assert entry["key"] == key and msgpack.unpackb(entry["value"])["generation"] == 3
-    assert node.rpc().call("cluster.status")["members"][0]["state"] == "ready"
+    state = lambda: node.rpc().call("cluster.status")["members"][0]["state"]
+    assert state() == "joining", "its engine has not been heard of"
+    engine = "/obs/node/%s/engine" % host
+    node.rpc("runtimed").call("obs.put", key=engine, value=msgpack.packb({"state": "ready"}))
+    assert next(events)["entries"][0]["key"] == engine
+    assert state() == "ready"
     fwd.call("obs.put", key=key)
     assert "value" not in next(events)["entries"][0]
     fails("permission_denied", "does not belong", fwd.call, "obs.put",
