@@ -64,7 +64,7 @@ static void look(struct target *t)
 		t->udp_answered = true;
 	if (!t->tcp_connected && (fds[1].revents & POLLOUT) &&
 	    getsockopt(t->tcp, IPPROTO_TCP, TCP_INFO, &info, &n) == 0 &&
-	    info.tcpi_state == TCP_ESTABLISHED) {
+	    info.tcpi_state != TCP_SYN_SENT && info.tcpi_state != TCP_CLOSE) {
 		t->tcp_connected = true;
 		t->resent = info.tcpi_total_retrans;
 	}

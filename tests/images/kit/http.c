@@ -243,7 +243,8 @@ static void *serve_connection(void *arg)
 	if (getpeername(s->fd, (struct sockaddr *)&addr, &n) == 0)
 		inet_ntop(AF_INET, &addr.sin_addr, host, sizeof(host));
 	snprintf(peer, sizeof(peer), "%s:%u", host, ntohs(addr.sin_port));
-	while (serve_one(s, peer))
+	/* An idle connection ends when the server drains, one with a request in it is served. */
+	while ((s->at < s->n || kit_wait(s->fd)) && serve_one(s, peer))
 		;
 	close(s->fd);
 	free(s);
@@ -254,22 +255,16 @@ static void *serve_connection(void *arg)
 void kit_http_serve(uint16_t port, kit_handler *fn)
 {
 	int listener = kit_listen(SOCK_STREAM, port);
-	struct timeval tv = {.tv_usec = 100 * 1000};
 	pthread_attr_t attr;
+	pthread_t thread;
+	int fd;
 
 	handler = fn;
-	/* accept(2) wakes up ten times a second to see whether SIGTERM came in between. */
-	setsockopt(listener, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv));
 	pthread_attr_init(&attr);
 	pthread_attr_setstacksize(&attr, 128 * 1024);
 	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
 	kit_log("listening on port %u", port);
-	while (!kit_is_draining) {
-		int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
-		pthread_t thread;
-
-		if (fd < 0)
-			continue;
+	while ((fd = kit_accept(listener)) >= 0) {
 		/* Head and body are two writes: without this the second waits for an ACK, 40 ms. */
 		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
 		__atomic_add_fetch(&kit_n_open, 1, __ATOMIC_SEQ_CST);

@@ -68,6 +68,29 @@ int kit_listen(int type, uint16_t port)
 	return fd;
 }
 
+bool kit_wait(int fd)
+{
+	struct pollfd pfd = {.fd = fd, .events = POLLIN};
+
+	/* A signal that comes just before poll(2) wakes nobody: it is looked for ten times a second. */
+	while (!kit_is_draining)
+		if (poll(&pfd, 1, 100) > 0)
+			return true;
+	return false;
+}
+
+int kit_accept(int listener)
+{
+	/* Not SO_RCVTIMEO: accepted sockets inherit it, and would end after 100 ms without a byte. */
+	while (kit_wait(listener)) {
+		int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+
+		if (fd >= 0)
+			return fd;
+	}
+	return -1;
+}
+
 int kit_connect(const char *host, uint16_t port, int timeout_ms, const char **out_why)
 {
 	struct sockaddr_in addr = {.sin_family = AF_INET, .sin_port = htons(port)};

@@ -234,18 +234,14 @@ int applet_tcp(int argc, char **argv)
 	int listener = kit_listen(SOCK_STREAM,
 				  (uint16_t)(argc > 1 ? strtoul(argv[1], NULL, 10)
 						      : (unsigned long)kit_env_long("PORT", 7000)));
-	struct timeval tv = {.tv_usec = 100 * 1000};
+	pthread_t thread;
+	int fd;
 
 	kit_signals();
-	setsockopt(listener, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv));
 	kit_log("tcp echo");
-	while (!kit_is_draining) {
-		int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
-		pthread_t thread;
-
-		if (fd >= 0 && pthread_create(&thread, NULL, echo_lines, (void *)(intptr_t)fd) == 0)
+	while ((fd = kit_accept(listener)) >= 0)
+		if (pthread_create(&thread, NULL, echo_lines, (void *)(intptr_t)fd) == 0)
 			pthread_detach(thread);
-	}
 	return 0;
 }
 

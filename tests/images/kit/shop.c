@@ -131,20 +131,16 @@ static void *serve_store(void *arg)
 int applet_store(int argc, char **argv)
 {
 	int listener = kit_listen(SOCK_STREAM, (uint16_t)kit_env_long("PORT", 6379));
-	struct timeval tv = {.tv_usec = 100 * 1000};
+	pthread_t thread;
+	int fd;
 
 	(void)argc;
 	(void)argv;
 	kit_signals();
 	open_journal();
-	setsockopt(listener, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv));
-	while (!kit_is_draining) {
-		int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
-		pthread_t thread;
-
-		if (fd >= 0 && pthread_create(&thread, NULL, serve_store, (void *)(intptr_t)fd) == 0)
+	while ((fd = kit_accept(listener)) >= 0)
+		if (pthread_create(&thread, NULL, serve_store, (void *)(intptr_t)fd) == 0)
 			pthread_detach(thread);
-	}
 	fclose(journal);
 	return 0;
 }
