@@ -53,6 +53,11 @@ struct client {
 void client_new(struct worker *worker, const struct listener *listener, int take_fd,
 		const struct jaco_addr *peer);
 void client_close(struct client *client);
+/* Close so that the peer sees the response broken off, not ended. */
+void client_abort(struct client *client);
+
+/* The response is complete: read the next head, or end after what is queued when `is_last`. */
+void client_next_request(struct client *client);
 void client_close_all(struct worker *worker);
 
 /* Connections close after their next response, or after a second of silence. */
