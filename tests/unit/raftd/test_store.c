@@ -183,6 +183,17 @@ JT_CASE(old_segments_go_once_the_state_holds_them)
 
 static const char *self; /* this program, also under valgrind */
 
+/* One more commit of the state, without waiting a second for it: on a busy machine commits that
+ * are only asked for fall together, and a fault point named by its count is never reached. */
+static void wait_saved(struct rig *rig)
+{
+	uint64_t before = rig->store.n_commits;
+
+	jaco_timer_arm(&rig->store.save, 0);
+	while (rig->store.n_commits == before)
+		jaco_loop_once(&rig->loop, 10);
+}
+
 static int crash_writer(const char *path, int fd)
 {
 	struct jaco_err err = JACO_ERR_INIT;
@@ -195,8 +206,8 @@ static int crash_writer(const char *path, int fd)
 			return 2;
 		if (i % 7 == 0)
 			wait_done(&rig, i + 1);
-		if (i % 100 == 99) /* the commit of the state, without waiting a second */
-			jaco_timer_arm(&rig.store.save, 0);
+		if (i % 100 == 99)
+			wait_saved(&rig);
 	}
 	wait_done(&rig, 400);
 	rig_close(&rig);
