@@ -75,12 +75,13 @@ static int read_stdin(struct cli *cli, struct jaco_manifest_options *options, st
 
 extern char **environ;
 
-static int resolve(struct cli *cli, struct jaco_findings *findings, struct jaco_resolved *out,
-		   struct jaco_err *err)
+static int resolve(struct cli *cli, struct jaco_findings *findings, bool is_check,
+		   struct jaco_resolved *out, struct jaco_err *err)
 {
 	struct jaco_manifest_options options = {
 		.jaco_path = cli_arg(cli, 0) ? cli_arg(cli, 0) : "jaco.yaml",
 		.is_strict = cli_opt(cli, "strict") != NULL,
+		.is_check = is_check,
 		.host_env = cli_opt(cli, "host-env") ? (const char *const *)environ : NULL,
 		.read = read_file,
 	};
@@ -99,20 +100,24 @@ static int resolve(struct cli *cli, struct jaco_findings *findings, struct jaco_
 	return jaco_manifest_resolve(&options, findings, out, err);
 }
 
+/* In one write: standard error has no buffer of its own. */
 static void print_findings(const struct cli *cli, struct jaco_findings *findings)
 {
+	jaco_auto(jaco_buf) struct jaco_buf text = JACO_BUF_INIT;
+
 	for (size_t i = 0; i < findings->n; i++) {
 		const struct jaco_finding *finding = &findings->items[i];
 		bool is_error = finding->severity == JACO_SEVERITY_ERROR;
 
 		if (!is_error && (cli->is_quiet || cli->format != CLI_TABLE))
 			continue;
-		fprintf(stderr, "%s: %s%s%s\n", is_error ? "error" : "warning",
-			is_error ? jaco_code_name(finding->code) : "", is_error ? ": " : "",
-			jaco_finding_text(findings, finding));
+		jaco_buf_printf(&text, "%s: %s%s%s\n", is_error ? "error" : "warning",
+				is_error ? jaco_code_name(finding->code) : "", is_error ? ": " : "",
+				jaco_finding_text(findings, finding));
 	}
 	if (findings->n_dropped)
-		fprintf(stderr, "... and %zu more\n", findings->n_dropped);
+		jaco_buf_printf(&text, "... and %zu more\n", findings->n_dropped);
+	fwrite(jaco_buf_str(&text), 1, text.n, stderr);
 }
 
 static json_t *findings_json(const struct jaco_findings *findings)
@@ -141,7 +146,7 @@ int deploy_validate(struct cli *cli, struct jaco_err *err)
 {
 	struct jaco_findings findings = JACO_FINDINGS_INIT(&cli->arena);
 	struct jaco_resolved resolved;
-	int rc = resolve(cli, &findings, &resolved, err);
+	int rc = resolve(cli, &findings, true, &resolved, err);
 
 	if (cli->format == CLI_JSON || cli->format == CLI_YAML) {
 		json_t *json = json_pack("{s:b, s:o}", "valid", rc >= 0, "findings", findings_json(&findings));
@@ -164,7 +169,7 @@ int deploy_config(struct cli *cli, struct jaco_err *err)
 {
 	struct jaco_findings findings = JACO_FINDINGS_INIT(&cli->arena);
 	struct jaco_resolved resolved;
-	int rc = resolve(cli, &findings, &resolved, err);
+	int rc = resolve(cli, &findings, false, &resolved, err);
 
 	print_findings(cli, &findings);
 	if (rc < 0)
@@ -193,7 +198,7 @@ static int apply(struct cli *cli, bool dry_run, struct wire_applied *out, struct
 	struct jaco_resolved resolved;
 	struct wire_apply req = {
 		.message = cli_opt(cli, "message"), .dry_run = dry_run, .plan = cli_opt(cli, "plan")};
-	int rc = resolve(cli, &findings, &resolved, err);
+	int rc = resolve(cli, &findings, false, &resolved, err);
 
 	print_findings(cli, &findings);
 	if (rc < 0)

@@ -38,7 +38,8 @@ static struct jaco_arena_block *add_block(struct jaco_arena *arena, size_t need)
 	return block;
 }
 
-void *jaco_arena_alloc(struct jaco_arena *arena, size_t bytes)
+/* Room whose bytes are whatever they were. */
+static void *take(struct jaco_arena *arena, size_t bytes)
 {
 	size_t need = (bytes + alignof(max_align_t) - 1) & ~(alignof(max_align_t) - 1);
 	struct jaco_arena_block *block = arena->head;
@@ -50,8 +51,12 @@ void *jaco_arena_alloc(struct jaco_arena *arena, size_t bytes)
 	out = block->data + block->used;
 	block->used += need;
 	arena->used_bytes += need;
-	memset(out, 0, bytes);
 	return out;
+}
+
+void *jaco_arena_alloc(struct jaco_arena *arena, size_t bytes)
+{
+	return memset(take(arena, bytes), 0, bytes);
 }
 
 void *jaco_arena_alloc_n(struct jaco_arena *arena, size_t n, size_t bytes)
@@ -76,7 +81,7 @@ char *jaco_arena_strndup(struct jaco_arena *arena, const char *text, size_t n)
 
 void *jaco_arena_memdup(struct jaco_arena *arena, const void *data, size_t bytes)
 {
-	void *copy = jaco_arena_alloc(arena, bytes);
+	void *copy = take(arena, bytes);
 
 	if (bytes)
 		memcpy(copy, data, bytes);
@@ -87,23 +92,28 @@ char *jaco_arena_printf(struct jaco_arena *arena, const char *fmt, ...)
 {
 	va_list ap;
 	va_list again;
+	char small[256]; /* most texts are: they are formatted once */
 	char *text;
 	int n;
 
 	va_start(ap, fmt);
 	va_copy(again, ap);
-	n = vsnprintf(NULL, 0, fmt, ap);
+	n = vsnprintf(small, sizeof(small), fmt, ap);
 	va_end(ap);
 	JACO_ASSERT(n >= 0);
-	text = jaco_arena_alloc(arena, (size_t)n + 1);
-	(void)vsnprintf(text, (size_t)n + 1, fmt, again);
+	if ((size_t)n < sizeof(small)) {
+		text = jaco_arena_memdup(arena, small, (size_t)n + 1);
+	} else {
+		text = jaco_arena_alloc(arena, (size_t)n + 1);
+		(void)vsnprintf(text, (size_t)n + 1, fmt, again);
+	}
 	va_end(again);
 	return text;
 }
 
 void *jaco_arena_grow(struct jaco_arena *arena, void *old, size_t *cap, size_t need, size_t bytes)
 {
-	size_t want = *cap ? *cap : 8;
+	size_t want = *cap ? *cap : 4;
 	void *grown;
 
 	if (need <= *cap)

@@ -47,10 +47,28 @@ static void add_flag(struct canon *canon, const char *key, bool value)
 		add(canon, key, "true");
 }
 
+/* "key.rest"; most of the form is made of these, so no format is parsed for them. */
+static const char *joined(struct canon *canon, const char *key, const char *rest)
+{
+	size_t n_key = strlen(key);
+	size_t n_rest = strlen(rest);
+	char *out = jaco_arena_alloc(canon->arena, n_key + n_rest + 2);
+
+	memcpy(out, key, n_key);
+	out[n_key] = '.';
+	memcpy(out + n_key + 1, rest, n_rest);
+	return out;
+}
+
 /* The index has five digits so that the order of the list survives sorting by key. */
 static const char *item_key(struct canon *canon, const char *key, size_t i)
 {
-	return jaco_arena_printf(canon->arena, "%s.%05zu", key, i);
+	char digits[24] = "";
+	size_t at = sizeof(digits) - 1;
+
+	for (size_t n = 0; n < 5 || i > 0; n++, i /= 10)
+		digits[--at] = (char)('0' + i % 10);
+	return joined(canon, key, digits + at);
 }
 
 static void add_list(struct canon *canon, const char *key, const char *const *items, size_t n)
@@ -69,8 +87,7 @@ static void add_argv(struct canon *canon, const char *key, const struct jaco_arg
 static void add_pairs(struct canon *canon, const char *key, const struct jaco_pairs *pairs)
 {
 	for (size_t i = 0; i < pairs->n; i++)
-		add(canon, jaco_arena_printf(canon->arena, "%s.%s", key, pairs->items[i].key),
-		    pairs->items[i].value);
+		add(canon, joined(canon, key, pairs->items[i].key), pairs->items[i].value);
 }
 
 static void add_mounts(struct canon *canon, const struct jaco_service *s)
@@ -81,7 +98,7 @@ static void add_mounts(struct canon *canon, const struct jaco_service *s)
 		const struct jaco_mount *mount = &s->mounts[i];
 		const char *source = mount->engine_name ? mount->engine_name : mount->source;
 
-		add(canon, jaco_arena_printf(canon->arena, "volumes.%s", mount->target),
+		add(canon, joined(canon, "volumes", mount->target),
 		    jaco_arena_printf(
 			    canon->arena, "%s %s%s%s%s%s%s%s%s%s size=%lld mode=%lld%s",
 			    types[mount->type], source ? source : "", mount->read_only ? " ro" : "",
@@ -94,8 +111,7 @@ static void add_mounts(struct canon *canon, const struct jaco_service *s)
 			    mount->create_host_path ? " create" : ""));
 	}
 	for (size_t i = 0; i < s->n_tmpfs; i++)
-		add(canon, jaco_arena_printf(canon->arena, "tmpfs.%s", s->tmpfs[i].target),
-		    s->tmpfs[i].options);
+		add(canon, joined(canon, "tmpfs", s->tmpfs[i].target), s->tmpfs[i].options);
 }
 
 static void add_files(struct canon *canon, const struct jaco_service *s)
@@ -106,7 +122,7 @@ static void add_files(struct canon *canon, const struct jaco_service *s)
 
 		if (file->content)
 			jaco_sha256_text(file->content, file->content_bytes, digest);
-		add(canon, jaco_arena_printf(canon->arena, "files.%s", file->target),
+		add(canon, joined(canon, "files", file->target),
 		    jaco_arena_printf(canon->arena, "%s%s %s:%s %o %s",
 		                      file->is_secret ? "secret " : "config ",
 		                      file->is_external ? file->engine_name : "",
@@ -118,7 +134,7 @@ static void add_files(struct canon *canon, const struct jaco_service *s)
 static void add_devices(struct canon *canon, const struct jaco_service *s)
 {
 	for (size_t i = 0; i < s->n_devices; i++)
-		add(canon, jaco_arena_printf(canon->arena, "devices.%s", s->devices[i].target),
+		add(canon, joined(canon, "devices", s->devices[i].target),
 		    jaco_arena_printf(canon->arena, "%s %s", s->devices[i].source,
 		                      s->devices[i].permissions));
 	for (size_t i = 0; i < s->n_device_requests; i++) {
@@ -129,15 +145,14 @@ static void add_devices(struct canon *canon, const struct jaco_service *s)
 		    jaco_arena_printf(canon->arena, "%s %lld",
 		                      request->driver ? request->driver : "",
 		                      (long long)request->count));
-		add_list(canon, jaco_arena_printf(canon->arena, "%s.ids", key),
-		         request->device_ids.items, request->device_ids.n);
-		add_list(canon, jaco_arena_printf(canon->arena, "%s.capabilities", key),
+		add_list(canon, joined(canon, key, "ids"), request->device_ids.items,
+		         request->device_ids.n);
+		add_list(canon, joined(canon, key, "capabilities"),
 		         request->capabilities.items, request->capabilities.n);
-		add_pairs(canon, jaco_arena_printf(canon->arena, "%s.options", key),
-		          &request->options);
+		add_pairs(canon, joined(canon, key, "options"), &request->options);
 	}
 	for (size_t i = 0; i < s->n_ulimits; i++)
-		add(canon, jaco_arena_printf(canon->arena, "ulimits.%s", s->ulimits[i].name),
+		add(canon, joined(canon, "ulimits", s->ulimits[i].name),
 		    jaco_arena_printf(canon->arena, "%lld:%lld", (long long)s->ulimits[i].soft,
 		                      (long long)s->ulimits[i].hard));
 }
@@ -223,17 +238,14 @@ static void add_network(struct canon *canon, const struct jaco_service *s)
 	add(canon, "network_service", s->network_service);
 	for (size_t i = 0; i < s->n_attachments; i++) {
 		const struct jaco_attachment *a = &s->attachments[i];
-		const char *key = jaco_arena_printf(canon->arena, "networks.%s", a->network);
+		const char *key = joined(canon, "networks", a->network);
 
 		add(canon, key, a->mac_address ? a->mac_address : "");
-		add_pairs(canon, jaco_arena_printf(canon->arena, "%s.driver_opts", key),
-		          &a->driver_opts);
+		add_pairs(canon, joined(canon, key, "driver_opts"), &a->driver_opts);
 		if (a->priority)
-			add_number(canon, jaco_arena_printf(canon->arena, "%s.priority", key),
-			           a->priority);
+			add_number(canon, joined(canon, key, "priority"), a->priority);
 		if (a->gw_priority)
-			add_number(canon, jaco_arena_printf(canon->arena, "%s.gw_priority", key),
-			           a->gw_priority);
+			add_number(canon, joined(canon, key, "gw_priority"), a->gw_priority);
 	}
 	/* the engine records exposed ports in the container; where they are published it never
 	 * learns */

@@ -193,7 +193,8 @@ int jaco_manifest_resolve(const struct jaco_manifest_options *options,
 	}
 	if (rc < 0)
 		return rc;
-	resolved.compose = render(&client, root);
+	if (!options->is_check)
+		resolved.compose = render(&client, root);
 	*out = resolved;
 	return 0;
 }

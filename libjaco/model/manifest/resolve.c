@@ -60,6 +60,20 @@ struct compose_service *jaco_resolve_find(const struct resolve *resolve, const c
 	return found ? *found : NULL;
 }
 
+static int compare_volume(const void *key, const void *item)
+{
+	return strcmp(key, ((const struct jaco_volume *)item)->name);
+}
+
+struct jaco_volume *jaco_resolve_volume(const struct resolve *resolve, const char *name)
+{
+	const struct compose_doc *doc = resolve->compose;
+
+	return doc->n_volumes ? bsearch(name, doc->volumes, doc->n_volumes, sizeof(*doc->volumes),
+	                                compare_volume)
+	                      : NULL;
+}
+
 static const char *overlay_path(struct resolve *resolve, size_t index, const char *key)
 {
 	return jaco_arena_printf(resolve->read->arena, "services[%zu].%s", index, key);

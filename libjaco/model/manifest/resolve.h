@@ -22,6 +22,9 @@ void jaco_resolve_run(struct resolve *resolve);
 /* By name among the compose services; NULL when there is none. */
 struct compose_service *jaco_resolve_find(const struct resolve *resolve, const char *name);
 
+/* By name among the declared volumes; NULL when there is none. */
+struct jaco_volume *jaco_resolve_volume(const struct resolve *resolve, const char *name);
+
 /* Report under services.<name>[.<key>]. */
 void jaco_resolve_error(struct resolve *resolve, enum jaco_code code, struct jaco_pos pos,
                         const char *service, const char *key, const char *remedy, const char *fmt,

@@ -112,16 +112,11 @@ static const char *why_volume(struct resolve *resolve, const struct jaco_volume 
 static void check_volume(struct resolve *resolve, struct jaco_service *service,
                          const struct jaco_mount *mount)
 {
-	for (size_t i = 0; i < resolve->compose->n_volumes; i++) {
-		const struct jaco_volume *volume = &resolve->compose->volumes[i];
-		const char *why;
+	const struct jaco_volume *volume = jaco_resolve_volume(resolve, mount->source);
+	const char *why = volume ? why_volume(resolve, volume) : NULL;
 
-		if (strcmp(volume->name, mount->source) != 0)
-			continue;
-		why = why_volume(resolve, volume);
-		if (why)
-			add(resolve, service, mount->pos, "volumes", why);
-	}
+	if (why)
+		add(resolve, service, mount->pos, "volumes", why);
 }
 
 static void check_mounts(struct resolve *resolve, struct jaco_service *service)

@@ -168,14 +168,6 @@ static void resolve_constraints(struct resolve *resolve, struct jaco_service *s,
 
 /* -- volumes and files -------------------------------------------------------------------- */
 
-static struct jaco_volume *find_volume(struct compose_doc *doc, const char *name)
-{
-	for (size_t i = 0; i < doc->n_volumes; i++)
-		if (strcmp(doc->volumes[i].name, name) == 0)
-			return &doc->volumes[i];
-	return NULL;
-}
-
 static struct jaco_volume *declare_volume(struct resolve *resolve, const struct jaco_mount *mount)
 {
 	struct compose_doc *doc = resolve->compose;
@@ -202,7 +194,7 @@ static struct jaco_volume *declare_volume(struct resolve *resolve, const struct 
 static void resolve_named_volume(struct resolve *resolve, struct jaco_service *s,
                                  struct jaco_mount *mount)
 {
-	struct jaco_volume *volume = find_volume(resolve->compose, mount->source);
+	struct jaco_volume *volume = jaco_resolve_volume(resolve, mount->source);
 	struct jaco_err err;
 
 	if (!volume) {

@@ -14,10 +14,12 @@ void jaco_spec_hash_feed(struct jaco_buf *out, const struct jaco_pairs *pairs)
 {
 	jaco_buf_printf(out, "%zu\n", pairs->n);
 	for (size_t i = 0; i < pairs->n; i++) {
-		jaco_buf_printf(out, "%zu:%zu:", strlen(pairs->items[i].key),
-		                strlen(pairs->items[i].value));
-		jaco_buf_add_str(out, pairs->items[i].key);
-		jaco_buf_add_str(out, pairs->items[i].value);
+		size_t n_key = strlen(pairs->items[i].key);
+		size_t n_value = strlen(pairs->items[i].value);
+
+		jaco_buf_printf(out, "%zu:%zu:", n_key, n_value);
+		jaco_buf_add(out, pairs->items[i].key, n_key);
+		jaco_buf_add(out, pairs->items[i].value, n_value);
 	}
 }
 

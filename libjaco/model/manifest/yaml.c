@@ -330,6 +330,14 @@ static enum jaco_yaml_tag read_tag(struct builder *builder, const yaml_char_t *t
 	return JACO_YAML_TAG_NONE;
 }
 
+static void take_key(struct level *level, const char *text, bool is_plain, struct jaco_pos pos)
+{
+	level->key = text;
+	level->key_pos = pos;
+	if (is_plain && strcmp(text, "<<") == 0)
+		level->has_merge = true;
+}
+
 /* Hang a finished or just opened node under the innermost open collection. */
 static void attach(struct builder *builder, struct jaco_yaml_node *node)
 {
@@ -354,18 +362,25 @@ static void attach(struct builder *builder, struct jaco_yaml_node *node)
 		     "a key must be a scalar, not a list or a mapping");
 		return;
 	}
-	level->key = node->text;
-	level->key_pos = node->pos;
-	if (node->is_plain && strcmp(node->text, "<<") == 0)
-		level->has_merge = true;
+	take_key(level, node->text, node->is_plain, node->pos);
+}
+
+static bool is_key_awaited(const struct builder *builder)
+{
+	const struct level *level =
+		builder->depth ? &builder->levels[builder->depth - 1] : NULL;
+
+	return level && level->node->kind == JACO_YAML_MAP && !level->key;
 }
 
 static void on_scalar(struct builder *builder, const yaml_event_t *event)
 {
 	struct jaco_pos pos = place(builder, event->start_mark);
-	struct jaco_yaml_node *node = jaco_yaml_new(builder->arena, JACO_YAML_SCALAR, pos);
 	const char *text = (const char *)event->data.scalar.value;
 	const char *tag = (const char *)event->data.scalar.tag;
+	bool is_plain = event->data.scalar.style == YAML_PLAIN_SCALAR_STYLE &&
+	                !(tag && strcmp(tag, YAML_STR_TAG) == 0);
+	struct jaco_yaml_node *node;
 
 	if (!charge(builder, 1, pos))
 		return;
@@ -373,9 +388,15 @@ static void on_scalar(struct builder *builder, const yaml_event_t *event)
 		fail(builder, pos, "remove the \\0", "a text may not hold a NUL character");
 		return;
 	}
-	node->text = jaco_arena_memdup(builder->arena, text, event->data.scalar.length + 1);
-	node->is_plain = event->data.scalar.style == YAML_PLAIN_SCALAR_STYLE &&
-	                 !(tag && strcmp(tag, YAML_STR_TAG) == 0);
+	text = jaco_arena_memdup(builder->arena, text, event->data.scalar.length + 1);
+	/* half of all scalars are keys, which need no node unless an alias may want one */
+	if (is_key_awaited(builder) && !event->data.scalar.anchor) {
+		(void)read_tag(builder, event->data.scalar.tag, pos);
+		take_key(&builder->levels[builder->depth - 1], text, is_plain, pos);
+		return;
+	}
+	node = jaco_yaml_new_text(builder->arena, text, pos);
+	node->is_plain = is_plain;
 	node->tag = read_tag(builder, event->data.scalar.tag, pos);
 	(void)set_anchor(builder, event->data.scalar.anchor, node, false);
 	attach(builder, node);

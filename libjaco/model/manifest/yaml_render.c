@@ -42,7 +42,16 @@ static void add_quoted(struct jaco_buf *out, const char *text)
 {
 	jaco_buf_add_char(out, '"');
 	for (const char *c = text; *c; c++) {
+		size_t n_plain = 0;
+
+		while (c[n_plain] >= ' ' && c[n_plain] < 0x7f && !strchr("\"\\", c[n_plain]))
+			n_plain++;
+		jaco_buf_add(out, c, n_plain);
+		c += n_plain;
 		switch (*c) {
+		case '\0':
+			c--; /* the end, which the loop looks for */
+			break;
 		case '"':
 		case '\\':
 			jaco_buf_add_char(out, '\\');
