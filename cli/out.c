@@ -310,15 +310,16 @@ static void print_error_object(const struct cli *cli, const struct jaco_err *err
 
 void out_error(const struct cli *cli, const struct jaco_err *err)
 {
+	jaco_auto(jaco_arena) struct jaco_arena arena = JACO_ARENA_INIT;
 	const char *hint = jaco_err_get_detail(err, "hint");
 
 	fflush(stdout);
-	fprintf(stderr, "Error: %s: %s\n", jaco_code_name(err->code), err->text);
+	fprintf(stderr, "Error: %s: %s\n", jaco_code_name(err->code), out_printable(&arena, err->text));
 	for (size_t i = 0; i < err->n_details; i++)
 		if (strncmp(err->details[i].key, "finding", 7) == 0)
-			fprintf(stderr, "  %s\n", err->details[i].value);
+			fprintf(stderr, "  %s\n", out_printable(&arena, err->details[i].value));
 	if (hint)
-		fprintf(stderr, "Hint: %s\n", hint);
+		fprintf(stderr, "Hint: %s\n", out_printable(&arena, hint));
 	if (cli->format == CLI_JSON || cli->format == CLI_YAML)
 		print_error_object(cli, err);
 }

@@ -55,9 +55,41 @@ def test_findings_are_lines_or_data(work):
     assert finding["field"] == "services.web.container_name"
     (work / "compose.yaml").write_text("services:\n  web:\n    image: x\n    prots: []\n    net: host\n")
     found = json.loads(jaco(work, "validate", "-o", "json").stdout)["findings"]
-    assert [(f["code"], f["line"], f.get("remedy")) for f in found] == [
-        ("validation_failed", 4, 'did you mean "ports"?'),
-        ("legacy_compose_field", 5, 'use "network_mode"')], found
+    assert [(f["code"], f["line"], f.get("remedy"), f.get("details")) for f in found] == [
+        ("validation_failed", 4, 'did you mean "ports"?', None),
+        ("legacy_compose_field", 5, 'use "network_mode"', {"modern_equivalent": "network_mode"})], found
+
+
+def test_findings_cannot_drive_the_terminal(work):
+    (work / "compose.yaml").write_text('services:\n  "a\\e[2Jb":\n    image: x\n    "\\u009bk": 1\n')
+    for argv in (["validate"], ["config"]):
+        r = jaco(work, *argv)
+        assert r.returncode == 65 and "compose.yaml:4:5" in r.stderr, r.stderr
+        assert not set(r.stderr) & {"\x1b", "\x9b"}, r.stderr
+
+
+def test_relative_sources_are_those_of_compose_wherever_one_stands(work):
+    (work / "compose.yaml").write_text(
+        "services: {web: {image: x, volumes: ['./d:/d', '../up:/u', '~/h:/h',\n"
+        "  {type: bind, source: ./l, target: /l}]}}\n")
+    (work / "jaco.yaml").write_text("deployment: shop\n")
+    beside = work.parent
+    wanted = ["%s/d:/d" % work, "%s/up:/u" % beside, "/home/x/h:/h", "source: %s/l" % work]
+    for where, argv in ((work, ["jaco.yaml"]), (work, []), (beside, [work.name + "/jaco.yaml"]),
+                        (beside, [str(work / "jaco.yaml")])):
+        out = config(where, *argv, HOME="/home/x")
+        assert all(path in out for path in wanted), (argv, out)
+    assert "%s/e:/e" % work in config(work, "-f", "-", stdin="services: {web: {image: x, volumes: ['./e:/e']}}")
+    r = jaco(work, "validate")
+    assert r.returncode == 0 and "compose.yaml:1:38: services.web.volumes: the relative source is" in r.stderr
+
+
+def test_the_resolved_document_as_json(work):
+    (work / "compose.yaml").write_text(
+        "services: {web: {image: x, tty: true, cpus: 0.5, environment: {A: 1.10, B: 0644, C: 7, D: 'true'}}}\n")
+    assert json.loads(config(work, "-o", "json")) == {"services": {"web": {
+        "image": "x", "tty": True, "cpus": "0.5",
+        "environment": {"A": "1.10", "B": "0644", "C": 7, "D": "true"}}}}
 
 
 def test_every_source_of_variables_and_their_order(work):
@@ -165,9 +197,21 @@ def test_the_cluster_refuses_and_changes_nothing(fenced, code, overlay, compose)
     with pytest.raises(RpcError) as caught:
         fenced.rpc().call("deploy.apply", jaco=overlay.encode(), compose=compose.encode())
     assert caught.value.code == code, str(caught.value)
-    if code != "replicas_exceed_pinned_hosts":
-        assert caught.value.details.get("line"), caught.value.details
+    assert caught.value.details.get("line"), caught.value.details
     assert fenced.rpc().call("cluster.status")["state_hash"] == before
+
+
+def test_what_the_cluster_refuses_is_shown_where_it_was_written(fenced, work):
+    (work / "jaco.yaml").write_text("deployment: d\n")
+    (work / "compose.yaml").write_text(
+        "x-any:  # nothing of this is sent as it stands\n  - 1\ninclude: [more.yaml]\nservices:\n"
+        "  a:\n    image: x\n    # the port is taken\n    ports: ['6000:1']\n")
+    (work / "more.yaml").write_text("services:\n  # reserved\n  b: {image: y, ports: ['7000:1']}\n")
+    r = jaco(work, "apply", "--no-wait", "-o", "json", root=fenced.root)
+    assert r.returncode == 65 and "compose.yaml:8:13: services.a.ports: port 6000/tcp" in r.stderr, r.stderr
+    details = json.loads(r.stdout)["details"]
+    assert (details["file"], details["line"], details["column"]) == ("compose.yaml", "8", "13")
+    assert details["owner"] == "first" and "more.yaml:3:25: services.b.ports" in details["finding_2"], details
 
 
 @pytest.mark.parametrize("overlay,compose", ADMITTED)

@@ -16,6 +16,7 @@
 #include "libjaco/base/log.h"
 #include "libjaco/base/str.h"
 #include "libjaco/base/time.h"
+#include "libjaco/wire/finding.h"
 
 #define HISTORY_MAX 100
 
@@ -370,19 +371,9 @@ static void fill_answer(const struct apply *apply, struct wire_applied *out)
 	}
 	out->findings.v =
 		jaco_arena_alloc_n(arena, apply->findings.n + 1, sizeof(*out->findings.v));
-	for (size_t i = 0; i < apply->findings.n; i++) {
-		const struct jaco_finding *finding = &apply->findings.items[i];
-
-		out->findings.v[out->findings.n++] = (struct wire_finding){
-			.severity = finding->severity,
-			.code = finding->code == JACO_OK ? "warning" : jaco_code_name(finding->code),
-			.message = finding->message,
-			.file = finding->pos.file,
-			.line = finding->pos.line,
-			.column = finding->pos.column,
-			.field = finding->path,
-			.remedy = finding->remedy};
-	}
+	for (size_t i = 0; i < apply->findings.n; i++)
+		out->findings.v[out->findings.n++] =
+			jaco_finding_to_wire(&apply->findings.items[i], arena);
 }
 
 static void on_applied(struct raftd *raftd, struct jaco_call *call, uint64_t revision, void *ctx)

@@ -140,15 +140,37 @@ static struct jaco_yaml_node *load_documents(struct jaco_client *client)
 	return root;
 }
 
-static struct jaco_document render(struct jaco_client *client, const struct jaco_yaml_node *root)
+static void render(struct jaco_client *client, const struct jaco_yaml_node *root,
+                   struct jaco_resolved *out)
 {
-	jaco_auto(jaco_buf) struct jaco_buf out = JACO_BUF_INIT;
-	struct jaco_document document = {.name = "compose.yaml"};
+	jaco_auto(jaco_buf) struct jaco_buf text = JACO_BUF_INIT;
+	struct jaco_yaml_lines lines = {.arena = client->arena};
 
-	jaco_yaml_render(&out, root);
-	document.n = out.n;
-	document.data = jaco_arena_memdup(client->arena, jaco_buf_str(&out), out.n + 1);
-	return document;
+	jaco_yaml_render_lines(&text, root, &lines);
+	out->compose = (struct jaco_document){
+		.name = "compose.yaml",
+		.data = jaco_arena_memdup(client->arena, jaco_buf_str(&text), text.n + 1),
+		.n = text.n,
+	};
+	out->lines = lines.items;
+	out->n_lines = lines.n;
+}
+
+/* A line begins with its indentation and a key or a dash; anything later on it is the value. */
+struct jaco_pos jaco_resolved_place(const struct jaco_resolved *resolved, uint32_t line,
+                                    uint32_t column)
+{
+	const struct jaco_yaml_entry *entry;
+	const char *text = resolved->compose.data;
+	size_t n_indent;
+
+	if (line == 0 || line > resolved->n_lines)
+		return (struct jaco_pos){0};
+	entry = resolved->lines[line - 1];
+	for (uint32_t i = 1; i < line; i++)
+		text = strchr(text, '\n') + 1;
+	n_indent = strspn(text, " ");
+	return column > n_indent + 1 ? entry->value->pos : entry->pos;
 }
 
 static void make_strict(struct jaco_findings *findings)
@@ -186,7 +208,7 @@ int jaco_manifest_resolve(const struct jaco_manifest_options *options,
 	if (root && root->kind == JACO_YAML_MAP)
 		jaco_client_fold(&client, root);
 	jaco_vars_fini(&client.warned);
-	rc = jaco_load_trees(jaco, root, false, findings, &resolved.manifest, err);
+	rc = jaco_load_trees(jaco, root, findings, &resolved.manifest, err);
 	if (options->is_strict && findings->n_warnings > 0) {
 		make_strict(findings);
 		rc = jaco_findings_to_err(findings, err);
@@ -194,7 +216,7 @@ int jaco_manifest_resolve(const struct jaco_manifest_options *options,
 	if (rc < 0)
 		return rc;
 	if (!options->is_check)
-		resolved.compose = render(&client, root);
+		render(&client, root, &resolved);
 	*out = resolved;
 	return 0;
 }

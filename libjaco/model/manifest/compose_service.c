@@ -211,7 +211,7 @@ static const struct jaco_key_row service_rows[] = {
 	{"attach", JACO_IGNORED, NULL, 0, "attach is ignored: read the output with jaco logs"},
 	{"blkio_config", JACO_HONOURED, jaco_compose_fill_blkio, S(blkio), NULL},
 	{"build", JACO_DIFFERENCE, fill_build, S(build),
-         "apply never builds: the image must exist (jaco deploy --build builds it)"},
+         "apply never builds: the image must exist (docker compose build makes it)"},
 	{"cap_add", JACO_HONOURED, jaco_fill_set, S(cap_add), NULL},
 	{"cap_drop", JACO_HONOURED, jaco_fill_set, S(cap_drop), NULL},
 	{"cgroup", JACO_HONOURED, jaco_fill_text, S(cgroup), NULL},

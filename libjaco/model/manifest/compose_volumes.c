@@ -603,7 +603,7 @@ static void read_blob(struct jaco_read *read, const struct jaco_yaml_entry *entr
 		jaco_read_error(read, entry->pos,
 		                "add file:, content:, environment: or external: true",
 		                "a %s needs a source", is_secret ? "secret" : "config");
-	else if (!read->is_client && !form.is_external && !form.content)
+	else if (!form.is_external && !form.content)
 		jaco_read_error(read, entry->pos,
 		                "apply with the jaco command, which folds files in",
 		                "\"%s\" must be folded into content: by the client",

@@ -23,7 +23,7 @@ const char *jaco_load_deployment(const struct jaco_yaml_node *jaco)
 }
 
 int jaco_load_trees(const struct jaco_yaml_node *jaco, const struct jaco_yaml_node *compose,
-                    bool is_client, struct jaco_findings *findings,
+                    struct jaco_findings *findings,
                     const struct jaco_manifest **out_manifest, struct jaco_err *err)
 {
 	struct jaco_read *read = jaco_arena_alloc(findings->arena, sizeof(*read));
@@ -36,7 +36,6 @@ int jaco_load_trees(const struct jaco_yaml_node *jaco, const struct jaco_yaml_no
 		findings->first_file = jaco->pos.file;
 	read->arena = findings->arena;
 	read->findings = findings;
-	read->is_client = is_client;
 	read->deployment = jaco_load_deployment(jaco);
 	if (jaco)
 		jaco_overlay_read(read, jaco, &overlay);
@@ -65,7 +64,7 @@ int jaco_manifest_load(const struct jaco_document *jaco, const struct jaco_docum
 	const struct jaco_yaml_node *compose_tree = jaco_yaml_parse(
 		compose->name, compose->data, compose->n, findings->arena, findings);
 
-	return jaco_load_trees(overlay_tree, compose_tree, false, findings, out_manifest, err);
+	return jaco_load_trees(overlay_tree, compose_tree, findings, out_manifest, err);
 }
 
 static int compare_service(const void *key, const void *item)

@@ -10,7 +10,7 @@
 
 /* @jaco, @compose: NULL when the document did not parse (the finding is there already). */
 int jaco_load_trees(const struct jaco_yaml_node *jaco, const struct jaco_yaml_node *compose,
-                    bool is_client, struct jaco_findings *findings,
+                    struct jaco_findings *findings,
                     const struct jaco_manifest **out_manifest, struct jaco_err *err);
 
 /* The name to put into engine names while the compose file is read; "" when it is not there. */

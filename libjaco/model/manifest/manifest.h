@@ -116,9 +116,6 @@ struct jaco_document {
 	size_t n;
 };
 
-/* Which side reads: the server refuses what the client must have folded (env_file, file:). */
-enum jaco_manifest_side { JACO_SIDE_SERVER, JACO_SIDE_CLIENT };
-
 /*
  * Read a jaco.yaml and an already resolved compose document; no interpolation happens.
  *
@@ -164,7 +161,14 @@ struct jaco_resolved {
 	struct jaco_document jaco; /* literal bytes of jaco.yaml: send this */
 	struct jaco_document
 		compose; /* resolved compose as YAML: send this, print with jaco config */
+	const struct jaco_yaml_entry **lines; /* what stands on each line of it */
+	size_t n_lines;
 };
+
+/* Where people wrote what stands at @line and @column of the resolved compose document; file NULL
+ * when there is no such line.  A server's findings have places of that document. */
+struct jaco_pos jaco_resolved_place(const struct jaco_resolved *resolved, uint32_t line,
+                                    uint32_t column);
 
 /* The names looked for beside jaco.yaml, in order, ended by NULL. */
 extern const char *const jaco_manifest_compose_names[];

@@ -15,7 +15,6 @@ struct jaco_read {
 	struct jaco_arena *arena;
 	struct jaco_findings *findings;
 	const char *deployment; /* for names made from it; "" while unknown */
-	bool is_client;
 	size_t depth;
 	struct {
 		const char *key; /* NULL: index */

@@ -235,7 +235,7 @@ struct jaco_resources {
 	const char *cpuset;
 };
 
-/* build: is never run by apply; jaco deploy --build uses it. */
+/* build: is never run by apply; it tells which image a service without image: has. */
 struct jaco_build {
 	bool is_set;
 	const char *context, *dockerfile, *target;

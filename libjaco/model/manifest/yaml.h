@@ -75,6 +75,18 @@ struct jaco_yaml_node *jaco_yaml_copy(struct jaco_arena *arena, const struct jac
 /* Nodes in the tree, @node included. */
 size_t jaco_yaml_count(const struct jaco_yaml_node *node);
 
+/* What stands on each line of a rendered document; entries are borrowed from the tree. */
+struct jaco_yaml_lines {
+	struct jaco_arena *arena;
+	const struct jaco_yaml_entry **items;
+	size_t n;
+	size_t cap;
+};
+
 /* Block-style YAML that parses back to the same tree (positions aside): plain scalars that are safe
- * stay plain, everything else is double-quoted. */
+ * stay plain, everything else is double-quoted, each scalar on one line. */
 void jaco_yaml_render(struct jaco_buf *out, const struct jaco_yaml_node *node);
+
+/* The same, with what stands where. */
+void jaco_yaml_render_lines(struct jaco_buf *out, const struct jaco_yaml_node *node,
+                            struct jaco_yaml_lines *lines);

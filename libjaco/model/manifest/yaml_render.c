@@ -108,21 +108,33 @@ static void add_key(struct jaco_buf *out, const char *key)
 		add_quoted(out, key);
 }
 
-static void render(struct jaco_buf *out, const struct jaco_yaml_node *node, unsigned level);
+static void note_line(struct jaco_yaml_lines *lines, const struct jaco_yaml_entry *entry)
+{
+	if (!lines)
+		return;
+	lines->items = jaco_arena_grow(lines->arena, lines->items, &lines->cap, lines->n + 1,
+	                               sizeof(const struct jaco_yaml_entry *));
+	lines->items[lines->n++] = entry;
+}
 
-static void add_value(struct jaco_buf *out, const struct jaco_yaml_node *node, unsigned level)
+static void render(struct jaco_buf *out, const struct jaco_yaml_node *node, unsigned level,
+                   struct jaco_yaml_lines *lines);
+
+static void add_value(struct jaco_buf *out, const struct jaco_yaml_node *node, unsigned level,
+                      struct jaco_yaml_lines *lines)
 {
 	if (node->kind == JACO_YAML_SCALAR || node->n == 0) {
 		jaco_buf_add_char(out, ' ');
-		render(out, node, level);
+		render(out, node, level, lines);
 		jaco_buf_add_char(out, '\n');
 	} else {
 		jaco_buf_add_char(out, '\n');
-		render(out, node, level);
+		render(out, node, level, lines);
 	}
 }
 
-static void render(struct jaco_buf *out, const struct jaco_yaml_node *node, unsigned level)
+static void render(struct jaco_buf *out, const struct jaco_yaml_node *node, unsigned level,
+                   struct jaco_yaml_lines *lines)
 {
 	if (node->kind == JACO_YAML_SCALAR) {
 		add_scalar(out, node);
@@ -135,24 +147,32 @@ static void render(struct jaco_buf *out, const struct jaco_yaml_node *node, unsi
 	for (size_t i = 0; i < node->n; i++) {
 		const struct jaco_yaml_entry *entry = &node->entries[i];
 
+		note_line(lines, entry);
 		indent(out, level);
 		if (node->kind == JACO_YAML_MAP) {
 			add_key(out, entry->key);
 			if (strlen(entry->key) > 500) {
 				jaco_buf_add_char(out, '\n');
+				note_line(lines, entry);
 				indent(out, level);
 			}
 			jaco_buf_add_char(out, ':');
 		} else {
 			jaco_buf_add_char(out, '-');
 		}
-		add_value(out, entry->value, level + 1);
+		add_value(out, entry->value, level + 1, lines);
 	}
 }
 
 void jaco_yaml_render(struct jaco_buf *out, const struct jaco_yaml_node *node)
 {
-	render(out, node, 0);
+	jaco_yaml_render_lines(out, node, NULL);
+}
+
+void jaco_yaml_render_lines(struct jaco_buf *out, const struct jaco_yaml_node *node,
+                            struct jaco_yaml_lines *lines)
+{
+	render(out, node, 0, lines);
 	if (node->kind == JACO_YAML_SCALAR || node->n == 0)
 		jaco_buf_add_char(out, '\n');
 }

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * manifest.h - a deployment's files, as the options of a command name them. */
+#pragma once
+
+#include "cli/cli.h"
+#include "libjaco/model/manifest/manifest.h"
+
+/* Read what the arguments and --jaco, --compose, --env-file, --set, --host-env, --profile and --strict
+ * say.  @is_check: only to look, nothing is sent.  Memory is the command's.  Errors: as
+ * jaco_manifest_resolve(). */
+int manifest_resolve(struct cli *cli, struct jaco_findings *findings, bool is_check,
+		     struct jaco_resolved *out, struct jaco_err *err);
+
+/* Findings on standard error, warnings unless -q or a format for programs. */
+void manifest_print(const struct cli *cli, struct jaco_findings *findings);
+
+/* The server reads the resolved document and says where in it: make that the place in the files that
+ * people wrote, in the text and in the details of @err. */
+void manifest_relocate(const struct jaco_resolved *resolved, struct jaco_err *err);
