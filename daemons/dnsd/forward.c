@@ -2,10 +2,8 @@
  *
  * forward.c - see forward.h.
  *
- * One `flight` is one question being asked; its clients wait on it.  EDNS is hop by hop (RFC 6891
- * section 6.1.1), so the OPT record that goes upstream is our own: the client's flags, its size up to
- * our limit, its options except those that concern this hop only (cookie, keepalive, padding).  The
- * reply is relayed byte for byte but for the id and the letters' case of the question. */
+ * One `flight` is one question being asked; its clients wait on it.  The reply is relayed byte for
+ * byte but for the id and the letters' case of the question. */
 #include "daemons/dnsd/forward.h"
 
 #include <errno.h>
@@ -13,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "daemons/dnsd/ask.h"
 #include "daemons/dnsd/cache.h"
 #include "libjaco/base/arena.h"
 #include "libjaco/base/assert.h"
@@ -24,9 +23,6 @@
 #define DNS_PORT      53
 #define READS_AT_ONCE 16 /* datagrams taken per wake-up: a flood of forgeries must not hold the loop */
 #define LOOP_RESOLVER 0x7f00000b /* 127.0.0.11 */
-
-/* Options that concern one hop: RFC 7873 cookie, RFC 7828 keepalive, RFC 7830 padding. */
-enum { OPTION_COOKIE = 10, OPTION_KEEPALIVE = 11, OPTION_PADDING = 12 };
 
 /* Flights outlive a reconfiguration, so the list is counted. */
 struct upstreams {
@@ -55,8 +51,10 @@ struct forward_flight {
 	struct jaco_timer timer;
 	bool is_tcp;       /* the clients are: a truncated reply does not help them */
 	uint64_t hash;
+	bool is_plain;     /* this upstream takes no EDNS: asked without */
 	uint8_t *query;    /* as sent, behind two bytes of TCP length */
-	size_t query_n;
+	size_t query_n;    /* whole */
+	size_t plain_n;    /* without its OPT record; the same when it has none */
 	uint8_t *folded;   /* the same in lower case, what identical means */
 	size_t sent;
 	struct jaco_buf in; /* TCP */
@@ -169,78 +167,6 @@ size_t forward_parse_resolv(const char *text, struct jaco_addr *out, size_t cap)
 	return n;
 }
 
-/* --- the query that goes upstream --- */
-
-static bool is_hop_option(unsigned code)
-{
-	return code == OPTION_COOKIE || code == OPTION_KEEPALIVE || code == OPTION_PADDING;
-}
-
-/* Copy the options that travel; returns their bytes.  packet_parse() has checked their frame. */
-static size_t copy_options(uint8_t *out, const uint8_t *options, size_t n)
-{
-	size_t kept = 0;
-
-	for (size_t at = 0; at < n;) {
-		size_t len = 4u + packet_get16(options + at + 2);
-
-		if (!is_hop_option(packet_get16(options + at))) {
-			memcpy(out + kept, options + at, len);
-			kept += len;
-		}
-		at += len;
-	}
-	return kept;
-}
-
-/* Write the upstream query for @msg to @out (room for 64 KiB); the id stays 0.  *@out_n_options tells
- * whether options travel. */
-static size_t make_query(uint8_t *out, const uint8_t *msg, const struct packet_query *query,
-			 size_t *out_n_options)
-{
-	size_t n = query->question_end;
-
-	memset(out, 0, PACKET_HEADER_BYTES);
-	out[2] = msg[2] & PACKET_RD;
-	out[3] = msg[3] & (PACKET_CD | PACKET_AD);
-	out[5] = 1;
-	memcpy(out + PACKET_HEADER_BYTES, msg + PACKET_HEADER_BYTES, n - PACKET_HEADER_BYTES);
-	*out_n_options = 0;
-	if (!query->has_edns)
-		return n;
-	n = packet_put_opt(out, n, query->dnssec_ok, PACKET_NOERROR);
-	packet_put16(out + n - 8, JACO_MIN(query->udp_bytes, PACKET_UDP_LIMIT));
-	*out_n_options = copy_options(out + n, msg + query->options_at, query->options_n);
-	packet_put16(out + n - 2, (unsigned)*out_n_options);
-	return n + *out_n_options;
-}
-
-/* What makes two questions have one answer. */
-static size_t make_key(uint8_t out[static CACHE_KEY_MAX], const uint8_t *msg,
-		       const struct packet_query *query)
-{
-	size_t n = query->name_n;
-
-	packet_name_lower(out, msg + PACKET_HEADER_BYTES, n);
-	packet_put16(out + n, query->type);
-	packet_put16(out + n + 2, query->class);
-	out[n + 4] = (uint8_t)((msg[2] & PACKET_RD) | (msg[3] & (PACKET_CD | PACKET_AD)) |
-			       (query->has_edns ? 2 : 0) | (query->dnssec_ok ? 4 : 0));
-	return n + 5;
-}
-
-static bool has_travelling_options(const uint8_t *msg, const struct packet_query *query)
-{
-	for (size_t at = 0; at < query->options_n;) {
-		const uint8_t *option = msg + query->options_at + at;
-
-		if (!is_hop_option(packet_get16(option)))
-			return true;
-		at += 4u + packet_get16(option + 2);
-	}
-	return false;
-}
-
 /* --- replies to clients --- */
 
 /* Fit a reply to one client: id, the question's case, and its UDP limit.  Returns the length. */
@@ -347,24 +273,43 @@ static void flight_fail(struct forward_flight *flight)
 	flight_finish(flight, forward->in, n);
 }
 
-static void flight_next(struct forward_flight *flight);
+static void flight_ask(struct forward_flight *flight);
+
+/* With EDNS or without: what goes to the upstream from now on. */
+static void flight_set_plain(struct forward_flight *flight, bool is_plain)
+{
+	flight->is_plain = is_plain;
+	ask_count_opt(flight->query + 2, !is_plain && flight->plain_n < flight->query_n);
+	packet_put16(flight->query, (unsigned)(is_plain ? flight->plain_n : flight->query_n));
+}
+
+/* Bytes of the query as it is sent now. */
+static size_t flight_query_n(const struct forward_flight *flight)
+{
+	return packet_get16(flight->query);
+}
+
+/* Nothing came of this upstream: the one behind it is asked. */
+static void flight_move_on(struct forward_flight *flight)
+{
+	flight_close_socket(flight);
+	flight->at++;
+	flight_set_plain(flight, false);
+	flight_ask(flight);
+}
 
 static void on_timeout(struct jaco_timer *timer, void *ctx)
 {
 	struct forward_flight *flight = ctx;
 
 	flight->forward->stats->upstream_timeouts++;
-	flight_close_socket(flight);
-	flight->at++;
-	flight_next(flight);
+	flight_move_on(flight);
 }
 
 static void flight_reject(struct forward_flight *flight)
 {
 	flight->forward->stats->upstream_failures++;
-	flight_close_socket(flight);
-	flight->at++;
-	flight_next(flight);
+	flight_move_on(flight);
 }
 
 /* The reply to what we asked (RFC 5452 section 9.1)?  An error may come without its question. */
@@ -410,6 +355,13 @@ static void flight_take(struct forward_flight *flight, const uint8_t *msg, size_
 	unsigned rcode = msg[3] & PACKET_RCODE;
 	bool is_cut = msg[2] & PACKET_TC;
 
+	if (rcode == PACKET_FORMERR && !flight->is_plain && flight->plain_n < flight->query_n) {
+		/* A server from before EDNS (RFC 6891 section 7) has an answer all the same. */
+		flight_close_socket(flight);
+		flight_set_plain(flight, true);
+		flight_ask(flight);
+		return;
+	}
 	if ((rcode != PACKET_NOERROR && rcode != PACKET_NXDOMAIN) ||
 	    (!is_cut && !is_well_formed(msg, n))) {
 		flight_reject(flight);
@@ -449,13 +401,13 @@ static void on_udp(struct jaco_io *io, unsigned events, void *ctx)
 /* Send what is left of the query; false when the connection is lost. */
 static bool tcp_send(struct forward_flight *flight)
 {
-	ssize_t n = send(flight->fd, flight->query + flight->sent, flight->query_n + 2 - flight->sent,
+	ssize_t n = send(flight->fd, flight->query + flight->sent, flight_query_n(flight) + 2 - flight->sent,
 			 MSG_NOSIGNAL);
 
 	if (n < 0)
 		return errno == EAGAIN || errno == EINTR;
 	flight->sent += (size_t)n;
-	if (flight->sent == flight->query_n + 2) {
+	if (flight->sent == flight_query_n(flight) + 2) {
 		flight->state = FLIGHT_TCP_READ;
 		jaco_io_set(&flight->io, JACO_IO_READ);
 	}
@@ -536,7 +488,7 @@ static bool flight_start_udp(struct forward_flight *flight)
 	flight->fd = socket(addr->sa.sa_family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	flight_new_id(flight);
 	if (flight->fd < 0 || connect(flight->fd, &addr->sa, addr->n) < 0 ||
-	    send(flight->fd, flight->query + 2, flight->query_n, MSG_NOSIGNAL) < 0) {
+	    send(flight->fd, flight->query + 2, flight_query_n(flight), MSG_NOSIGNAL) < 0) {
 		jaco_fd_close(&flight->fd);
 		return false;
 	}
@@ -547,12 +499,13 @@ static bool flight_start_udp(struct forward_flight *flight)
 }
 
 /* Ask the upstream at flight->at, or one behind it. */
-static void flight_next(struct forward_flight *flight)
+static void flight_ask(struct forward_flight *flight)
 {
 	for (; flight->at < flight->upstreams->n; flight->at++) {
 		if (flight_start_udp(flight))
 			return;
 		flight->forward->stats->upstream_failures++;
+		flight_set_plain(flight, false);
 	}
 	flight_fail(flight);
 }
@@ -572,7 +525,7 @@ static struct forward_flight *flight_find(struct forward *forward, uint64_t hash
 }
 
 static struct forward_flight *flight_new(struct forward *forward, uint64_t hash, const uint8_t *query,
-					 const uint8_t *folded, size_t n, bool is_tcp)
+					 const uint8_t *folded, size_t n, size_t plain_n, bool is_tcp)
 {
 	struct forward_flight *flight = jaco_alloc(sizeof(*flight));
 
@@ -585,6 +538,7 @@ static struct forward_flight *flight_new(struct forward *forward, uint64_t hash,
 	packet_put16(flight->query, (unsigned)n);
 	memcpy(flight->query + 2, query, n);
 	flight->query_n = n;
+	flight->plain_n = plain_n;
 	flight->folded = jaco_alloc(n + PACKET_SLACK);
 	memcpy(flight->folded, folded, n);
 	jaco_timer_init(forward->loop, &flight->timer, on_timeout, flight);
@@ -608,9 +562,9 @@ size_t forward_cached(struct forward *forward, const struct packet_query *query,
 	uint8_t key[CACHE_KEY_MAX], name[PACKET_NAME_MAX];
 	size_t n;
 
-	if (cache_count(forward->cache) == 0 || has_travelling_options(msg, query))
+	if (cache_count(forward->cache) == 0 || ask_has_options(msg, query))
 		return 0;
-	n = cache_get(forward->cache, key, make_key(key, msg, query), false, forward->out,
+	n = cache_get(forward->cache, key, ask_key(key, msg, query), false, forward->out,
 		      sizeof(forward->out), jaco_loop_now(forward->loop));
 	if (n == 0)
 		return 0;
@@ -635,7 +589,7 @@ void forward_submit(struct forward *forward, struct forward_client *client, cons
 	client->flight = NULL;
 	client->since = jaco_loop_now(forward->loop);
 	memcpy(client->name, msg + PACKET_HEADER_BYTES, query->name_n);
-	n = make_query(asked, msg, query, &n_options);
+	n = ask_make(asked, msg, query, &n_options);
 	memcpy(folded, asked, n);
 	packet_name_lower(folded + PACKET_HEADER_BYTES, asked + PACKET_HEADER_BYTES, query->name_n);
 	hash = packet_name_hash(folded, n);
@@ -651,11 +605,11 @@ void forward_submit(struct forward *forward, struct forward_client *client, cons
 		return;
 	}
 	forward->stats->forwarded++;
-	flight = flight_new(forward, hash, asked, folded, n, client->is_tcp);
+	flight = flight_new(forward, hash, asked, folded, n, query->question_end, client->is_tcp);
 	if (n_options == 0)
-		flight->key_n = make_key(flight->key, msg, query);
+		flight->key_n = ask_key(flight->key, msg, query);
 	client_join(flight, client);
-	flight_next(flight);
+	flight_ask(flight);
 }
 
 void forward_cancel(struct forward_client *client)

@@ -3,9 +3,10 @@
  * forward.h - names that are not ours: asked of the upstreams, in their order.
  *
  * Each attempt has a socket of its own, connected, with a random port and id (RFC 5452 section 9).
- * The next upstream is asked on timeout, transport error, SERVFAIL, REFUSED, NOTIMP or nonsense; the
- * first NOERROR or NXDOMAIN is relayed as it came.  Identical queries under way are asked once.  All
- * failed: a stale answer when there is one, else SERVFAIL, never NXDOMAIN. */
+ * The next upstream is asked on timeout, transport error, SERVFAIL, REFUSED, NOTIMP or nonsense; one
+ * that says FORMERR to EDNS is asked again without it (RFC 6891 section 7).  The first NOERROR or
+ * NXDOMAIN is relayed as it came.  Identical queries under way are asked once.  All failed: a stale
+ * answer when there is one, else SERVFAIL, never NXDOMAIN. */
 #pragma once
 
 #include <stdbool.h>

@@ -166,6 +166,24 @@ def test_the_next_upstream_is_asked_when_one_fails(made, rcode):
     assert bad.count() == 1 and good.count() == 1
 
 
+def test_an_upstream_from_before_edns_is_asked_again_without_it(made):
+    def old(raw, transport):
+        return reply(raw, FORMERR, opt=False) if Message(raw).opt else good(raw, transport)
+
+    def good(raw, transport):
+        return reply(raw, answers=[addr("192.0.2.9")], flags=0x0200 if transport == "udp" else 0)
+
+    u = made.upstream(old)
+    got = made.dnsd(u).ask_tcp("example.com", edns=1232)
+    assert got.addresses == ["192.0.2.9"] and got.opt is None
+    assert [(t, m.opt is None) for t, m in u.asked] == [("udp", False), ("udp", True), ("tcp", True)]
+    # an error that EDNS did not cause is asked of the next one, which hears EDNS again
+    bad, other = made.upstream(failing(FORMERR)), made.upstream()
+    assert made.dnsd(bad, other).ask("example.com", edns=1232).opt is not None
+    assert bad.count() == 2 and other.count() == 1
+    assert made.dnsd(bad).ask("example.com").rcode == SERVFAIL and bad.count() == 3
+
+
 def test_a_dead_upstream_costs_nothing_and_a_silent_one_its_timeout(made):
     good = made.upstream()
     began = time.monotonic()
