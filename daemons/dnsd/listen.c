@@ -3,7 +3,8 @@
  * listen.c - see listen.h: the listeners and UDP; TCP connections are in tcp.c.
  *
  * UDP is taken and answered in batches, in the buffers it came in: two system calls for up to 64
- * queries.  A batch that was not full has drained the socket, so nobody asks again to hear EAGAIN. */
+ * queries.  A batch that was not full has drained the socket, so nobody asks again to hear EAGAIN.
+ * Where they come one at a time the plain calls are cheaper: recvmmsg(2) looks for a second one. */
 #include "daemons/dnsd/listen.h"
 
 #include <assert.h>
@@ -22,6 +23,7 @@
 
 #define BATCH          64
 #define BATCHES        8    /* per wake-up, so that other descriptors get their turn */
+#define ALONE          8    /* as many came alone: so will the next; every 8th time it is seen to */
 #define QUERY_BYTES    1536 /* holds our longest UDP reply, and any query worth answering */
 #define SOCKET_BYTES   (4 * 1024 * 1024)
 #define ADDRESS_BYTES  sizeof(struct sockaddr_in6)
@@ -37,6 +39,7 @@ struct listener {
 	int udp, tcp;
 	struct jaco_io udp_io, tcp_io;
 	bool is_wanted;
+	unsigned n_alone; /* queries in a row that came alone */
 	LIST_HEAD(, pending) pendings;
 };
 
@@ -190,7 +193,14 @@ static void take_query(struct listener *listener, size_t i, size_t *n_out)
 static void send_batch(struct listener *listener, size_t n)
 {
 	struct batch *batch = &listener->set->batch;
+	const struct msghdr *one = &batch->out[0].msg_hdr;
 
+	if (n == 1) {
+		if (sendto(listener->udp, one->msg_iov->iov_base, one->msg_iov->iov_len, MSG_DONTWAIT,
+			   one->msg_name, one->msg_namelen) < 0)
+			listener->set->stats->send_failures++;
+		return;
+	}
 	for (size_t sent = 0; sent < n;) {
 		int k = sendmmsg(listener->udp, batch->out + sent, (unsigned)(n - sent), MSG_DONTWAIT);
 
@@ -202,13 +212,33 @@ static void send_batch(struct listener *listener, size_t n)
 	}
 }
 
+/* How many queries were taken; below BATCH the socket is empty, or will be reported again. */
+static int receive(struct listener *listener)
+{
+	struct mmsghdr *in = listener->set->batch.in;
+	struct msghdr *first = &in[0].msg_hdr;
+	ssize_t bytes;
+	int n;
+
+	if (listener->n_alone < ALONE || listener->n_alone % ALONE == 0) {
+		n = recvmmsg(listener->udp, in, BATCH, MSG_DONTWAIT, NULL);
+	} else {
+		bytes = recvfrom(listener->udp, first->msg_iov->iov_base, first->msg_iov->iov_len,
+				 MSG_DONTWAIT, first->msg_name, &first->msg_namelen);
+		in[0].msg_len = bytes < 0 ? 0 : (unsigned)bytes;
+		n = bytes < 0 ? 0 : 1;
+	}
+	listener->n_alone = n > 1 ? 0 : listener->n_alone + 1;
+	return n;
+}
+
 static int take_batch(struct listener *listener)
 {
 	struct listen_set *set = listener->set;
 	struct batch *batch = &set->batch;
 	struct jaco_time began;
 	size_t n_out = 0;
-	int n = recvmmsg(listener->udp, batch->in, BATCH, MSG_DONTWAIT, NULL);
+	int n = receive(listener);
 
 	if (n <= 0)
 		return 0;

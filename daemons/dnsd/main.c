@@ -31,6 +31,7 @@ static const struct jaco_daemon_spec dnsd_spec = {
 	.caps = JACO_CAP_NET_BIND_SERVICE,
 	.sandbox = JACO_SANDBOX_PLAIN,
 	.has_standalone = true,
+	.is_data_path = true,
 	.options = dnsd_options,
 	.metrics = live_metrics,
 	.reloaded = live_reloaded,

@@ -272,7 +272,8 @@ int jaco_daemon_begin(struct jaco_daemon *daemon, int argc, char **argv, struct 
 	}
 	jaco_log_open(daemon->spec->name, JACO_LOG_TEXT, JACO_LOG_INFO);
 	if (choose_paths(daemon, err) < 0 || open_log(daemon, err) < 0 || make_dirs(daemon, err) < 0 ||
-	    jaco_loop_open(&daemon->loop, NULL, err) < 0)
+	    (daemon->spec->is_data_path ? jaco_loop_open_fast(&daemon->loop, err)
+					: jaco_loop_open(&daemon->loop, NULL, err)) < 0)
 		return -(int)err->code;
 	daemon->has_loop = true;
 	jaco_timer_init(&daemon->loop, &daemon->republish, on_republish, daemon);

@@ -65,6 +65,7 @@ struct jaco_daemon_spec {
 	unsigned caps;
 	unsigned sandbox;
 	bool has_standalone;                    /* accepts --standalone FILE */
+	bool is_data_path;                      /* serves others on the loop itself: jaco_loop_open_fast() */
 	const struct jaco_option *options;      /* more options; ends with name NULL */
 	/* Append Prometheus lines (metrics.h).  May be NULL. */
 	void (*metrics)(void *self, struct jaco_buf *out);
