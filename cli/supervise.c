@@ -3,8 +3,10 @@
  * supervise.c - jaco supervise: all eight daemons in the foreground, for machines without systemd.
  *
  * No order between them: each serves what it can (architecture.md 3).  A daemon that ends is started
- * again with back-off 100 ms to 5 s; SIGTERM stops all, SIGHUP is passed on.  Output goes to
- * <root>/log/<daemon>.log, or to standard error with --foreground-logs. */
+ * again with back-off 100 ms to 5 s and gets the sockets back that it gave us to keep (fdstore.h);
+ * SIGTERM stops all, SIGHUP is passed on.  Output goes to <root>/log/<daemon>.log, or to standard error
+ * with --foreground-logs. */
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -16,6 +18,7 @@
 #include <unistd.h>
 
 #include "cli/commands.h"
+#include "cli/fdstore.h"
 #include "libjaco/base/log.h"
 #include "libjaco/base/str.h"
 #include "libjaco/io/fs.h"
@@ -32,6 +35,7 @@
 static const char *const names[] = {"raftd", "schedd",	"ipamd",  "meshd",
 				    "fwd-nft", "dnsd", "proxyd", "runtimed"};
 #define N_DAEMONS JACO_ARRAY_SIZE(names)
+static_assert(N_DAEMONS <= FDSTORE_OWNERS_MAX, "each daemon's sockets are kept apart");
 
 struct supervisor;
 
@@ -53,6 +57,7 @@ struct supervisor {
 	bool to_stderr;
 	bool is_stopping;
 	int lock_fd; /* two supervisors would steal each other's sockets */
+	struct fdstore kept;
 	struct child children[N_DAEMONS];
 	struct jaco_signal signals[3];
 	struct jaco_timer kill;
@@ -105,13 +110,18 @@ static void on_child_exit(struct jaco_proc *proc, int status, void *ctx);
 
 static void start_child(struct child *child)
 {
-	const struct supervisor *supervisor = child->supervisor;
+	struct supervisor *supervisor = child->supervisor;
 	struct jaco_err err = JACO_ERR_INIT;
 	jaco_auto(jaco_fd) int log = open_log(child, &err);
 	const char *argv[12] = {child->path, "--root", supervisor->root};
-	size_t n = 3;
-	struct jaco_proc_options options = {
-		.argv = argv, .out_fd = log, .own_group = true, .die_with_parent = true};
+	const char *const env[] = {supervisor->kept.address, NULL};
+	size_t n = 3, owner = (size_t)(child - supervisor->children);
+	int fds[FDSTORE_MAX];
+	char fd_names[FDSTORE_NAMES_BYTES];
+	struct jaco_proc_options options = {.argv = argv, .env = env, .out_fd = log, .fds = fds,
+					    .n_fds = fdstore_list(&supervisor->kept, owner, fds, fd_names),
+					    .fd_names = fd_names, .own_group = true,
+					    .die_with_parent = true};
 
 	if (supervisor->config) {
 		argv[n++] = "--config";
@@ -121,12 +131,13 @@ static void start_child(struct child *child)
 		argv[n++] = "--log-level";
 		argv[n++] = supervisor->log_level;
 	}
-	child->started = jaco_loop_now(&child->supervisor->loop);
-	if (jaco_proc_start(&child->supervisor->loop, &child->proc, &options, on_child_exit, child, &err) < 0) {
+	child->started = jaco_loop_now(&supervisor->loop);
+	if (jaco_proc_start(&supervisor->loop, &child->proc, &options, on_child_exit, child, &err) < 0) {
 		JACO_LOG_FAILURE(JACO_LOG_ERR, "not started", &err, KV_STR(path, child->path));
 		jaco_timer_arm(&child->restart, child->backoff_ms);
 		return;
 	}
+	fdstore_set_owner(&supervisor->kept, owner, child->proc.pid);
 	jaco_log_info("started", KV_STR(path, child->path), KV_INT(pid, child->proc.pid));
 }
 
@@ -238,7 +249,9 @@ static int prepare(struct cli *cli, struct supervisor *supervisor, struct jaco_e
 		if (supervise_find_binary(cli_opt(cli, "libexec"), names[i], child->path, err) < 0)
 			return -(int)err->code;
 	}
-	return jaco_loop_open(&supervisor->loop, NULL, err);
+	if (jaco_loop_open(&supervisor->loop, NULL, err) < 0)
+		return -(int)err->code;
+	return fdstore_open(&supervisor->kept, &supervisor->loop, err);
 }
 
 int supervise_run(struct cli *cli, struct jaco_err *err)
@@ -265,6 +278,7 @@ int supervise_run(struct cli *cli, struct jaco_err *err)
 		jaco_timer_fini(&supervisor.children[i].restart);
 	}
 	jaco_timer_fini(&supervisor.kill);
+	fdstore_close(&supervisor.kept);
 	for (size_t i = 0; i < JACO_ARRAY_SIZE(supervisor.signals); i++)
 		jaco_signal_stop(&supervisor.signals[i]);
 	jaco_loop_close(&supervisor.loop);

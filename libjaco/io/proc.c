@@ -4,6 +4,7 @@
 #include "libjaco/io/proc.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
@@ -11,7 +12,30 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "libjaco/base/assert.h"
+#include "libjaco/base/str.h"
 #include "libjaco/io/sock.h"
+
+#define FIRST_FD 3 /* SD_LISTEN_FDS_START */
+
+/* In the child.  Ascending and distinct, the i-th is never below its place: none is overwritten
+ * before it was moved. */
+static void pass_fds(const struct jaco_proc_options *options)
+{
+	char number[24];
+
+	for (size_t i = 0; i < options->n_fds; i++) {
+		int place = FIRST_FD + (int)i;
+
+		if (options->fds[i] != place ? dup2(options->fds[i], place) < 0 : fcntl(place, F_SETFD, 0) < 0)
+			_exit(126);
+	}
+	(void)jaco_str_format(number, sizeof(number), "%zu", options->n_fds);
+	(void)setenv("LISTEN_FDS", number, true);
+	(void)jaco_str_format(number, sizeof(number), "%ld", (long)getpid());
+	(void)setenv("LISTEN_PID", number, true);
+	(void)setenv("LISTEN_FDNAMES", options->fd_names, true);
+}
 
 static void run_child(const struct jaco_proc_options *options)
 {
@@ -29,6 +53,8 @@ static void run_child(const struct jaco_proc_options *options)
 		_exit(126);
 	for (const char *const *e = options->env; e && *e; e++)
 		(void)putenv((char *)*e);
+	if (options->n_fds > 0)
+		pass_fds(options);
 	execvp(options->argv[0], (char *const *)options->argv);
 	_exit(127);
 }
@@ -51,9 +77,12 @@ int jaco_proc_start(struct jaco_loop *loop, struct jaco_proc *proc,
 		    const struct jaco_proc_options *options, jaco_proc_fn *fn, void *ctx,
 		    struct jaco_err *err)
 {
-	pid_t pid = fork();
+	pid_t pid;
 	int pidfd;
 
+	for (size_t i = 0; i < options->n_fds; i++)
+		JACO_ASSERT(options->fds[i] > (i > 0 ? options->fds[i - 1] : STDERR_FILENO));
+	pid = fork();
 	if (pid == 0)
 		run_child(options);
 	if (pid < 0)

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <sys/types.h>
 
 #include "libjaco/base/err.h"
@@ -27,6 +28,9 @@ struct jaco_proc_options {
 	const char *const *argv; /* NULL-terminated; argv[0] is looked up in PATH */
 	const char *const *env;  /* NULL-terminated additions "K=V", or NULL */
 	int out_fd;              /* becomes standard output and error; -1: inherit */
+	const int *fds;          /* passed on as sd_listen_fds(3) takes them; ascending, above 2 */
+	size_t n_fds;            /* 0: none */
+	const char *fd_names;    /* theirs, with ':' between them */
 	bool own_group;          /* its own process group */
 	bool die_with_parent;    /* SIGTERM when we die (prctl(2) PR_SET_PDEATHSIG) */
 };
