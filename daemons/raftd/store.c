@@ -331,13 +331,16 @@ void store_init_timers(struct store *store)
 
 /* --- asking --- */
 
-/* Before the log takes more of the disk the state is saved, which frees old segments: otherwise the
- * log could take the last room there is and the state would never be saved again. */
+/* A saved state frees old segments. */
 static int make_room(struct store *store, size_t bytes, struct jaco_err *err)
 {
+	struct jaco_err before = JACO_ERR_INIT;
+
 	if (!hold_is_empty(&store->hold))
 		return jaco_err_set(err, JACO_UNAVAILABLE, "no room to write: the log waits for it");
-	if (wal_is_short(&store->wal, bytes) && store_save(store, err) < 0)
+	if (wal_has_room(&store->wal, bytes, &before) >= 0)
+		return 0;
+	if (store_save(store, err) < 0)
 		jaco_loop_fail(store->loop, err);
 	else if (store->full[0] != '\0')
 		jaco_err_set(err, JACO_UNAVAILABLE, "%s", store->full);

@@ -31,7 +31,7 @@
 #define STORE_COMMIT_BYTES   (2u << 20)  /* of memory that a commit gives back */
 #define STORE_UNSAVED_MAX    (64u << 20) /* beyond that writers wait for the commit */
 #define STORE_KEEP_ENTRIES   8192 /* that the state holds stay in memory, for members that lag */
-#define STORE_KEEP_SEGMENTS  1 /* older ones are dropped once the state holds what is in them */
+#define STORE_KEEP_BYTES     UINT64_C(0x400000) /* of older log files that the state holds */
 
 /* @result is set when the transaction was decided (committed or refused by a compare); otherwise
  * @err says why its fate is unknown or why it never was proposed. */

@@ -40,6 +40,9 @@ int store_save(struct store *store, struct jaco_err *err);
 /* A transaction was applied: save before memory and replay grow too long. */
 int store_save_if_due(struct store *store, struct jaco_err *err);
 
+/* The state on the disk is another one now: the log leaves it the room it needs. */
+void store_saved(struct store *store, uint64_t index);
+
 /* Everything that is not committed was replaced: what was begun is of no interest. */
 void store_save_forget(struct store *store);
 

@@ -141,7 +141,7 @@ static int open_files(struct store *store, const char *dir, struct jaco_err *err
 	    dir_of(path, sizeof(path), dir, "hard", err) < 0 ||
 	    hard_open(&store->hard, path, err) < 0)
 		return -(int)err->code;
-	store->durable_applied = store->machine.applied;
+	store_saved(store, store->machine.applied);
 	if (store->wal.n_torn_bytes_cut > 0)
 		jaco_log_notice("an unfinished write at the end of the log was cut");
 	return 0;

@@ -10,29 +10,41 @@
 #include "libjaco/base/log.h"
 #include "libjaco/base/str.h"
 
-#define RETRY_MS       1000
-#define SHORT_SEGMENTS 3 /* a disk with less room than for so many is short */
+#define RETRY_MS 1000
 
 /* --- one commit --- */
 
-/* Members that lag are spared a snapshot, unless the disk is small: the state needs the room. */
-static size_t keep_segments(const struct store *store)
+/* Members that lag are spared a snapshot as long as that takes no room from the state: the log keeps
+ * no more than what is left beside it. */
+static uint64_t keep_bytes(const struct store *store)
 {
 	struct statvfs vfs;
+	uint64_t left;
 
-	if (statvfs(store->dir, &vfs) < 0 ||
-	    (uint64_t)vfs.f_bavail * vfs.f_frsize >= SHORT_SEGMENTS * (uint64_t)SEGMENT_BYTES)
-		return STORE_KEEP_SEGMENTS;
-	return 0;
+	if (statvfs(store->dir, &vfs) < 0)
+		return STORE_KEEP_BYTES;
+	left = (uint64_t)vfs.f_bavail * vfs.f_frsize;
+	left -= JACO_MIN(left, store->wal.state_bytes);
+	return JACO_MIN(STORE_KEEP_BYTES, left / 2);
 }
 
 /* Few entries, and not many bytes when they are large. */
 static uint64_t choose_base(const struct store *store)
 {
 	uint64_t applied = store->machine.applied;
-	uint64_t index = wal_compactable(&store->wal, applied, keep_segments(store));
+	uint64_t index = wal_compactable(&store->wal, applied, keep_bytes(store));
 
 	return applied > STORE_KEEP_ENTRIES ? JACO_MAX(index, applied - STORE_KEEP_ENTRIES) : index;
+}
+
+/* LMDB never writes over a page in use: all of them may have to be written anew, into free ones first. */
+void store_saved(struct store *store, uint64_t index)
+{
+	struct state_room room;
+
+	state_room(&store->state, &room);
+	store->durable_applied = index;
+	wal_leave_room(&store->wal, room.used_bytes - JACO_MIN(room.used_bytes, room.free_bytes), index);
 }
 
 /* Where the log may begin once the state holds what is applied now; part of the same commit. */
@@ -88,7 +100,7 @@ static int conclude(struct store *store, int rc, struct jaco_err *err)
 	}
 	if (rc < 0)
 		return rc;
-	store->durable_applied = store->saving;
+	store_saved(store, store->saving);
 	if (store->full[0] != '\0')
 		jaco_log_notice("the state can be saved again, writes are accepted");
 	store->full[0] = '\0';

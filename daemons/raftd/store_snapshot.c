@@ -69,7 +69,7 @@ int store_install(struct store *store, const struct core_chunk *chunk, struct ja
 		return jaco_err_set(err, JACO_INTERNAL, "the snapshot is at %llu and not at %llu",
 				    (unsigned long long)store->machine.applied,
 				    (unsigned long long)chunk->index);
-	store->durable_applied = store->machine.applied;
+	store_saved(store, store->machine.applied);
 	jaco_log_notice("state replaced by the leader's snapshot", KV_INT(index, chunk->index));
 	return 0;
 }
@@ -77,10 +77,13 @@ int store_install(struct store *store, const struct core_chunk *chunk, struct ja
 /* Replacing the state takes its room twice, and a new file of the log. */
 static bool has_room(struct store *store, uint64_t bytes, struct jaco_err *err)
 {
+	struct state_room room;
 	struct statvfs vfs;
 
+	state_room(&store->state, &room);
 	if (statvfs(store->dir, &vfs) < 0 ||
-	    (uint64_t)vfs.f_bavail * vfs.f_frsize >= 2 * bytes + SEGMENT_BYTES)
+	    (uint64_t)vfs.f_bavail * vfs.f_frsize + room.free_bytes >=
+		    2 * bytes + store->wal.segment_bytes)
 		return true;
 	jaco_err_set(err, JACO_UNAVAILABLE, "no room for a snapshot of %llu bytes",
 		     (unsigned long long)bytes);

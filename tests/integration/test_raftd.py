@@ -599,6 +599,54 @@ def test_a_full_disk_refuses_writes_keeps_reading_and_recovers(tmp_path):
         subprocess.run(["umount", "-l", str(lib)], check=False)
 
 
+def test_a_small_disk_has_room_for_the_state_beside_the_log(tmp_path):
+    """2 MB of state on 16 MB, also after somebody else had all the rest for a while."""
+    lib = tmp_path / "lib"
+    lib.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m", "none", str(lib)], check=True)
+    record = msgpack.packb({"count": 1, "since": 1, "reason": "r" * 1000})
+
+    def write(rpc, batch):
+        rpc.call("kv.txn", puts=[put("/restart/k%d-%d" % (batch, i), record) for i in range(60)])
+
+    def is_written(rpc, batch):
+        try:
+            write(rpc, batch)
+            return True
+        except RpcError as refused:
+            assert refused.code == "unavailable", refused
+            return False
+
+    try:
+        raftd = Raftd(tmp_path).start()
+        raftd.rpc().call("cluster.init")
+        rpc = raftd.rpc("schedd")
+        for batch in range(33):
+            write(rpc, batch)
+        with open(str(lib) + "/filler", "wb", buffering=0) as filler:
+            for piece in (1 << 20, 4096):
+                try:
+                    while True:
+                        filler.write(b"x" * piece)
+                except OSError:
+                    pass
+        for n in range(1000):  # the same keys: the log fills, the state does not grow
+            if not is_written(rpc, n % 33):
+                break
+        else:
+            raise AssertionError("the disk was never full")
+        os.unlink(str(lib) + "/filler")
+        deadline = time.monotonic() + 30
+        while not is_written(rpc, 0):
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        for n in range(200):
+            write(rpc, n % 33)
+        raftd.stop()
+    finally:
+        subprocess.run(["umount", "-l", str(lib)], check=False)
+
+
 def test_a_damaged_log_is_refused_with_its_place(node):
     schedd = node.rpc("schedd")
     for i in range(200):

@@ -23,7 +23,7 @@
 #include "libjaco/base/buf.h"
 #include "libjaco/base/err.h"
 
-#define SEGMENT_BYTES        (4u * 1024 * 1024)
+#define SEGMENT_BYTES        (4u * 1024 * 1024) /* the most; any multiple of 8 is read */
 #define SEGMENT_HEADER_BYTES 64
 #define SEGMENT_RECORD_BYTES 32
 #define SEGMENT_DATA_MAX     (2u * 1024 * 1024)

@@ -456,6 +456,35 @@ uint64_t state_bytes(const struct state *state)
 	return (uint64_t)(info.me_last_pgno + 1) * stat.ms_psize;
 }
 
+/* LMDB keeps free pages in a table of its own, the first: the transaction that freed them, and how many
+ * they are before their numbers. */
+void state_room(const struct state *state, struct state_room *out_room)
+{
+	struct state_room room = {.used_bytes = state_bytes(state)};
+	MDB_cursor *cursor;
+	MDB_val key, pages;
+	MDB_envinfo info;
+	MDB_stat stat;
+
+	*out_room = room;
+	if (mdb_env_info(state->env, &info) != 0 || mdb_env_stat(state->env, &stat) != 0 ||
+	    !state->txn || mdb_cursor_open(state->txn, 0, &cursor) != 0)
+		return;
+	while (mdb_cursor_get(cursor, &key, &pages, MDB_NEXT) == 0) {
+		size_t freed_by, n;
+
+		if (key.mv_size < sizeof(freed_by) || pages.mv_size < sizeof(n))
+			break;
+		memcpy(&freed_by, key.mv_data, sizeof(freed_by));
+		memcpy(&n, pages.mv_data, sizeof(n));
+		room.used_bytes -= JACO_MIN((uint64_t)n * stat.ms_psize, room.used_bytes);
+		if (freed_by < info.me_last_txnid)
+			room.free_bytes += (uint64_t)n * stat.ms_psize;
+	}
+	mdb_cursor_close(cursor);
+	*out_room = room;
+}
+
 int state_snapshot_open(struct state *state, struct state_snapshot *out_snapshot,
 			struct jaco_err *err)
 {

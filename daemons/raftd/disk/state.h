@@ -71,6 +71,14 @@ int state_clear(struct state *state, struct jaco_err *err);
 /* Bytes of the file in use. */
 uint64_t state_bytes(const struct state *state);
 
+/* What is in the file as it is committed. */
+struct state_room {
+	uint64_t used_bytes; /* pages that hold something */
+	uint64_t free_bytes; /* pages that the next commit may write; others are still read by somebody */
+};
+
+void state_room(const struct state *state, struct state_room *out_room);
+
 /* --- reading one committed revision while writes go on --- */
 
 struct state_snapshot {

@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "libjaco/base/assert.h"
@@ -26,7 +27,8 @@
 
 #define NAME_BYTES    32
 #define SPARE         "spare"
-#define ZERO_BYTES    (256u * 1024)
+#define ZERO_BYTES    WAL_SEGMENT_LEAST /* at a time */
+#define DISK_SHARE    64 /* a segment takes no more than one part in so many, if it can */
 #define HEADROOM      (64u * 1024) /* for raft's own entries when clients are refused */
 #define SEGMENTS_SANE 1000000
 
@@ -174,6 +176,7 @@ static int open_segment(struct wal *wal, uint64_t sequence, bool is_newest, stru
 		close(segment.fd);
 		return jaco_err_set(err, JACO_INTERNAL, "%s is not one of the log's files", name);
 	}
+	segment.bytes = (size_t)st.st_size;
 	data = st.st_size ? mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, segment.fd, 0)
 			  : MAP_FAILED;
 	if (data == MAP_FAILED ||
@@ -247,39 +250,71 @@ static void drop_oldest(struct wal *wal)
 
 /* --- new segments --- */
 
+size_t wal_segment_bytes(uint64_t disk_bytes)
+{
+	size_t n = SEGMENT_BYTES;
+
+	while (n > WAL_SEGMENT_LEAST && n > disk_bytes / DISK_SHARE)
+		n /= 2;
+	return n;
+}
+
+/* What the next segment needs to hold @bytes of data, in whole pieces. */
+static size_t next_bytes(const struct wal *wal, size_t bytes)
+{
+	size_t least = SEGMENT_HEADER_BYTES + segment_record_size(bytes);
+
+	least = (least + ZERO_BYTES - 1) / ZERO_BYTES * ZERO_BYTES;
+	return JACO_MIN(JACO_MAX(least, wal->segment_bytes), (size_t)SEGMENT_BYTES);
+}
+
+static void close_spare(struct wal *wal)
+{
+	close(wal->spare_fd);
+	wal->spare_fd = -1;
+	wal->spare_bytes = wal->spare_n = 0;
+}
+
 bool wal_drop_spare(struct wal *wal)
 {
 	if (wal->spare_fd < 0)
 		return false;
-	close(wal->spare_fd);
-	wal->spare_fd = -1;
-	wal->spare_n = 0;
+	close_spare(wal);
 	(void)unlinkat(wal->dir_fd, SPARE, 0); /* or it is begun again, which truncates it */
 	return true;
 }
 
-/* All of it is taken at once: a part would only keep others from the last of a full disk. */
-static int take_spare(struct wal *wal)
+static int open_spare(struct wal *wal)
 {
-	if (fallocate(wal->spare_fd, 0, 0, SEGMENT_BYTES) < 0 && errno != EOPNOTSUPP)
+	if (wal->spare_fd < 0)
+		wal->spare_fd = openat(wal->dir_fd, SPARE, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC,
+				       0600);
+	return wal->spare_fd;
+}
+
+/* All of it is taken at once: a part would only keep others from the last of a full disk. */
+static int take_spare(struct wal *wal, size_t bytes)
+{
+	if (wal->spare_bytes >= bytes)
+		return 0;
+	if (fallocate(wal->spare_fd, 0, 0, (off_t)bytes) < 0 && errno != EOPNOTSUPP)
 		return -1;
+	wal->spare_bytes = bytes;
 	return 0;
 }
 
-static int zero_spare(struct wal *wal, size_t until, struct jaco_err *err)
+/* A spare of @bytes at least, zeroed as far as @until. */
+static int zero_spare(struct wal *wal, size_t bytes, size_t until, struct jaco_err *err)
 {
-	if (wal->spare_fd < 0) {
-		wal->spare_fd = openat(wal->dir_fd, SPARE, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC,
-				       0600);
-		wal->spare_n = 0;
-		if (wal->spare_fd < 0)
-			return jaco_err_errno(err, "making the next log file");
-		if (take_spare(wal) < 0) {
-			jaco_err_errno(err, "making the next log file");
-			(void)wal_drop_spare(wal);
-			return -(int)err->code;
-		}
+	if (open_spare(wal) < 0)
+		return jaco_err_errno(err, "making the next log file");
+	if (take_spare(wal, bytes) < 0) {
+		jaco_err_errno(err, "making the next log file");
+		(void)wal_drop_spare(wal);
+		return -(int)err->code;
 	}
+	if (wal->spare_n >= until)
+		return 0;
 	while (wal->spare_n < until) {
 		if (CHAOS_FAIL(log_append)) {
 			errno = ENOSPC;
@@ -293,16 +328,26 @@ static int zero_spare(struct wal *wal, size_t until, struct jaco_err *err)
 		wal->spare_n += ZERO_BYTES;
 	}
 	if (fdatasync(wal->spare_fd) < 0) {
-		/* what was written may be gone: begin again */
-		close(wal->spare_fd);
-		wal->spare_fd = -1;
-		return jaco_err_errno(err, "making the next log file");
+		jaco_err_errno(err, "making the next log file");
+		close_spare(wal); /* what was written may be gone: begin again */
+		return -(int)err->code;
 	}
 	return 0;
 }
 
-/* Turn the spare into the active segment. */
-static int add_segment(struct wal *wal, uint32_t flags, uint64_t index, uint64_t term,
+/* All of a spare that has @bytes at least. */
+static int finish_spare(struct wal *wal, size_t bytes, struct jaco_err *err)
+{
+	return zero_spare(wal, bytes, JACO_MAX(bytes, wal->spare_bytes), err);
+}
+
+static bool has_spare(const struct wal *wal, size_t bytes)
+{
+	return wal->spare_fd >= 0 && wal->spare_n >= bytes && wal->spare_n == wal->spare_bytes;
+}
+
+/* Turn the spare, which has @bytes at least, into the active segment. */
+static int add_segment(struct wal *wal, size_t bytes, uint32_t flags, uint64_t index, uint64_t term,
 		       struct jaco_err *err)
 {
 	struct wal_segment segment = {
@@ -312,7 +357,7 @@ static int add_segment(struct wal *wal, uint32_t flags, uint64_t index, uint64_t
 	uint8_t header[SEGMENT_HEADER_BYTES];
 	char name[NAME_BYTES];
 
-	if (zero_spare(wal, SEGMENT_BYTES, err) < 0)
+	if (finish_spare(wal, bytes, err) < 0)
 		return -(int)err->code;
 	jaco_random_bytes(&segment.header.salt, sizeof(segment.header.salt));
 	segment_header_pack(&segment.header, header);
@@ -324,7 +369,9 @@ static int add_segment(struct wal *wal, uint32_t flags, uint64_t index, uint64_t
 		return jaco_err_errno(err, "beginning a log file");
 	CHAOS(rename);
 	segment.fd = wal->spare_fd;
+	segment.bytes = wal->spare_bytes;
 	wal->spare_fd = -1;
+	wal->spare_bytes = wal->spare_n = 0;
 	wal->segments = jaco_grow(wal->segments, &wal->segments_cap, wal->n_segments + 1,
 				  sizeof(*wal->segments));
 	wal->segments[wal->n_segments++] = segment;
@@ -332,22 +379,61 @@ static int add_segment(struct wal *wal, uint32_t flags, uint64_t index, uint64_t
 	return 0;
 }
 
+void wal_leave_room(struct wal *wal, uint64_t bytes, uint64_t index)
+{
+	wal->state_bytes = bytes;
+	wal->saved_index = index;
+}
+
+/* Bytes of the files that hold entries the state does not, and of the active one. */
+static uint64_t unsaved_bytes(const struct wal *wal)
+{
+	uint64_t bytes = 0;
+
+	for (size_t i = 0; i < wal->n_segments; i++)
+		if (i + 1 == wal->n_segments || wal->segments[i].max_index > wal->saved_index)
+			bytes += wal->segments[i].bytes;
+	return bytes;
+}
+
+/* May the next segment take @bytes of the disk? */
+static int is_left(const struct wal *wal, size_t bytes, struct jaco_err *err)
+{
+	uint64_t needed = bytes + wal->state_bytes + 2 * (unsaved_bytes(wal) + bytes), left;
+	struct statvfs disk;
+
+	if (wal->spare_bytes >= bytes || fstatvfs(wal->dir_fd, &disk) < 0)
+		return 0;
+	left = (uint64_t)disk.f_bavail * disk.f_frsize + wal->spare_bytes;
+	if (left >= needed)
+		return 0;
+	return jaco_err_set(err, JACO_UNAVAILABLE,
+			    "no room to write: %llu KiB of the disk are left, %llu are needed to save "
+			    "the state and for the next log file",
+			    (unsigned long long)left / 1024, (unsigned long long)needed / 1024);
+}
+
 void wal_prepare(struct wal *wal)
 {
 	struct jaco_err err = JACO_ERR_INIT;
 
-	bool is_ready = wal->spare_fd >= 0 && wal->spare_n >= SEGMENT_BYTES;
-
-	if (wal->is_failed || is_ready || wal->end < SEGMENT_BYTES / 4)
+	if (wal->is_failed || has_spare(wal, wal->segment_bytes) ||
+	    wal->end < active(wal)->bytes / 4 || is_left(wal, wal->segment_bytes, &err) < 0)
 		return;
 	/* a full disk shows again, with its text, in has_room() */
-	(void)zero_spare(wal, wal->spare_fd < 0 ? ZERO_BYTES : wal->spare_n + ZERO_BYTES, &err);
+	(void)zero_spare(wal, wal->segment_bytes, wal->spare_n + ZERO_BYTES, &err);
 }
 
-bool wal_is_short(const struct wal *wal, size_t bytes)
+static bool is_at_end(const struct wal *wal, size_t bytes)
 {
-	return wal->end + wal->batch.n + segment_record_size(bytes) > SEGMENT_BYTES &&
-	       (wal->spare_fd < 0 || wal->spare_n < SEGMENT_BYTES);
+	return wal->end + wal->batch.n + segment_record_size(bytes) >
+	       wal->segments[wal->n_segments - 1].bytes;
+}
+
+/* Will the next segment have to be made for @bytes more? */
+static bool is_short(const struct wal *wal, size_t bytes)
+{
+	return is_at_end(wal, bytes) && !has_spare(wal, next_bytes(wal, bytes));
 }
 
 int wal_has_room(struct wal *wal, size_t bytes, struct jaco_err *err)
@@ -361,9 +447,11 @@ int wal_make_room(struct wal *wal, size_t bytes, struct jaco_err *err)
 {
 	struct jaco_err why = JACO_ERR_INIT;
 
-	if (wal->is_failed || !wal_is_short(wal, bytes))
+	if (wal->is_failed || !is_short(wal, bytes))
 		return 0; /* what has failed says so when it is written */
-	if (zero_spare(wal, SEGMENT_BYTES, &why) < 0)
+	if (is_left(wal, next_bytes(wal, bytes), err) < 0)
+		return -(int)err->code;
+	if (finish_spare(wal, next_bytes(wal, bytes), &why) < 0)
 		return jaco_err_set(err, JACO_UNAVAILABLE, "no room to write: %s", why.text);
 	return 0;
 }
@@ -371,6 +459,7 @@ int wal_make_room(struct wal *wal, size_t bytes, struct jaco_err *err)
 int wal_open(struct wal *wal, const char *path, struct jaco_err *err)
 {
 	jaco_auto(jaco_ptr) uint64_t *list = NULL;
+	struct statvfs disk;
 	size_t n = 0;
 	int rc;
 
@@ -378,12 +467,15 @@ int wal_open(struct wal *wal, const char *path, struct jaco_err *err)
 	wal->dir_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (wal->dir_fd < 0)
 		return jaco_err_errno(err, "%s", path);
+	wal->segment_bytes = fstatvfs(wal->dir_fd, &disk) < 0
+				     ? SEGMENT_BYTES
+				     : wal_segment_bytes((uint64_t)disk.f_blocks * disk.f_frsize);
 	(void)unlinkat(wal->dir_fd, SPARE, 0); /* half made; there may be none */
 	rc = list_segments(wal, &list, &n, err);
 	for (size_t i = 0; rc >= 0 && i < n; i++)
 		rc = open_segment(wal, list[i], i + 1 == n, err);
 	if (rc >= 0 && n == 0)
-		rc = add_segment(wal, 0, 0, 0, err);
+		rc = add_segment(wal, wal->segment_bytes, 0, 0, 0, err);
 	/* a crash during wal_reset() left what the snapshot replaced */
 	while (rc >= 0 && wal->n_segments > 1 && (active(wal)->header.flags & SEGMENT_RESET) != 0)
 		drop_oldest(wal);
@@ -428,10 +520,11 @@ int wal_append(struct wal *wal, const struct wal_entry *entry, struct jaco_err *
 
 	JACO_ASSERT(entry->index > wal->base_index && entry->index <= wal->last_index + 1);
 	JACO_ASSERT(entry->n <= SEGMENT_DATA_MAX);
-	if (wal->end + wal->batch.n + segment_record_size(entry->n) > SEGMENT_BYTES) {
+	if (is_at_end(wal, entry->n)) {
 		if (wal_flush(wal, err) < 0)
 			return -(int)err->code;
-		if (add_segment(wal, 0, entry->index - 1, wal_term(wal, entry->index - 1), err) < 0) {
+		if (add_segment(wal, next_bytes(wal, entry->n), 0, entry->index - 1,
+				wal_term(wal, entry->index - 1), err) < 0) {
 			wal->is_failed = true;
 			return -(int)err->code;
 		}
@@ -515,12 +608,16 @@ int wal_read(struct wal *wal, uint64_t index, struct wal_entry *out_entry, struc
 
 /* --- compaction --- */
 
-uint64_t wal_compactable(const struct wal *wal, uint64_t index, size_t keep)
+uint64_t wal_compactable(const struct wal *wal, uint64_t index, uint64_t keep_bytes)
 {
-	uint64_t base = wal->base_index;
+	uint64_t base = wal->base_index, older = 0;
 
-	for (size_t i = 0; i + keep + 1 < wal->n_segments && wal->segments[i].max_index <= index; i++)
+	for (size_t i = 0; i + 1 < wal->n_segments; i++)
+		older += wal->segments[i].bytes;
+	for (size_t i = 0; older > keep_bytes && wal->segments[i].max_index <= index; i++) {
 		base = JACO_MAX(base, wal->segments[i + 1].header.base_index);
+		older -= wal->segments[i].bytes;
+	}
 	return base <= index ? base : wal->base_index;
 }
 
@@ -552,7 +649,7 @@ int wal_compact(struct wal *wal, uint64_t index, struct jaco_err *err)
 int wal_reset(struct wal *wal, uint64_t index, uint64_t term, struct jaco_err *err)
 {
 	jaco_buf_reset(&wal->batch);
-	if (add_segment(wal, SEGMENT_RESET, index, term, err) < 0) {
+	if (add_segment(wal, wal->segment_bytes, SEGMENT_RESET, index, term, err) < 0) {
 		wal->is_failed = true;
 		return -(int)err->code;
 	}
@@ -565,5 +662,9 @@ int wal_reset(struct wal *wal, uint64_t index, uint64_t term, struct jaco_err *e
 
 uint64_t wal_bytes(const struct wal *wal)
 {
-	return (uint64_t)wal->n_segments * SEGMENT_BYTES + (wal->spare_fd >= 0 ? wal->spare_n : 0);
+	uint64_t bytes = wal->spare_bytes;
+
+	for (size_t i = 0; i < wal->n_segments; i++)
+		bytes += wal->segments[i].bytes;
+	return bytes;
 }

@@ -7,8 +7,12 @@
  * metadata.  A failed flush is final: the kernel may have dropped the dirty pages, so the process
  * must stop and read the disk again.
  *
+ * A segment takes a small part of the disk it is on, so that on a small one the state has room beside
+ * the log; an entry that is larger gets a segment of its size.
+ *
  * Full disks are met before raft is involved: has_room() says whether entries of that size will fit
- * and makes the next segment when the present one runs out. */
+ * and makes the next segment when the present one runs out.  The log never takes what saving the state
+ * may need: old segments go when the state is saved, so a log that took the last room would keep it. */
 #pragma once
 
 #include <stdbool.h>
@@ -31,6 +35,7 @@ struct wal_segment {
 	uint64_t sequence; /* the file's name */
 	struct segment_header header;
 	int fd;
+	size_t bytes;       /* of the file */
 	uint64_t max_index; /* highest index ever written in it */
 };
 
@@ -55,12 +60,21 @@ struct wal {
 	size_t segments_cap;
 	size_t end;           /* flushed bytes of the active segment */
 	struct jaco_buf batch; /* gathered records, which go to `end` */
+	size_t segment_bytes; /* of the next segment, unless an entry needs more */
 	int spare_fd;         /* the next segment while it is zeroed, -1 */
+	size_t spare_bytes;   /* of the disk it has taken */
 	size_t spare_n;       /* bytes of it that are ready */
+	uint64_t state_bytes; /* of the disk that saving the state may take */
+	uint64_t saved_index; /* the last entry it holds */
 	bool is_failed;
 	uint64_t n_flushes;
 	uint64_t n_torn_bytes_cut; /* found at open */
 };
+
+#define WAL_SEGMENT_LEAST (256u * 1024)
+
+/* The size of a segment on a disk of @disk_bytes: WAL_SEGMENT_LEAST..SEGMENT_BYTES, a power of two. */
+size_t wal_segment_bytes(uint64_t disk_bytes);
 
 /*
  * Open or create the log in directory @path.  A torn end is cut.
@@ -84,14 +98,16 @@ int wal_read(struct wal *wal, uint64_t index, struct wal_entry *out_entry, struc
 uint64_t wal_term(const struct wal *wal, uint64_t index);
 
 /* Is there room for one entry of @bytes?  Makes the next segment when the present one runs out.
- * Errors: UNAVAILABLE - the disk is full; nothing changed and a later call may succeed. */
+ * Errors: UNAVAILABLE - the disk is full, or what is left is the state's; nothing changed and a later
+ * call may succeed. */
 int wal_make_room(struct wal *wal, size_t bytes, struct jaco_err *err);
 
 /* The same for clients' entries, which leave some to raft's own. */
 int wal_has_room(struct wal *wal, size_t bytes, struct jaco_err *err);
 
-/* Will the next segment have to be made for @bytes more? */
-bool wal_is_short(const struct wal *wal, size_t bytes);
+/* Saving the state may take @bytes of the disk, and twice the bytes of what is newer than its last
+ * entry, @index: the log leaves it that. */
+void wal_leave_room(struct wal *wal, uint64_t bytes, uint64_t index);
 
 /* Give the room of the next segment back to a full disk.  False when it has not been begun. */
 bool wal_drop_spare(struct wal *wal);
@@ -99,9 +115,9 @@ bool wal_drop_spare(struct wal *wal);
 /* Idle work: zero a further piece of the next segment. */
 void wal_prepare(struct wal *wal);
 
-/* The highest base wal_compact() could move to so that entries above @index stay and @keep whole
- * segments besides the active one; base_index when nothing can go. */
-uint64_t wal_compactable(const struct wal *wal, uint64_t index, size_t keep);
+/* The highest base wal_compact() could move to so that entries above @index stay, and of the files
+ * before the active one the newest with @keep_bytes in all; base_index when nothing can go. */
+uint64_t wal_compactable(const struct wal *wal, uint64_t index, uint64_t keep_bytes);
 
 /* Forget entries up to @index as far as whole segments allow. */
 int wal_compact(struct wal *wal, uint64_t index, struct jaco_err *err);

@@ -170,9 +170,10 @@ JT_CASE(old_segments_go_once_the_state_holds_them)
 		JT_OK(store_propose(&rig.store, &txn, on_done, &rig, &err), &err);
 		wait_done(&rig, i + 1);
 	}
-	for (int i = 0; i < 300 && rig.store.wal.n_segments > STORE_KEEP_SEGMENTS + 1; i++)
+	/* 40 MB were written; the active segment and the next one are beside what is kept */
+	for (int i = 0; i < 300 && wal_bytes(&rig.store.wal) > STORE_KEEP_BYTES + 2 * SEGMENT_BYTES; i++)
 		jaco_loop_once(&rig.loop, 10);
-	JT_EQ(rig.store.wal.n_segments, STORE_KEEP_SEGMENTS + 1);
+	JT_TRUE(wal_bytes(&rig.store.wal) <= STORE_KEEP_BYTES + 2 * SEGMENT_BYTES);
 	JT_TRUE(rig.store.wal.base_index > 100);
 	rig_close(&rig);
 	rig_open(&rig, dir.path);

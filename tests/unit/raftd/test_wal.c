@@ -156,6 +156,93 @@ JT_CASE(after_a_reset_only_what_follows_the_snapshot_counts)
 	JT_EQ(wal.last_index, 501);
 }
 
+JT_CASE(a_segment_takes_a_small_part_of_its_disk)
+{
+	JT_EQ(wal_segment_bytes(0), WAL_SEGMENT_LEAST);
+	JT_EQ(wal_segment_bytes(16 << 20), 256 << 10);
+	JT_EQ(wal_segment_bytes((64 << 20) - 1), 512 << 10);
+	JT_EQ(wal_segment_bytes(64 << 20), 1 << 20);
+	JT_EQ(wal_segment_bytes(256 << 20), SEGMENT_BYTES);
+	JT_EQ(wal_segment_bytes(UINT64_MAX), SEGMENT_BYTES);
+}
+
+JT_CASE(an_entry_larger_than_a_small_segment_gets_one_of_its_size)
+{
+	jaco_auto(tmpdir) struct tmpdir dir;
+	jaco_auto(wal) struct wal wal;
+	jaco_auto(jaco_ptr) char *large = jaco_alloc(SEGMENT_DATA_MAX + 1);
+	struct jaco_err err = JACO_ERR_INIT;
+
+	memset(large, 'x', SEGMENT_DATA_MAX);
+	tmpdir_init(&dir);
+	JT_OK(wal_open(&wal, dir.path, &err), &err);
+	wal.segment_bytes = WAL_SEGMENT_LEAST;
+	JT_OK(wal_reset(&wal, 10, 1, &err), &err);
+	append(&wal, 11, 1, "small");
+	flush(&wal);
+	JT_EQ(wal_bytes(&wal), WAL_SEGMENT_LEAST);
+	JT_OK(wal_make_room(&wal, 1000, &err), &err);
+	JT_EQ(wal_bytes(&wal), WAL_SEGMENT_LEAST);
+	JT_OK(wal_make_room(&wal, 300000, &err), &err); /* not enough for what comes */
+	JT_EQ(wal_bytes(&wal), 3 * WAL_SEGMENT_LEAST);
+	append(&wal, 12, 1, large);
+	append(&wal, 13, 1, "small");
+	append(&wal, 14, 1, large);
+	flush(&wal);
+	JT_EQ(wal.n_segments, 3);
+	JT_EQ(wal_bytes(&wal), WAL_SEGMENT_LEAST + 2 * (SEGMENT_DATA_MAX + WAL_SEGMENT_LEAST));
+	reopen(&wal, &dir);
+	JT_EQ(wal.last_index, 14);
+	expect(&wal, 11, 1, "small");
+	expect(&wal, 13, 1, "small");
+	expect(&wal, 14, 1, large);
+}
+
+JT_CASE(the_log_does_not_take_what_saving_the_state_needs)
+{
+	jaco_auto(tmpdir) struct tmpdir dir;
+	jaco_auto(wal) struct wal wal;
+	jaco_auto(jaco_ptr) char *large = jaco_alloc(SEGMENT_DATA_MAX + 1);
+	struct jaco_err err = JACO_ERR_INIT;
+
+	memset(large, 'x', SEGMENT_DATA_MAX);
+	tmpdir_init(&dir);
+	JT_OK(wal_open(&wal, dir.path, &err), &err);
+	append(&wal, 1, 1, large);
+	flush(&wal);
+	wal_leave_room(&wal, UINT64_C(1) << 60, 1);
+	JT_OK(wal_make_room(&wal, 1000, &err), &err); /* in the segment there is */
+	wal_prepare(&wal);
+	JT_FAILS_WITH(wal_make_room(&wal, SEGMENT_DATA_MAX, &err), UNAVAILABLE, "to save the state",
+		      &err);
+	JT_EQ(wal_bytes(&wal), wal.segments[0].bytes);
+	wal_leave_room(&wal, 0, 1);
+	JT_OK(wal_make_room(&wal, SEGMENT_DATA_MAX, &err), &err);
+}
+
+JT_CASE(whole_files_are_kept_by_their_bytes)
+{
+	jaco_auto(tmpdir) struct tmpdir dir;
+	jaco_auto(wal) struct wal wal;
+	jaco_auto(jaco_ptr) char *text = jaco_alloc(200001);
+	struct jaco_err err = JACO_ERR_INIT;
+
+	memset(text, 'x', 200000);
+	tmpdir_init(&dir);
+	JT_OK(wal_open(&wal, dir.path, &err), &err);
+	wal.segment_bytes = WAL_SEGMENT_LEAST;
+	JT_OK(wal_reset(&wal, 0, 0, &err), &err);
+	for (uint64_t i = 1; i <= 10; i++) /* one in each */
+		append(&wal, i, 1, text);
+	flush(&wal);
+	JT_EQ(wal.n_segments, 10);
+	JT_EQ(wal_compactable(&wal, 10, 0), 9);
+	JT_EQ(wal_compactable(&wal, 5, 0), 5);
+	JT_EQ(wal_compactable(&wal, 10, 3 * WAL_SEGMENT_LEAST), 6);
+	JT_EQ(wal_compactable(&wal, 10, 4 * WAL_SEGMENT_LEAST - 1), 6);
+	JT_EQ(wal_compactable(&wal, 10, 9 * WAL_SEGMENT_LEAST), 0);
+}
+
 static const char *self; /* this program, also under valgrind */
 
 /* The writer that is going to die: tells each index on @fd once it is flushed. */
@@ -237,6 +324,10 @@ int main(int argc, char **argv)
 		JT_RUN(segments_follow_each_other_and_whole_ones_are_compacted),
 		JT_RUN(a_missing_or_damaged_older_file_is_refused_by_name),
 		JT_RUN(after_a_reset_only_what_follows_the_snapshot_counts),
+		JT_RUN(a_segment_takes_a_small_part_of_its_disk),
+		JT_RUN(an_entry_larger_than_a_small_segment_gets_one_of_its_size),
+		JT_RUN(the_log_does_not_take_what_saving_the_state_needs),
+		JT_RUN(whole_files_are_kept_by_their_bytes),
 		JT_RUN(a_crash_at_any_point_keeps_what_was_promised),
 	};
 
