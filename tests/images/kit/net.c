@@ -72,10 +72,12 @@ bool kit_wait(int fd)
 {
 	struct pollfd pfd = {.fd = fd, .events = POLLIN};
 
-	/* A signal that comes just before poll(2) wakes nobody: it is looked for ten times a second. */
-	while (!kit_is_draining)
+	/* A signal that comes just before poll(2) wakes nobody: it is looked for ten times a second.
+	 * Who connected or asked before the end is served: the last look comes after the signal. */
+	do {
 		if (poll(&pfd, 1, 100) > 0)
 			return true;
+	} while (!kit_is_draining);
 	return false;
 }
 
