@@ -100,7 +100,7 @@ static int kernel_open(struct device *device, struct jaco_err *err)
 
 struct reading {
 	struct jaco_arena *arena;
-	struct mesh_device *device;
+	struct mesh_device device;
 	size_t cap_allowed; /* of the last peer */
 	size_t n_allowed_total;
 };
@@ -110,7 +110,7 @@ static int take_allowed(const struct nlattr *entry, void *ctx)
 	const struct nlattr *v[WGALLOWEDIP_A_MAX + 1] = {NULL};
 	struct attrs attrs = {v, JACO_ARRAY_SIZE(v)};
 	struct reading *reading = ctx;
-	struct mesh_peer *peer = &reading->device->peers[reading->device->n_peers - 1];
+	struct mesh_peer *peer = &reading->device.peers[reading->device.n_peers - 1];
 	struct jaco_cidr cidr;
 
 	if (mnl_attr_parse_nested(entry, take_attr, &attrs) < 0 ||
@@ -131,7 +131,7 @@ static int take_allowed(const struct nlattr *entry, void *ctx)
 
 static struct mesh_peer *next_peer(struct reading *reading, const uint8_t *key)
 {
-	struct mesh_device *device = reading->device;
+	struct mesh_device *device = &reading->device;
 	struct mesh_peer *last = device->n_peers ? &device->peers[device->n_peers - 1] : NULL;
 
 	if (last && memcmp(last->key, key, MESH_KEY_BYTES) == 0)
@@ -166,7 +166,7 @@ static int take_peer(const struct nlattr *entry, void *ctx)
 
 	if (mnl_attr_parse_nested(entry, take_attr, &attrs) < 0 ||
 	    !is_sized(v[WGPEER_A_PUBLIC_KEY], MESH_KEY_BYTES) ||
-	    reading->device->n_peers >= UAPI_PEERS_MAX)
+	    reading->device.n_peers >= UAPI_PEERS_MAX)
 		return MNL_CB_ERROR;
 	peer = next_peer(reading, mnl_attr_get_payload(v[WGPEER_A_PUBLIC_KEY]));
 	if (v[WGPEER_A_ENDPOINT])
@@ -197,10 +197,10 @@ static int take_device(const struct nlmsghdr *header, void *ctx)
 	if (mnl_attr_parse(header, sizeof(struct genlmsghdr), take_attr, &attrs) < 0)
 		return MNL_CB_ERROR;
 	if (is_sized(v[WGDEVICE_A_PRIVATE_KEY], MESH_KEY_BYTES))
-		memcpy(reading->device->private_key,
+		memcpy(reading->device.private_key,
 		       mnl_attr_get_payload(v[WGDEVICE_A_PRIVATE_KEY]), MESH_KEY_BYTES);
 	if (is_sized(v[WGDEVICE_A_LISTEN_PORT], sizeof(uint16_t)))
-		reading->device->port = mnl_attr_get_u16(v[WGDEVICE_A_LISTEN_PORT]);
+		reading->device.port = mnl_attr_get_u16(v[WGDEVICE_A_LISTEN_PORT]);
 	if (v[WGDEVICE_A_PEERS])
 		return mnl_attr_parse_nested(v[WGDEVICE_A_PEERS], take_peer, reading);
 	return MNL_CB_OK;
@@ -211,14 +211,16 @@ static int kernel_get(struct device *device, struct jaco_arena *arena, struct me
 {
 	_Alignas(8) char buf[REQUEST_BYTES];
 	struct nlmsghdr *header = request(buf, device->family, WG_CMD_GET_DEVICE, NLM_F_DUMP);
-	struct mesh_device seen = {.n_peers = 0};
-	struct reading reading = {.arena = arena, .device = &seen};
+	struct reading reading = {.arena = arena};
 
 	mnl_attr_put_strz(header, WGDEVICE_A_IFNAME, device->name);
-	if (link_talk(NETLINK_GENERIC, header, take_device, &reading) < 0)
+	if (link_dump(NETLINK_GENERIC, header, take_device, &reading, sizeof(reading)) < 0) {
+		device->family = 0; /* a module that was loaded anew has another number */
 		return jaco_err_set(err, JACO_UNAVAILABLE, "WireGuard device %s: %s", device->name,
 				    strerror(errno));
-	*out = seen;
+	}
+	*out = reading.device;
+	jaco_wipe(reading.device.private_key, sizeof(reading.device.private_key));
 	return 0;
 }
 

@@ -4,19 +4,22 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <libmnl/libmnl.h>
+#include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "libjaco/base/assert.h"
 #include "libjaco/base/mem.h"
 #include "libjaco/base/str.h"
 
 #define REQUEST_BYTES 1024
 #define DUMP_BYTES    32768 /* the size libmnl recommends for dumps */
+#define DUMP_TRIES    8
 
 /* --- one request, its answers --- */
 
-int link_talk(int bus, struct nlmsghdr *header, mnl_cb_t fn, void *ctx)
+static int talk(int bus, struct nlmsghdr *header, bool is_strict, mnl_cb_t fn, void *ctx)
 {
 	struct mnl_socket *socket = mnl_socket_open2(bus, SOCK_CLOEXEC);
 	_Alignas(8) char buf[DUMP_BYTES];
@@ -26,6 +29,8 @@ int link_talk(int bus, struct nlmsghdr *header, mnl_cb_t fn, void *ctx)
 	if (!socket)
 		return -1;
 	header->nlmsg_seq = 1;
+	if (is_strict) /* before Linux 4.20 everything comes, and our own filters do it */
+		(void)mnl_socket_setsockopt(socket, NETLINK_GET_STRICT_CHK, &(int){1}, sizeof(int));
 	if (mnl_socket_bind(socket, 0, MNL_SOCKET_AUTOPID) == 0 &&
 	    mnl_socket_sendto(socket, header, header->nlmsg_len) >= 0)
 		do {
@@ -39,6 +44,27 @@ int link_talk(int bus, struct nlmsghdr *header, mnl_cb_t fn, void *ctx)
 	mnl_socket_close(socket);
 	errno = saved;
 	return rc < 0 ? -1 : 0;
+}
+
+int link_talk(int bus, struct nlmsghdr *header, mnl_cb_t fn, void *ctx)
+{
+	return talk(bus, header, false, fn, ctx);
+}
+
+int link_dump(int bus, struct nlmsghdr *header, mnl_cb_t fn, void *ctx, size_t ctx_bytes)
+{
+	char start[LINK_CTX_MAX];
+	int rc = -1;
+
+	JACO_ASSERT(ctx_bytes <= sizeof(start));
+	memcpy(start, ctx, ctx_bytes);
+	for (int i = 0; i < DUMP_TRIES; i++) {
+		memcpy(ctx, start, ctx_bytes);
+		rc = talk(bus, header, true, fn, ctx);
+		if (rc == 0 || errno != EINTR) /* mnl_cb_run(3) for an interrupted dump */
+			break;
+	}
+	return rc;
 }
 
 static struct nlmsghdr *request(char *buf, uint16_t type, uint16_t flags)
@@ -226,7 +252,8 @@ int link_set_address(unsigned index, uint32_t addr, struct jaco_err *err)
 	int rc = 0;
 
 	message->ifa_family = AF_INET;
-	if (link_talk(NETLINK_ROUTE, header, take_address, &have) < 0)
+	message->ifa_index = index;
+	if (link_dump(NETLINK_ROUTE, header, take_address, &have, sizeof(have)) < 0)
 		return jaco_err_errno(err, "addresses of the mesh interface");
 	for (size_t i = 0; i < have.n && rc >= 0; i++) {
 		if (addr && have.v[i].addr == addr && have.v[i].bits == 32)
@@ -281,7 +308,10 @@ int link_routes(unsigned index, struct jaco_arena *arena, struct jaco_cidr **out
 	struct routes routes = {.arena = arena, .index = index};
 
 	message->rtm_family = AF_INET;
-	if (link_talk(NETLINK_ROUTE, header, take_route, &routes) < 0)
+	message->rtm_table = RT_TABLE_MAIN;
+	message->rtm_protocol = LINK_ROUTE_PROTOCOL;
+	mnl_attr_put_u32(header, RTA_OIF, index);
+	if (link_dump(NETLINK_ROUTE, header, take_route, &routes, sizeof(routes)) < 0)
 		return jaco_err_errno(err, "routes of the mesh interface");
 	*out = routes.v;
 	*out_n = routes.n;

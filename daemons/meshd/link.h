@@ -18,6 +18,7 @@
 
 #define LINK_ROUTE_PROTOCOL 74 /* 'J'; rtnetlink(7): above RTPROT_STATIC is the administrator's */
 #define LINK_KIND_BYTES     16
+#define LINK_CTX_MAX        512
 
 struct link_info {
 	unsigned index; /* 0: there is no such interface */
@@ -29,6 +30,12 @@ struct link_info {
 /* Send @header over netlink protocol @bus and feed the answers to @fn until the end.  -1 with the
  * kernel's refusal in errno.  The buffer is wiped: answers may hold a private key. */
 int link_talk(int bus, struct nlmsghdr *header, mnl_cb_t fn, void *ctx);
+
+/* The same for a dump, filtered by the kernel where it can (rtnetlink's strict checking): a host may
+ * have a hundred thousand routes of others.  A dump under which the kernel's tables changed
+ * (NLM_F_DUMP_INTR) is asked for again; the first @ctx_bytes, at most LINK_CTX_MAX, of @ctx are then as
+ * they were. */
+int link_dump(int bus, struct nlmsghdr *header, mnl_cb_t fn, void *ctx, size_t ctx_bytes);
 
 /* Errors: INTERNAL. */
 int link_find(const char *name, struct link_info *out, struct jaco_err *err);

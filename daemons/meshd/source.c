@@ -37,13 +37,28 @@ static uint32_t get_u32(const struct attrs *attrs, size_t type)
 	return attr && mnl_attr_get_payload_len(attr) == sizeof(uint32_t) ? mnl_attr_get_u32(attr) : 0;
 }
 
-static struct nlmsghdr *request(char *buf, uint16_t type, uint16_t flags, size_t extra, void **out)
+/* About routes (struct rtmsg) or rules (struct fib_rule_hdr): both begin with the family. */
+static struct nlmsghdr *request(char *buf, uint16_t type, unsigned flags)
 {
 	struct nlmsghdr *header = mnl_nlmsg_put_header(buf);
+	struct rtmsg *message;
 
+	_Static_assert(sizeof(struct rtmsg) == sizeof(struct fib_rule_hdr), "linux/fib_rules.h");
 	header->nlmsg_type = type;
-	header->nlmsg_flags = NLM_F_REQUEST | flags;
-	*out = mnl_nlmsg_put_extra_header(header, extra);
+	header->nlmsg_flags = (uint16_t)(NLM_F_REQUEST | flags);
+	message = mnl_nlmsg_put_extra_header(header, sizeof(*message));
+	message->rtm_family = AF_INET;
+	return header;
+}
+
+/* A request about the way to one address. */
+static struct nlmsghdr *request_to(char *buf, uint16_t type, unsigned flags, uint32_t to)
+{
+	struct nlmsghdr *header = request(buf, type, flags);
+	struct rtmsg *message = mnl_nlmsg_get_payload(header);
+
+	message->rtm_dst_len = 32;
+	mnl_attr_put_u32(header, RTA_DST, htonl(to));
 	return header;
 }
 
@@ -76,17 +91,10 @@ static int take_way(const struct nlmsghdr *header, void *ctx)
 static bool find_way(uint32_t to, struct source_way *out)
 {
 	_Alignas(8) char buf[REQUEST_BYTES];
-	struct nlmsghdr *header;
-	struct rtmsg *message;
-	void *extra;
 
 	*out = (struct source_way){.to = to};
-	header = request(buf, RTM_GETROUTE, NLM_F_ACK, sizeof(*message), &extra);
-	message = extra;
-	message->rtm_family = AF_INET;
-	message->rtm_dst_len = 32;
-	mnl_attr_put_u32(header, RTA_DST, htonl(to));
-	return link_talk(NETLINK_ROUTE, header, take_way, out) == 0 && out->iface;
+	return link_talk(NETLINK_ROUTE, request_to(buf, RTM_GETROUTE, NLM_F_ACK, to), take_way, out) == 0 &&
+	       out->iface;
 }
 
 /* --- our table --- */
@@ -136,35 +144,25 @@ static int take_route(const struct nlmsghdr *header, void *ctx)
 static int read_table(struct ways *out, struct jaco_err *err)
 {
 	_Alignas(8) char buf[REQUEST_BYTES];
-	struct nlmsghdr *header;
-	struct rtmsg *message;
-	void *extra;
+	struct nlmsghdr *header = request(buf, RTM_GETROUTE, NLM_F_DUMP);
 
-	header = request(buf, RTM_GETROUTE, NLM_F_DUMP, sizeof(*message), &extra);
-	message = extra;
-	message->rtm_family = AF_INET;
-	return link_talk(NETLINK_ROUTE, header, take_route, out) < 0 ?
-		       jaco_err_errno(err, "routes of the tunnel") : 0;
+	mnl_attr_put_u32(header, RTA_TABLE, SOURCE_TABLE);
+	if (link_dump(NETLINK_ROUTE, header, take_route, out, sizeof(*out)) == 0 || errno == ENOENT)
+		return 0; /* the table is there while it has a route */
+	return jaco_err_errno(err, "routes of the tunnel");
 }
 
 static int change_route(const struct source_way *way, bool is_add, struct jaco_err *err)
 {
 	_Alignas(8) char buf[REQUEST_BYTES];
-	uint16_t flags = is_add ? NLM_F_CREATE | NLM_F_REPLACE : 0;
-	struct nlmsghdr *header;
-	struct rtmsg *message;
-	void *extra;
+	struct nlmsghdr *header = is_add ?
+		request_to(buf, RTM_NEWROUTE, NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE, way->to) :
+		request_to(buf, RTM_DELROUTE, NLM_F_ACK, way->to);
+	struct rtmsg *message = mnl_nlmsg_get_payload(header);
 
-	header = request(buf, is_add ? RTM_NEWROUTE : RTM_DELROUTE, (uint16_t)(NLM_F_ACK | flags),
-			 sizeof(*message), &extra);
-	message = extra;
-	message->rtm_family = AF_INET;
-	message->rtm_dst_len = 32;
-	message->rtm_table = RT_TABLE_UNSPEC;
 	message->rtm_protocol = LINK_ROUTE_PROTOCOL;
 	message->rtm_scope = way->gateway ? RT_SCOPE_UNIVERSE : RT_SCOPE_LINK;
 	message->rtm_type = RTN_UNICAST;
-	mnl_attr_put_u32(header, RTA_DST, htonl(way->to));
 	mnl_attr_put_u32(header, RTA_TABLE, SOURCE_TABLE);
 	mnl_attr_put_u32(header, RTA_OIF, way->iface);
 	if (way->gateway)
@@ -226,15 +224,11 @@ static int change_rule(uint16_t port, bool is_add, struct jaco_err *err)
 {
 	struct fib_rule_port_range range = {.start = port, .end = port};
 	_Alignas(8) char buf[REQUEST_BYTES];
-	uint16_t flags = is_add ? NLM_F_CREATE | NLM_F_EXCL : 0;
-	struct fib_rule_hdr *message;
-	struct nlmsghdr *header;
-	void *extra;
+	struct nlmsghdr *header = is_add ?
+		request(buf, RTM_NEWRULE, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL) :
+		request(buf, RTM_DELRULE, NLM_F_ACK);
+	struct fib_rule_hdr *message = mnl_nlmsg_get_payload(header);
 
-	header = request(buf, is_add ? RTM_NEWRULE : RTM_DELRULE, (uint16_t)(NLM_F_ACK | flags),
-			 sizeof(*message), &extra);
-	message = extra;
-	message->family = AF_INET;
 	message->action = FR_ACT_TO_TBL;
 	mnl_attr_put_u32(header, FRA_TABLE, SOURCE_TABLE);
 	mnl_attr_put_u32(header, FRA_PRIORITY, SOURCE_PRIORITY);
@@ -251,14 +245,9 @@ static int sync_rule(uint16_t port, bool is_wanted, struct jaco_err *err)
 {
 	struct rules rules = {.port = port};
 	_Alignas(8) char buf[REQUEST_BYTES];
-	struct fib_rule_hdr *message;
-	struct nlmsghdr *header;
-	void *extra;
 
-	header = request(buf, RTM_GETRULE, NLM_F_DUMP, sizeof(*message), &extra);
-	message = extra;
-	message->family = AF_INET;
-	if (link_talk(NETLINK_ROUTE, header, take_rule, &rules) < 0) {
+	if (link_dump(NETLINK_ROUTE, request(buf, RTM_GETRULE, NLM_F_DUMP), take_rule, &rules,
+		      sizeof(rules)) < 0) {
 		if (errno == EOPNOTSUPP && !is_wanted)
 			return 0; /* without policy routing there is no rule of ours either */
 		return jaco_err_errno(err, "rules of the tunnel");
