@@ -12,6 +12,7 @@
 
 #include "daemons/fwd-nft/batch.h"
 #include "daemons/fwd-nft/readback.h"
+#include "libjaco/base/assert.h"
 #include "libjaco/base/mem.h"
 #include "libjaco/base/str.h"
 
@@ -20,17 +21,25 @@
 
 enum direction { FROM_MESH, TO_MESH, N_DIRECTIONS };
 
-/* Where which engine filters.  Podman's netavark and CNI accept by default and need nothing. */
+enum kind {
+	KIND_FILTER, /* both directions, always */
+	KIND_RAW,    /* only FROM_MESH, and only when the engine drops addresses of ours there */
+	KIND_NAT,    /* only TO_MESH, and only when the engine changes addresses of ours there */
+};
+
+/* Where which engine does what to packets. */
 static const struct place {
 	uint8_t family;
 	const char *table;
 	const char *chain;
-	bool is_raw; /* only FROM_MESH, and only when the engine drops addresses of ours there */
+	enum kind kind;
 } places[] = {
-	{NFPROTO_IPV4, "filter", "DOCKER-USER", false},                /* iptables-nft, all versions */
-	{NFPROTO_IPV4, "raw", "PREROUTING", true},                     /* iptables-nft, 28 and later */
-	{NFPROTO_IPV4, "docker-bridges", "filter-FORWARD", false},     /* nftables backend, 29 */
-	{NFPROTO_IPV4, "docker-bridges", "raw-PREROUTING", true},
+	{NFPROTO_IPV4, "filter", "DOCKER-USER", KIND_FILTER},             /* iptables-nft, all versions */
+	{NFPROTO_IPV4, "raw", "PREROUTING", KIND_RAW},                    /* iptables-nft, 28 and later */
+	{NFPROTO_IPV4, "docker-bridges", "filter-FORWARD", KIND_FILTER},  /* nftables backend, 29 */
+	{NFPROTO_IPV4, "docker-bridges", "raw-PREROUTING", KIND_RAW},
+	{NFPROTO_IPV4, "nat", "POSTROUTING", KIND_NAT},                   /* netavark's iptables backend */
+	{NFPROTO_INET, "netavark", "POSTROUTING", KIND_NAT},              /* and its nftables backend */
 };
 
 bool engine_is_table(uint8_t family, const char *table)
@@ -95,33 +104,64 @@ static bool is_same(const struct ruleset_rule *a, const struct ruleset_rule *b)
 	return true;
 }
 
-/* Is the destination compared with something inside @pool before a drop? */
-static bool drops_ours(const struct ruleset_rule *rule, struct jaco_cidr pool)
+/* Is the address at @offset compared with something inside @pool?  iptables-nft loads and compares only
+ * as many bytes as the prefix has. */
+static bool is_about(const struct ruleset_rule *rule, uint32_t offset, struct jaco_cidr pool)
 {
-	bool is_destination = false, is_inside = false, is_drop = false;
+	bool is_loaded = false, is_inside = false;
 	uint32_t address;
 
 	for (size_t i = 0; i < rule->n_exprs; i++) {
 		const struct ruleset_expr *expr = &rule->exprs[i];
 
-		if (expr->op == RULESET_CMP && is_destination && expr->len == 4 && !expr->invert) {
-			memcpy(&address, expr->data, 4);
+		if (expr->op == RULESET_CMP && is_loaded && expr->len <= 4 && !expr->invert) {
+			memcpy(&address, expr->data, 4); /* the rest is zero */
 			is_inside = jaco_cidr_contains(pool, ntohl(address));
 		}
 		if (expr->op != RULESET_MASK)
-			is_destination = expr->op == RULESET_PAYLOAD && expr->key == IP_DADDR &&
-					 expr->len == 4;
-		is_drop = expr->op == RULESET_VERDICT && expr->key == NF_DROP;
+			is_loaded = expr->op == RULESET_PAYLOAD && expr->key == offset && expr->len <= 4;
 	}
-	return is_inside && is_drop;
+	return is_inside;
+}
+
+/* The verdict the rule ends with; -1: another end, a jump for instance. */
+static int64_t verdict_of(const struct ruleset_rule *rule)
+{
+	const struct ruleset_expr *last = rule->n_exprs ? &rule->exprs[rule->n_exprs - 1] : NULL;
+
+	return last && last->op == RULESET_VERDICT ? (int64_t)last->key : -1;
 }
 
 bool engine_drops_ours(const struct ruleset_chain *chain, struct jaco_cidr pool)
 {
 	for (size_t i = 0; i < chain->n_rules; i++)
-		if (!is_ours(&chain->rules[i]) && drops_ours(&chain->rules[i], pool))
+		if (!is_ours(&chain->rules[i]) && verdict_of(&chain->rules[i]) == NF_DROP &&
+		    is_about(&chain->rules[i], IP_DADDR, pool))
 			return true;
 	return false;
+}
+
+bool engine_translates_ours(const struct ruleset_chain *chain, struct jaco_cidr pool)
+{
+	for (size_t i = 0; i < chain->n_rules; i++)
+		if (!is_ours(&chain->rules[i]) && verdict_of(&chain->rules[i]) < 0 &&
+		    is_about(&chain->rules[i], IP_SADDR, pool))
+			return true;
+	return false;
+}
+
+static bool wants(const struct place *place, enum direction direction, const struct ruleset_chain *chain,
+		  struct jaco_cidr pool)
+{
+	switch (place->kind) {
+	case KIND_FILTER:
+		return true;
+	case KIND_RAW:
+		return direction == FROM_MESH && engine_drops_ours(chain, pool);
+	case KIND_NAT:
+		return direction == TO_MESH && engine_translates_ours(chain, pool);
+	}
+	JACO_UNREACHABLE();
 }
 
 /* What must change in one chain, into @batch. */
@@ -131,11 +171,11 @@ static void plan_chain(struct batch *batch, const struct place *place,
 	bool is_wanted[N_DIRECTIONS], is_there[N_DIRECTIONS] = {false};
 	struct ruleset_rule rules[N_DIRECTIONS] = {0};
 
-	is_wanted[FROM_MESH] = want->mesh && (!place->is_raw || engine_drops_ours(chain, want->pool));
-	is_wanted[TO_MESH] = want->mesh && !place->is_raw;
-	for (int i = 0; i < N_DIRECTIONS; i++)
+	for (int i = 0; i < N_DIRECTIONS; i++) {
+		is_wanted[i] = want->mesh && wants(place, i, chain, want->pool);
 		if (is_wanted[i])
 			make_rule(&rules[i], i, want);
+	}
 	for (size_t i = 0; i < chain->n_rules; i++) {
 		bool keep = false;
 

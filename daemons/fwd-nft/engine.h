@@ -13,6 +13,11 @@
  * two bridges of one host Docker's own isolation stays in force beside ours.  They are accepted by
  * Docker's chains and still dropped by ours when the scopes differ.
  *
+ * Podman's netavark lets everything pass, but it masquerades whatever leaves a network of its own, also
+ * towards the mesh; what is accepted at the top of its nat chain keeps its source:
+ *
+ *   oifname <mesh> ip saddr <pool> accept
+ *
  * They are written in the words iptables-nft itself uses, so `iptables -S` shows them, and carry a
  * comment by which they are found again.  Chains that do not exist are never made. */
 #pragma once
@@ -41,3 +46,7 @@ int engine_assert(struct jaco_netlink *nl, const struct engine_want *want, unsig
 /* Pure: must @chain (of a raw prerouting hook) be accommodated, because a rule of somebody else
  * drops packets to an address of @pool there? */
 bool engine_drops_ours(const struct ruleset_chain *chain, struct jaco_cidr pool);
+
+/* Pure: and @chain (of a nat postrouting hook), because a rule of somebody else does more than accept
+ * what comes from an address of @pool? */
+bool engine_translates_ours(const struct ruleset_chain *chain, struct jaco_cidr pool);
