@@ -50,7 +50,9 @@ struct engine_call {
 	struct jaco_buf line;        /* of a stream, incomplete */
 	struct demux demux;          /* of a log */
 	struct jaco_err stream_err;  /* what a stream said went wrong */
-	struct jaco_strings queue;   /* volumes still to remove; owned */
+	struct jaco_strings queue;   /* volumes still to remove or to make; owned */
+	struct jaco_buf then_path, then_body; /* what is asked once the volumes are made */
+	engine_finish_fn *then_finish;
 };
 
 /* A call that @finish will end; done, each and the rest are the caller's to set. */
@@ -71,6 +73,11 @@ json_t *engine_call_of_cluster(const char *cluster_id);
 
 /* The end: free @call and tell its owner, NULL instead of an @err without code. */
 void engine_call_tell(struct engine_call *call, const struct jaco_err *err);
+
+/* Make the volumes in call->queue, which may be none, then POST @body to @path and go on with
+ * call->finish.  engine_volumes.c. */
+void engine_call_after_volumes(struct engine_call *call, const struct jaco_buf *path,
+			       const struct jaco_buf *body);
 
 /* Nothing in the reply matters but its status. */
 void engine_call_finish(struct engine_call *call, const struct jaco_http_reply *reply,

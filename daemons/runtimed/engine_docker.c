@@ -14,6 +14,8 @@ static void call_free(struct engine_call *call)
 {
 	TAILQ_REMOVE(&call->engine->calls, call, entry);
 	jaco_buf_fini(&call->line);
+	jaco_buf_fini(&call->then_path);
+	jaco_buf_fini(&call->then_body);
 	for (size_t i = 0; i < JACO_ARRAY_SIZE(call->demux.lines); i++)
 		jaco_buf_fini(&call->demux.lines[i]);
 	for (size_t i = 0; i < call->queue.n; i++)
@@ -47,12 +49,14 @@ struct engine_call *engine_call_new(struct engine *engine, engine_finish_fn *fin
 	return call;
 }
 
-/* The engine's refusal as an error. */
-static void refuse(const struct jaco_http_reply *reply, struct jaco_err *err)
+/* The engine's refusal as an error, and as the status that Docker has for it. */
+static void refuse(const struct engine *engine, struct jaco_http_reply *reply, struct jaco_err *err)
 {
 	char text[ENGINE_TEXT_BYTES];
 
 	engine_json_message(reply->body, reply->body_bytes, text);
+	if (engine->info.is_podman)
+		reply->status = engine_podman_status(reply->status, text);
 	jaco_err_set(err, JACO_DOCKER_ERROR, "engine: %s (HTTP %d)", *text ? text : "no reason given",
 		     reply->status);
 }
@@ -61,13 +65,18 @@ static void on_reply(void *ctx, const struct jaco_http_reply *reply, const struc
 {
 	struct engine_call *call = ctx;
 	struct jaco_err err = JACO_ERR_INIT;
+	struct jaco_http_reply said;
 
 	call->http = NULL;
-	if (why)
+	if (why) {
 		jaco_err_set(&err, why->code, "engine at %s: %s", call->engine->socket, why->text);
-	else if (reply->status >= 400)
-		refuse(reply, &err);
-	call->finish(call, reply, &err);
+		call->finish(call, NULL, &err);
+		return;
+	}
+	said = *reply;
+	if (said.status >= 400)
+		refuse(call->engine, &said, &err);
+	call->finish(call, &said, &err);
 }
 
 /* What most requests need; @path begins with "/" and is escaped where it must be. */
@@ -308,9 +317,9 @@ struct engine_call *engine_container_create(struct engine *engine, const char *n
 	engine_call_path(&path, "/containers/create?name=", name, "");
 	if (platform)
 		engine_call_path(&path, "&platform=", platform, "");
-	engine_call_send(call, "POST", &path,
-	     (struct jaco_http_request){
-		     .timeout_ms = ENGINE_SLOW_MS, .body = body->data, .body_bytes = body->n});
+	if (engine->info.is_podman)
+		engine_podman_volumes(body, &call->queue);
+	engine_call_after_volumes(call, &path, body);
 	return call;
 }
 

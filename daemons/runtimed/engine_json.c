@@ -434,8 +434,13 @@ static void read_network(const struct at *at, struct engine_network *out)
 	get_name(&options, "com.docker.network.bridge.enable_ip_masquerade", text, sizeof(text));
 	out->has_masquerade = !jaco_str_eq(text, "false");
 	get_name(&options, "com.docker.network.driver.mtu", text, sizeof(text));
+	if (!out->bridge[0]) { /* Podman: engine_podman.c says why this is enough */
+		get_name(&labels, ENGINE_PODMAN_BRIDGE, out->bridge, sizeof(out->bridge));
+		out->has_masquerade = !out->bridge[0];
+		get_name(&options, "mtu", text, sizeof(text));
+	}
 	if (text[0] && !jaco_str_to_u64(text, 65535, &mtu))
-		fail(&options, "com.docker.network.driver.mtu", "is not an MTU");
+		fail(&options, "mtu", "is not an MTU");
 	out->mtu = (unsigned)mtu;
 	get_name(&config, "Subnet", out->subnet, sizeof(out->subnet));
 	get_name(&config, "Gateway", out->gateway, sizeof(out->gateway));

@@ -21,7 +21,7 @@ int engine_json_container_list(const char *data, size_t n, const char *cluster_i
 int engine_json_container(const char *data, size_t n, struct engine_container *out_container,
 			  struct jaco_err *err);
 
-/* "/networks/<id>" (also libpod's form). */
+/* "/networks/<id>", Docker's or Podman's answer. */
 int engine_json_network(const char *data, size_t n, struct engine_network *out_network,
 			struct jaco_err *err);
 

@@ -21,6 +21,7 @@
 #define ENGINE_NETWORKS_MAX   JACO_NETWORKS_PER_SERVICE
 #define ENGINE_CONTAINERS_MAX 4096 /* more on one node is refused, not truncated */
 #define ENGINE_CLUSTER_BYTES  72
+#define ENGINE_PODMAN_BRIDGE  "jaco.bridge" /* label of a network: what its bridge is called */
 
 enum engine_container_state {
 	ENGINE_CREATED,    /* never started */

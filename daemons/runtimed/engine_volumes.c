@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * engine_volumes.c - the volumes of a deployment, listed and removed one after the other. */
+ * engine_volumes.c - volumes one after the other: those of a deployment, listed and removed; and those
+ * that have to be made before their container. */
 #include "daemons/runtimed/engine_call.h"
+
+#include <string.h>
 
 #include "libjaco/base/mem.h"
 #include "libjaco/base/str.h"
@@ -79,4 +82,48 @@ struct engine_call *engine_volumes_remove(struct engine *engine, const char *clu
 	engine_call_send(call, "GET", &path,
 	     (struct jaco_http_request){.timeout_ms = ENGINE_QUICK_MS, .body_max = ENGINE_LIST_MAX});
 	return call;
+}
+
+/* --- made before their container --- */
+
+static void make_next_volume(struct engine_call *call);
+
+static void finish_made(struct engine_call *call, const struct jaco_http_reply *reply, struct jaco_err *err)
+{
+	if (err->code == JACO_OK)
+		make_next_volume(call); /* one that exists is success, whatever its labels */
+	else
+		call->then_finish(call, reply, err);
+}
+
+static void make_next_volume(struct engine_call *call)
+{
+	struct jaco_buf path = JACO_BUF_INIT;
+	struct jaco_http_request request = {.timeout_ms = ENGINE_SLOW_MS};
+	char *body;
+
+	if (call->queue.n == 0) {
+		call->finish = call->then_finish;
+		request.body = call->then_body.data;
+		request.body_bytes = call->then_body.n;
+		engine_call_send(call, "POST", &call->then_path, request);
+		return;
+	}
+	body = (char *)call->queue.items[--call->queue.n];
+	call->finish = finish_made;
+	jaco_buf_add_str(&path, "/volumes/create");
+	request.body = body;
+	request.body_bytes = strlen(body);
+	engine_call_send(call, "POST", &path, request);
+	jaco_buf_fini(&path);
+	jaco_free(body);
+}
+
+void engine_call_after_volumes(struct engine_call *call, const struct jaco_buf *path,
+			       const struct jaco_buf *body)
+{
+	jaco_buf_add(&call->then_path, path->data, path->n);
+	jaco_buf_add(&call->then_body, body->data, body->n);
+	call->then_finish = call->finish;
+	make_next_volume(call);
 }

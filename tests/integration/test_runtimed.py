@@ -176,8 +176,10 @@ class Lab:
 @pytest.fixture
 def lab(engine, tmp_path):
     made = Lab(engine, tmp_path)
-    yield made
-    made.close()
+    try:
+        yield made
+    finally:
+        made.close()
 
 
 def test_a_record_becomes_a_container_as_specified(lab):
@@ -499,7 +501,7 @@ services:
     configs: [{source: motd, target: /etc/motd, mode: 0440, uid: "7"}]
     environment: {NAME: "it's"}
     hostname: myself
-    ulimits: {nofile: 1234}
+    ulimits: {nofile: 1234, nproc: 4096}
 networks: {front: {}, back: {}}
 volumes: {data: {}}
 configs: {motd: {content: "hello file\\n"}}

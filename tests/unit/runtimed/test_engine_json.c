@@ -140,6 +140,23 @@ JT_CASE(networks_show_what_we_compare)
 	JT_EQ(n.n_containers, 2);
 }
 
+JT_CASE(podmans_networks_show_it_too)
+{
+	static const char net[] =
+		"{\"Name\":\"jaco_shop_front\",\"Id\":\"n\",\"Driver\":\"bridge\",\"Internal\":false,"
+		"\"IPAM\":{\"Config\":[{\"Subnet\":\"10.96.0.0/24\",\"Gateway\":\"10.96.0.1\"}]},"
+		"\"Options\":{\"mtu\":\"1380\"},\"Containers\":{\"a\":{\"Name\":\"x\"}},"
+		"\"Labels\":{\"jaco.cluster_id\":\"c1\",\"jaco.bridge\":\"jaco-abcd-0123\"}}";
+	struct engine_network n;
+	struct jaco_err err = JACO_ERR_INIT;
+
+	JT_OK(engine_json_network(net, strlen(net), &n, &err), &err);
+	JT_STR(n.bridge, "jaco-abcd-0123");
+	JT_FALSE(n.has_masquerade);
+	JT_EQ(n.mtu, 1380);
+	JT_EQ(n.n_containers, 1);
+}
+
 JT_CASE(refusals_are_quoted)
 {
 	char text[ENGINE_TEXT_BYTES];
@@ -155,4 +172,5 @@ JT_CASE(refusals_are_quoted)
 JT_MAIN(JT_RUN(an_inspected_container_is_read_whole), JT_RUN(every_truncation_is_an_error),
 	JT_RUN(wrong_types_are_named), JT_RUN(a_listing_passes_by_what_is_not_ours),
 	JT_RUN(events_are_told_apart), JT_RUN(networks_show_what_we_compare),
+	JT_RUN(podmans_networks_show_it_too),
 	JT_RUN(refusals_are_quoted))
