@@ -264,7 +264,8 @@ void kit_http_serve(uint16_t port, kit_handler *fn)
 	pthread_attr_setstacksize(&attr, 128 * 1024);
 	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
 	kit_log("listening on port %u", port);
-	while ((fd = kit_accept(listener)) >= 0) {
+	/* After SIGTERM what waits in the backlog is served too, but not whoever comes for ever. */
+	for (int late = 0; late < 64 && (fd = kit_accept(listener)) >= 0; late += kit_is_draining) {
 		/* Head and body are two writes: without this the second waits for an ACK, 40 ms. */
 		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
 		__atomic_add_fetch(&kit_n_open, 1, __ATOMIC_SEQ_CST);
