@@ -222,7 +222,7 @@ static struct wire_doctor_row check_pool(struct doctor *doctor)
 		struct jaco_cidr route;
 
 		if (sscanf(line, "%31s %x %*x %*x %*d %*d %*d %x", name, &destination, &mask) != 3 || mask == 0 ||
-		    strncmp(name, "jaco", 4) == 0 || strncmp(name, "wg-jaco", 7) == 0)
+		    strncmp(name, "jaco", 4) == 0 || jaco_str_eq(name, doctor->config.wg_interface))
 			continue;
 		route = (struct jaco_cidr){__builtin_bswap32(destination),
 					   (uint8_t)__builtin_popcount(mask)};
@@ -298,11 +298,14 @@ int doctor_run(struct cli *cli, struct jaco_err *err)
 {
 	struct doctor doctor = {.cli = cli};
 	struct wire_doctor_row rows[JACO_ARRAY_SIZE(checks)];
+	const char *root = cli_opt(cli, "root") ? cli_opt(cli, "root") : getenv("JACO_ROOT");
 	const char *path = cli_opt(cli, "config");
 	bool failed = false;
 
 	if (!path)
-		path = getenv("JACO_CONFIG") ? getenv("JACO_CONFIG") : "/etc/jaco/jacod.yaml";
+		path = getenv("JACO_CONFIG");
+	if (!path)
+		path = root ? jaco_arena_printf(&cli->arena, "%s/jacod.yaml", root) : "/etc/jaco/jacod.yaml";
 	if (jaco_config_load(&doctor.config, path, err) < 0)
 		return -(int)err->code;
 	for (size_t i = 0; i < JACO_ARRAY_SIZE(checks); i++) {
