@@ -206,6 +206,22 @@ static void expose_ports(struct exposure *e, const char *node)
 	}
 }
 
+/* What a route or the lack of one answers at; published ports have rows of their own. */
+static void expose_ingress(struct exposure *e, const char *node)
+{
+	const struct wire_obs_ingress *ingress = jaco_view_getf(e->view, "/obs/node/%s/ingress", node);
+
+	for (size_t i = 0; ingress && i < ingress->listeners.n; i++) {
+		const char *text = ingress->listeners.v[i];
+		const char *colon = strrchr(text, ':');
+		size_t at = colon ? jaco_view_lower(e->view, jaco_arena_printf(e->arena, "/tcproute/%s/", colon + 1)) : 0;
+
+		if (colon && !jaco_view_below(e->view, at, jaco_arena_printf(e->arena, "/tcproute/%s/", colon + 1)))
+			expose(e, node, "ingress", jaco_arena_printf(e->arena, "%s/tcp", text), "proxyd",
+			       "everybody: the routes, 404 for all else");
+	}
+}
+
 static void expose_bridges(struct exposure *e, const char *node)
 {
 	const struct jaco_view_entry *entry;
@@ -231,6 +247,7 @@ struct wire_exposure_row *report_exposure(const struct jaco_view *view, struct j
 	JACO_VIEW_FOREACH(view, "/node/", entry) {
 		const struct wire_node *node = entry->msg;
 
+		expose_ingress(&e, node->host);
 		expose_routes(&e, node->host);
 		expose_ports(&e, node->host);
 		expose_bridges(&e, node->host);
@@ -240,6 +257,9 @@ struct wire_exposure_row *report_exposure(const struct jaco_view *view, struct j
 		if (node->peer_addr)
 			expose(&e, node->host, "peer", jaco_arena_printf(arena, "%s/tcp", node->peer_addr), "raftd",
 			       "members' certificates, join tokens");
+		if (node->api_addr)
+			expose(&e, node->host, "api", jaco_arena_printf(arena, "%s/tcp", node->api_addr), "raftd",
+			       "operators' tokens");
 	}
 	*out_n = e.n;
 	return e.rows;

@@ -48,7 +48,8 @@ static void put(struct world *world, const char *key, const struct jaco_desc *de
 
 static void put_node(struct world *world, const char *host, enum jaco_liveness liveness)
 {
-	struct wire_node node = {.host = host, .raft_id = 1, .peer_addr = "192.0.2.1:7001"};
+	struct wire_node node = {.host = host, .raft_id = 1, .peer_addr = "192.0.2.1:7001",
+				 .api_addr = "192.0.2.1:7000"};
 	struct wire_obs_liveness live = {.state = liveness};
 	char key[64];
 
@@ -158,23 +159,28 @@ JT_CASE(exposure_tells_who_can_reach_what_on_each_node)
 				   .allow = {.v = (const char *[]){"10.0.0.0/8", "192.0.2.0/24"}, .n = 2}};
 	struct wire_tcproute port = {.port = 53, .protocol = JACO_PROTOCOL_UDP, .deployment = "shop",
 				     .service = "dns", .target_port = 5353, .host_mode = true};
+	struct wire_obs_ingress ingress = {.generation = 1,
+					   .listeners = {.v = (const char *[]){"0.0.0.0:53", "0.0.0.0:80"}, .n = 2}};
 	struct wire_exposure_row *rows;
 	struct world world;
 	size_t n;
 
 	begin(&world);
 	put_node(&world, "n1", JACO_LIVENESS_ALIVE);
+	put(&world, "/obs/node/n1/ingress", &wire_obs_ingress_desc, &ingress);
 	put(&world, "/route/shop.example/", &wire_route_desc, &route);
 	put(&world, "/tcproute/53/udp", &wire_tcproute_desc, &port); /* no replica on n1: not open there */
 	put_subnet(&world, "back", "n1", "10.210.0.0/24", true, 2);
 	rows = report_exposure(&world.view, &world.arena, &n);
-	JT_EQ(n, 3);
-	JT_STR(rows[0].kind, "route");
-	JT_STR(rows[0].what, "https://shop.example/");
-	JT_STR(rows[0].from, "10.0.0.0/8, 192.0.2.0/24");
-	JT_STR(rows[1].kind, "bridge");
-	JT_STR(rows[1].from, "its scope and the nodes");
-	JT_STR(rows[2].what, "192.0.2.1:7001/tcp");
+	JT_EQ(n, 5);
+	JT_STR(rows[0].what, "0.0.0.0:80/tcp");
+	JT_STR(rows[1].kind, "route");
+	JT_STR(rows[1].what, "https://shop.example/");
+	JT_STR(rows[1].from, "10.0.0.0/8, 192.0.2.0/24");
+	JT_STR(rows[2].kind, "bridge");
+	JT_STR(rows[2].from, "its scope and the nodes");
+	JT_STR(rows[3].what, "192.0.2.1:7001/tcp");
+	JT_STR(rows[4].what, "192.0.2.1:7000/tcp");
 	end(&world);
 }
 
