@@ -76,6 +76,18 @@ static void fill_gen(const struct slot *slot, struct addresses *a, struct wire_o
 		JACO_SET(gen, obs_gen, exit_code, slot->c.exit_code);
 }
 
+static void set_status(struct runtimed *rt)
+{
+	const struct engine_info *info = engine_info(rt->engine);
+
+	if (rt->is_engine_up)
+		jaco_daemon_set_status(rt->daemon, "ready", "%s %s, %zu replicas",
+				       info->is_podman ? "podman" : "docker", info->server_version, rt->n_slots);
+	else
+		jaco_daemon_set_status(rt->daemon, "waiting", "waiting for the engine at %.150s",
+				       engine_socket(rt->engine));
+}
+
 void publish_replica(struct runtimed *rt, const char *id)
 {
 	struct wire_obs_gen gens[GENERATIONS_MAX];
@@ -85,6 +97,7 @@ void publish_replica(struct runtimed *rt, const char *id)
 	char key[JACO_KEY_MAX];
 	const struct slot *slot;
 
+	set_status(rt);
 	record.generations.v = gens;
 	TAILQ_FOREACH(slot, &rt->slots, entry)
 	{
@@ -132,12 +145,7 @@ void publish_engine(struct runtimed *rt)
 	}
 	if (jaco_daemon_publish_topic(rt->daemon, "engine", &wire_obs_engine_desc, &record, &err) < 0)
 		JACO_LOG_FAILURE(JACO_LOG_ERR, "record not published", &err);
-	if (rt->is_engine_up)
-		jaco_daemon_set_status(rt->daemon, "ready", "%s %s, %zu replicas", record.kind,
-				       record.version, rt->n_slots);
-	else
-		jaco_daemon_set_status(rt->daemon, "waiting", "waiting for the engine at %.150s",
-				       engine_socket(rt->engine));
+	set_status(rt);
 }
 
 /* Records of replicas that went while we were away. */
