@@ -303,12 +303,27 @@ int jaco_sock_bind_udp(const struct jaco_addr *addr, unsigned flags, struct jaco
 
 int jaco_sock_connect(const struct jaco_addr *addr, bool *out_pending, struct jaco_err *err)
 {
+	return jaco_sock_connect_from(NULL, addr, out_pending, err);
+}
+
+int jaco_sock_connect_from(const struct jaco_addr *source, const struct jaco_addr *addr, bool *out_pending,
+			   struct jaco_err *err)
+{
 	jaco_auto(jaco_fd) int fd =
 		socket(addr->sa.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	struct jaco_addr from;
+	int one = 1;
 
 	if (fd < 0)
 		return jaco_err_errno(err, "socket");
 	*out_pending = false;
+	if (source && source->sa.sa_family == addr->sa.sa_family) {
+		from = *source;
+		jaco_addr_set_port(&from, 0);
+		/* ip(7): the port is chosen when the other end is known, so they do not run out */
+		(void)setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof(one));
+		(void)bind(fd, &from.sa, from.n); /* an address that is gone is not waited for */
+	}
 	if (connect(fd, &addr->sa, addr->n) < 0) {
 		char text[JACO_ADDR_TEXT_BYTES];
 

@@ -63,6 +63,11 @@ int jaco_sock_bind_udp(const struct jaco_addr *addr, unsigned flags, struct jaco
 /* Non-blocking connect: the descriptor; *@out_pending says whether it is still under way. */
 int jaco_sock_connect(const struct jaco_addr *addr, bool *out_pending, struct jaco_err *err);
 
+/* The same from the address of @source, at any port; NULL, or one that this machine does not have: as
+ * the kernel chooses. */
+int jaco_sock_connect_from(const struct jaco_addr *source, const struct jaco_addr *addr, bool *out_pending,
+			   struct jaco_err *err);
+
 /* accept4(2) with both flags; -1 with errno EAGAIN when there is none. */
 int jaco_sock_accept(int fd, struct jaco_addr *out_peer);
 

@@ -412,14 +412,16 @@ static void connect_now(struct link_peer *peer)
 {
 	struct link *link = peer->link;
 	struct jaco_err err = JACO_ERR_INIT;
-	struct jaco_addr addr;
+	struct jaco_addr addr, own;
 	bool pending = false;
 	int fd = -1;
 
 	if (peer->conn || !peer->addr[0])
 		return;
+	/* from where we are known: a provider may filter what comes from a first address */
 	if (find_address(peer, &addr, &err))
-		fd = jaco_sock_connect(&addr, &pending, &err);
+		fd = jaco_sock_connect_from(jaco_addr_parse(&own, link->raftd->peer_addr, 0, NULL) >= 0 ? &own : NULL,
+					    &addr, &pending, &err);
 	if (fd < 0) {
 		jaco_timer_arm(&peer->retry, peer->retry_ms);
 		peer->retry_ms = JACO_MIN(peer->retry_ms * 2, (int64_t)RETRY_MAX_MS);
