@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Write the corpus: one compose file per shape and combination that catalogues of real applications
 contain (frequencies in spec/manifests.md section 1).  Deterministic; run it after a change here, then
-JACO_UPDATE_GOLDEN=1 meson test --suite golden and review the diff of expected.txt."""
+JACO_UPDATE_GOLDEN=1 meson test --suite golden and review the diff of shapes.txt."""
 import itertools
 import os
 import random

@@ -5,7 +5,7 @@
  *
  *   mani-check FILE.in        sections "=== name" of a text file instead of the disk; prints
  * findings and the normal form.  "=== options" holds lines "profile P", "set K=V", "compose FILE",
- * "env-file FILE", "cwd DIR", "strict", "server" mani-check --corpus DIR   every *.yaml below DIR
+ * "env-file FILE", "cwd DIR", "strict", "server"; "=== cluster" is as in mani_cluster.h  mani-check --corpus DIR   every *.yaml below DIR
  * with a one-line jaco.yaml: verdict and findings a line, in order of names mani-check --summary
  * DIR  the same, counted (for JACO_CORPUS) mani-check --time FILE... seconds for each, as client
  * and as server */
@@ -20,6 +20,7 @@
 #include "libjaco/base/str.h"
 #include "libjaco/base/time.h"
 #include "libjaco/model/manifest/manifest.h"
+#include "tests/tools/mani_cluster.h"
 #include "tests/tools/mani_files.h"
 
 #define SECTIONS_MAX 32
@@ -207,6 +208,7 @@ static int run_golden(const char *path)
 	struct jaco_findings findings = JACO_FINDINGS_INIT(&arena);
 	struct request request = {.options = {.jaco_path = "jaco.yaml", .read = read_section}};
 	struct input input = {0};
+	const struct section *cluster;
 	struct jaco_document document;
 	struct jaco_resolved resolved = {0};
 	struct jaco_err err = JACO_ERR_INIT;
@@ -230,6 +232,11 @@ static int run_golden(const char *path)
 	} else {
 		rc = jaco_manifest_resolve(&request.options, &findings, &resolved, &err);
 	}
+	cluster = find_section(&input, "cluster");
+	if (rc == 0 && cluster)
+		rc = mani_admit(resolved.manifest,
+		                jaco_arena_strndup(&arena, cluster->text, cluster->n), &findings,
+		                &err);
 	print_findings(&findings);
 	if (rc < 0)
 		return 0;

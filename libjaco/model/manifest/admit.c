@@ -44,7 +44,7 @@ static void check_hosts(struct admit *admit, const struct jaco_service *s)
 		return;
 	for (size_t i = 0; i < s->hosts.n; i++)
 		if (!is_member(admit->facts, s->hosts.items[i]))
-			report(admit, JACO_UNKNOWN_HOST, s->pos, path_of(admit, s->name, "hosts"),
+			report(admit, JACO_UNKNOWN_HOST, s->hosts_pos, path_of(admit, s->name, "hosts"),
 			       jaco_arena_printf(admit->findings->arena,
 			                         "host \"%.63s\" is not a member of the cluster",
 			                         s->hosts.items[i]),

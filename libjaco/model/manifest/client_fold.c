@@ -211,8 +211,11 @@ static void fold_blobs(struct jaco_client *client, struct jaco_yaml_node *root, 
 
 /* -- profiles and networks ---------------------------------------------------------------- */
 
+/* The empty profile is nobody's: files list it beside others for "also when none is chosen". */
 static bool is_chosen(const struct jaco_client *client, const char *profile)
 {
+	if (!*profile)
+		return true;
 	for (size_t i = 0; i < client->options->n_profiles; i++)
 		if (strcmp(client->options->profiles[i], profile) == 0 ||
 		    strcmp(client->options->profiles[i], "*") == 0)

@@ -23,6 +23,7 @@ struct compose_use { /* a network, config or secret named by a service */
 
 struct compose_service {
 	struct jaco_service s;
+	const struct jaco_yaml_node *map; /* it was read from: where its keys stand */
 	bool has_networks_key;
 	const char *container_name;
 	struct compose_link *links;

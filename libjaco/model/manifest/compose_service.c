@@ -321,6 +321,7 @@ const struct jaco_key_row *jaco_compose_service_rows(void)
 void jaco_compose_read_service(struct jaco_read *read, const struct jaco_yaml_node *map,
                                struct compose_service *out)
 {
+	out->map = map;
 	out->s.rollout = (struct jaco_rollout){
 		.parallel = 1, .timeout_ms = 60000, .drain_ms = 10000, .monitor_ms = 5000};
 	jaco_read_rows(read, map, service_rows, out, "a service");

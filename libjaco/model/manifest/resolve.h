@@ -38,7 +38,7 @@ void jaco_resolve_service(struct resolve *resolve, struct compose_service *servi
                           const struct overlay_service *overlay);
 
 /* Privileged keys of one service (resolve_gate.c). */
-void jaco_resolve_gates(struct resolve *resolve, struct jaco_service *service);
+void jaco_resolve_gates(struct resolve *resolve, struct compose_service *compose);
 
 /* Ports, routes, networks, dependencies, links between services (resolve_links.c,
  * resolve_routes.c). */

@@ -20,21 +20,31 @@ static void add(struct resolve *resolve, struct jaco_service *service, struct ja
 			(struct jaco_gate){.key = key, .why = why, .pos = pos};
 }
 
+/* The same, at the key itself. */
+static void add_key(struct resolve *resolve, struct compose_service *compose, const char *key,
+                    const char *why)
+{
+	const struct jaco_yaml_entry *entry = jaco_yaml_entry(compose->map, key);
+
+	add(resolve, &compose->s, entry ? entry->pos : compose->s.pos, key, why);
+}
+
 static const char *strip_cap(const char *name)
 {
 	return jaco_str_starts(name, "CAP_") || jaco_str_starts(name, "cap_") ? name + 4 : name;
 }
 
-static void check_caps(struct resolve *resolve, struct jaco_service *service)
+static void check_caps(struct resolve *resolve, struct compose_service *compose)
 {
 	static const char *const gated[] = {"SYS_ADMIN", "SYS_MODULE", "SYS_RAWIO", "ALL"};
+	const struct jaco_strings *caps = &compose->s.cap_add;
 
-	for (size_t i = 0; i < service->cap_add.n; i++)
+	for (size_t i = 0; i < caps->n; i++)
 		for (size_t j = 0; j < JACO_ARRAY_SIZE(gated); j++)
-			if (jaco_str_eq_nocase(strip_cap(service->cap_add.items[i]), gated[j]))
-				add(resolve, service, service->pos, "cap_add",
-				    jaco_arena_printf(resolve->read->arena, "capability %s",
-				                      gated[j]));
+			if (jaco_str_eq_nocase(strip_cap(caps->items[i]), gated[j]))
+				add_key(resolve, compose, "cap_add",
+				        jaco_arena_printf(resolve->read->arena,
+				                          "capability %s", gated[j]));
 }
 
 /* Directories through which a container could take over the engine or JACO itself. */
@@ -133,27 +143,28 @@ static void check_mounts(struct resolve *resolve, struct jaco_service *service)
 	}
 }
 
-void jaco_resolve_gates(struct resolve *resolve, struct jaco_service *service)
+void jaco_resolve_gates(struct resolve *resolve, struct compose_service *compose)
 {
+	struct jaco_service *service = &compose->s;
 	const char *label = jaco_pairs_get(&service->labels, JACO_PRIVILEGED_LABEL);
 
 	service->has_privileged_label = jaco_str_eq(label, "true");
 	if (service->privileged)
-		add(resolve, service, service->pos, "privileged", "privileged: true");
+		add_key(resolve, compose, "privileged", "privileged: true");
 	if (service->security_opt.n)
-		add(resolve, service, service->pos, "security_opt", "security_opt");
+		add_key(resolve, compose, "security_opt", "security_opt");
 	if (service->network_mode == JACO_NETMODE_HOST)
-		add(resolve, service, service->pos, "network_mode", "network_mode: host");
+		add_key(resolve, compose, "network_mode", "network_mode: host");
 	if (jaco_str_eq(service->pid, "host"))
-		add(resolve, service, service->pos, "pid", "pid: host");
+		add_key(resolve, compose, "pid", "pid: host");
 	if (jaco_str_eq(service->ipc, "host"))
-		add(resolve, service, service->pos, "ipc", "ipc: host");
+		add_key(resolve, compose, "ipc", "ipc: host");
 	if (jaco_str_eq(service->uts, "host"))
-		add(resolve, service, service->pos, "uts", "uts: host");
+		add_key(resolve, compose, "uts", "uts: host");
 	if (jaco_str_eq(service->userns_mode, "host"))
-		add(resolve, service, service->pos, "userns_mode", "userns_mode: host");
-	check_caps(resolve, service);
+		add_key(resolve, compose, "userns_mode", "userns_mode: host");
+	check_caps(resolve, compose);
 	check_mounts(resolve, service);
 	if (service->n_devices || service->device_cgroup_rules.n)
-		add(resolve, service, service->pos, "devices", "devices");
+		add_key(resolve, compose, "devices", "devices");
 }

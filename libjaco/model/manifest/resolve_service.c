@@ -126,8 +126,10 @@ static void resolve_placement(struct resolve *resolve, struct compose_service *s
 	s->placement = service->is_global ? JACO_PLACE_GLOBAL : JACO_PLACE_SPREAD;
 	if (overlay && overlay->placement_is_set)
 		s->placement = overlay->placement;
-	if (overlay)
+	if (overlay) {
 		s->hosts = overlay->hosts;
+		s->hosts_pos = overlay->hosts_pos;
+	}
 	resolve_replicas(resolve, service, overlay);
 	if (s->placement == JACO_PLACE_HOSTS && s->hosts.n == 0)
 		jaco_resolve_error(resolve, JACO_VALIDATION_FAILED, overlay->placement_pos, s->name,
@@ -337,6 +339,6 @@ void jaco_resolve_service(struct resolve *resolve, struct compose_service *servi
 		s->probe = overlay->probe;
 	}
 	s->is_one_shot = s->restart.is_set && s->restart.kind == JACO_RESTART_NO;
-	jaco_resolve_gates(resolve, s);
+	jaco_resolve_gates(resolve, service);
 	jaco_strings_sort(&s->dns_names, true);
 }

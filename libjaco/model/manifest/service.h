@@ -358,6 +358,7 @@ struct jaco_service {
 	bool replicas_is_set;
 	uint32_t per_host; /* with JACO_PLACE_HOSTS: this many on each host; 0 unset */
 	enum jaco_placement placement;
+	struct jaco_pos hosts_pos; /* of the overlay's list */
 	struct jaco_strings hosts; /* sorted */
 	struct jaco_constraint *constraints;
 	size_t n_constraints;
