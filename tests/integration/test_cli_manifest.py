@@ -108,7 +108,9 @@ def test_several_files_standard_input_and_profiles(work):
     assert "extra:" in config(work, "--profile", "more")
     assert "image: z" in config(work, "-f", "-", stdin="services: {web: {image: z}}\n")
     r = jaco(work, "config", "-f", "-", stdin="services: {web: {image: z, env_file: a}}\n")
-    assert r.returncode == 65 and "env_file_unresolved: -:1:38" in r.stderr, r.stderr
+    assert r.returncode == 65 and (
+        "env_file_unresolved: -:1:38: services.web.env_file: env_file has no directory when compose comes "
+        "from stdin; apply from a file") in r.stderr, r.stderr
 
 
 def test_what_cannot_be_read_is_named(work):

@@ -69,14 +69,12 @@ static bool add_port(struct jaco_read *read, struct jaco_service *service, struc
 	return true;
 }
 
-/* Pair the ranges and append each; @base carries mode, protocol, address, place. */
+/* Pair the ranges and append each; @base carries mode, protocol, address, place.  @target is not 0. */
 static bool expand(struct jaco_read *read, struct jaco_service *service, struct jaco_port base,
                    struct port_range published, struct port_range target)
 {
 	unsigned n = (unsigned)(target.last - target.first) + 1;
 
-	if (target.first == 0)
-		return jaco_read_error(read, base.pos, PORT_REMEDY, "port 0 is no container port");
 	if (published.first == 0 || base.mode == JACO_PORT_EXPOSED) {
 		base.mode = JACO_PORT_EXPOSED;
 		base.host_ip = NULL;

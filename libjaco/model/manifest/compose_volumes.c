@@ -597,8 +597,9 @@ static void read_blob(struct jaco_read *read, const struct jaco_yaml_entry *entr
 	};
 	if (content && content->kind == JACO_YAML_SCALAR && !form.content)
 		form.content = content->text; /* an empty file is a file */
-	if (form.content && !take_content(read, &form, blob))
-		return;
+	/* declared in any case, so that its users are not reported as well */
+	if (form.content)
+		(void)take_content(read, &form, blob);
 	if (!form.is_external && !form.file && !form.environment && !form.content)
 		jaco_read_error(read, entry->pos,
 		                "add file:, content:, environment: or external: true",

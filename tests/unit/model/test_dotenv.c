@@ -143,4 +143,15 @@ JT_CASE(raw_files_keep_quotes_and_dollars)
 	JT_NULL(jaco_vars_get(&vars, "C"));
 }
 
-JT_MAIN(JT_RUN(env_files_are_read_as_compose_reads_them), JT_RUN(raw_files_keep_quotes_and_dollars))
+JT_CASE(a_binary_file_is_refused)
+{
+	jaco_auto(jaco_arena) struct jaco_arena arena = JACO_ARENA_INIT;
+	jaco_auto(jaco_vars) struct jaco_vars vars = JACO_VARS_INIT(&arena);
+	struct jaco_err err = JACO_ERR_INIT;
+
+	JT_FAILS_WITH(jaco_dotenv_parse("f", "A=1\0B=2", 8, &vars, &err), VALIDATION_FAILED,
+	              "the file holds a NUL character", &err);
+}
+
+JT_MAIN(JT_RUN(env_files_are_read_as_compose_reads_them), JT_RUN(raw_files_keep_quotes_and_dollars),
+        JT_RUN(a_binary_file_is_refused))
