@@ -17,7 +17,8 @@ TOO_LARGE = {
     "the interpolated text is too long", "more than %d networks in one deployment",
     "more than %d volumes", "split the document, or use fewer aliases", "split it",
     "the document has more than 100000 nodes (aliases counted where they are used)",
-    "the file has %zu bytes, at most %d are read", "%zu errors", "%.440s (and %zu more)",
+    "the file has %zu bytes, at most %d are read", "the files together have more than %u bytes",
+    "the files together have too many nodes", "include fewer or smaller files", "%zu errors", "%.440s (and %zu more)",
 }
 
 

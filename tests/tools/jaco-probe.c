@@ -292,7 +292,9 @@ static int read_asked(void *ctx, const char *path, struct jaco_arena *arena,
 	(void)arena;
 	file = json_object_get(files, path);
 	if (!file)
-		file = json_object_get(files, jaco_arena_printf(ask->arena, "./%s", path));
+		file = json_object_get(files, strncmp(path, "./", 2) == 0
+		                                      ? path + 2
+		                                      : jaco_arena_printf(ask->arena, "./%s", path));
 	if (strcmp(path, "jaco.yaml") == 0 && json_object_get(ask->in, "jaco"))
 		file = json_object_get(ask->in, "jaco");
 	if (strcmp(path, "compose.yaml") == 0 && json_object_get(ask->in, "compose"))

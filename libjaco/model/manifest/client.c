@@ -30,14 +30,13 @@ static void layers_cleanup(struct layers *layers)
 static void load_env_file(struct jaco_client *client, struct layers *layers, const char *path,
                           struct jaco_pos pos, const char *key)
 {
-	const struct jaco_manifest_options *options = client->options;
 	struct jaco_document document = {0};
 	struct jaco_err err = JACO_ERR_INIT;
-	int rc = options->read(options->read_ctx, path, client->arena, &document, &err);
+	int rc = jaco_client_open(client, path, &document, &err);
 
 	if (rc < 0)
 		jaco_err_set(&err, JACO_VALIDATION_FAILED, "load environment file %.200s: %.200s",
-		             path, rc == -(int)JACO_UNAVAILABLE ? "no such file" : "unreadable");
+		             path, rc == -(int)JACO_UNAVAILABLE ? "no such file" : err.text);
 	else
 		rc = jaco_dotenv_parse(path, document.data, document.n, &layers->files, &err);
 	if (rc < 0)
@@ -85,7 +84,7 @@ static bool find_beside(struct jaco_client *client, struct jaco_document *out)
 		const char *path =
 			jaco_client_join(client->arena, dir, jaco_manifest_compose_names[i]);
 		struct jaco_err err = JACO_ERR_INIT;
-		int rc = options->read(options->read_ctx, path, client->arena, out, &err);
+		int rc = jaco_client_open(client, path, out, &err);
 
 		if (rc >= 0) {
 			out->name = path;

@@ -24,13 +24,20 @@ struct jaco_client {
 	struct jaco_client_file *files; /* read for extends */
 	size_t n_includes;              /* files included so far, bounded */
 	size_t n_copied;                /* nodes copied by extends, bounded */
+	size_t n_bytes;                 /* read from files so far, bounded */
+	size_t n_nodes;                 /* of the documents read so far, bounded */
 };
 
 /* "dir/path", or @path when absolute or @dir is empty. */
 const char *jaco_client_join(struct jaco_arena *arena, const char *dir, const char *path);
 const char *jaco_client_dir(struct jaco_arena *arena, const char *path);
 
-/* Read a file, or report at @pos and return false. */
+/* Read a file through the caller's callback, all files together up to a bound.  Errors: UNAVAILABLE -
+ * there is none; LIMIT_EXCEEDED. */
+int jaco_client_open(struct jaco_client *client, const char *path, struct jaco_document *out,
+                     struct jaco_err *err);
+
+/* The same, or report at @pos and return false. */
 bool jaco_client_read(struct jaco_client *client, const char *path, struct jaco_pos pos,
                       const char *key_path, struct jaco_document *out);
 

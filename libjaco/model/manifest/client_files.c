@@ -15,6 +15,10 @@
 #define INCLUDE_DEPTH_MAX 16
 #define INCLUDES_MAX      200
 #define EXTENDS_DEPTH_MAX 32
+/* Of all files together; what is sent in the end is smaller by far.  One file named a thousand times is
+ * read a thousand times, since what it means depends on who names it. */
+#define BYTES_MAX         (4u * 1024 * 1024)
+#define NODES_MAX         (2u * JACO_YAML_NODES_MAX)
 
 const char *jaco_client_join(struct jaco_arena *arena, const char *dir, const char *path)
 {
@@ -34,11 +38,28 @@ const char *jaco_client_dir(struct jaco_arena *arena, const char *path)
 	return slash == path ? "/" : jaco_arena_strndup(arena, path, (size_t)(slash - path));
 }
 
+int jaco_client_open(struct jaco_client *client, const char *path, struct jaco_document *out,
+                     struct jaco_err *err)
+{
+	if (client->n_bytes <= BYTES_MAX) {
+		int rc = client->options->read(client->options->read_ctx, path, client->arena, out,
+		                               err);
+
+		if (rc < 0)
+			return rc;
+		client->n_bytes += out->n;
+	}
+	if (client->n_bytes > BYTES_MAX)
+		return jaco_err_set(err, JACO_LIMIT_EXCEEDED,
+		                    "the files together have more than %u bytes", BYTES_MAX);
+	return 0;
+}
+
 bool jaco_client_read(struct jaco_client *client, const char *path, struct jaco_pos pos,
                       const char *key_path, struct jaco_document *out)
 {
 	struct jaco_err err = JACO_ERR_INIT;
-	int rc = client->options->read(client->options->read_ctx, path, client->arena, out, &err);
+	int rc = jaco_client_open(client, path, out, &err);
 
 	if (rc >= 0) {
 		out->name = path;
@@ -183,11 +204,20 @@ static struct jaco_yaml_node *parse(struct jaco_client *client,
                                     const struct jaco_document *document, const char *dir,
                                     const struct jaco_vars *vars)
 {
-	struct jaco_yaml_node *root = jaco_yaml_parse(document->name, document->data, document->n,
-	                                              client->arena, client->findings);
+	struct jaco_yaml_node *root;
 
+	if (client->n_nodes > NODES_MAX)
+		return NULL; /* was said */
+	root = jaco_yaml_parse(document->name, document->data, document->n, client->arena,
+	                       client->findings);
 	if (!root)
 		return NULL;
+	client->n_nodes += jaco_yaml_count(root);
+	if (client->n_nodes > NODES_MAX) {
+		report(client, root->pos, "", "include fewer or smaller files",
+		       "the files together have too many nodes");
+		return NULL;
+	}
 	jaco_interpolate_tree(root, vars, &client->warned, client->findings);
 	anchor_paths(client, root, dir);
 	return root;
@@ -282,7 +312,7 @@ static void extend(struct jaco_client *client, struct jaco_yaml_node *root,
 	extend(client, from, base, vars, depth + 1);
 	(void)jaco_yaml_remove(entry->value, "extends");
 	client->n_copied += jaco_yaml_count(base->value);
-	if (client->n_copied > 2 * JACO_YAML_NODES_MAX) {
+	if (client->n_copied > NODES_MAX) {
 		report(client, pos, path, "extend smaller services", "extends copies too much");
 		return;
 	}

@@ -65,14 +65,12 @@ static void load_one(struct jaco_client *client, const struct jaco_yaml_node *no
 		                    "env_file has no directory when compose comes from stdin");
 		return;
 	}
-	rc = client->options->read(client->options->read_ctx, file.path, client->arena, &document,
-	                           &err);
+	rc = jaco_client_open(client, file.path, &document, &err);
 	if (rc == -(int)JACO_UNAVAILABLE && !file.is_required)
 		return;
 	if (rc < 0)
-		jaco_err_set(&err, JACO_VALIDATION_FAILED, "load environment file %.200s: %s",
-		             file.path,
-		             rc == -(int)JACO_UNAVAILABLE ? "no such file" : "unreadable");
+		jaco_err_set(&err, JACO_VALIDATION_FAILED, "load environment file %.200s: %.200s",
+		             file.path, rc == -(int)JACO_UNAVAILABLE ? "no such file" : err.text);
 	else if (file.is_raw)
 		rc = jaco_dotenv_parse_raw(file.path, document.data, document.n, vars, &err);
 	else

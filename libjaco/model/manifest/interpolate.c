@@ -11,6 +11,8 @@
 #include "libjaco/base/str.h"
 
 #define NESTING_MAX 20
+/* Each is looked for to the end of the text. */
+#define UNCLOSED_MAX 100
 
 struct pass {
 	const struct jaco_vars *vars;
@@ -19,6 +21,7 @@ struct pass {
 	void *ctx;
 	struct jaco_arena *scratch;
 	unsigned depth;
+	unsigned n_unclosed;
 };
 
 static bool is_name_start(char c)
@@ -142,7 +145,7 @@ static int one(struct pass *pass, struct jaco_buf *out, const char *text, size_t
 	}
 	if (n > 1 && text[1] == '{') {
 		if (!find_close(text, n, &inside)) {
-			if (!pass->is_lenient)
+			if (!pass->is_lenient || ++pass->n_unclosed > UNCLOSED_MAX)
 				return invalid(text, err);
 			jaco_buf_add_char(out, '$');
 			return 0;

@@ -535,6 +535,27 @@ static void report_syntax(struct builder *builder, const yaml_parser_t *parser, 
 	                    parser->context ? parser->context : "");
 }
 
+/* libyaml compares each %TAG with all before it: sixty thousand of them cost seconds.  Nobody writes
+ * any.  Behind a line end of any kind that YAML 1.1 knows: LF, CR, and the last bytes of NEL, LS, PS. */
+#define TAGS_MAX 32
+
+static bool has_few_tags(struct builder *builder, const char *data, size_t n)
+{
+	static const char ends[] = "\n\r\x85\xa8\xa9";
+	const char *at = data;
+	unsigned n_tags = 0;
+
+	while ((at = memmem(at, n - (size_t)(at - data), "%TAG", 4)) != NULL) {
+		if ((at == data || memchr(ends, at[-1], sizeof(ends) - 1)) && ++n_tags > TAGS_MAX) {
+			fail(builder, place_of_offset(builder, data, n, (size_t)(at - data)),
+			     "remove them", "the document has too many %TAG directives");
+			return false;
+		}
+		at += 4;
+	}
+	return true;
+}
+
 static void run_parser(struct builder *builder, const char *data, size_t n)
 {
 	yaml_parser_t parser;
@@ -573,7 +594,8 @@ struct jaco_yaml_node *jaco_yaml_parse(const char *name, const char *data, size_
 		data += 3;
 		n -= 3;
 	}
-	run_parser(&builder, data, n);
+	if (has_few_tags(&builder, data, n))
+		run_parser(&builder, data, n);
 	HASH_CLEAR(hh, builder.anchors);
 	if (builder.is_failed)
 		return NULL;
