@@ -32,7 +32,7 @@ static void load_env_file(struct jaco_client *client, struct layers *layers, con
 {
 	struct jaco_document document = {0};
 	struct jaco_err err = JACO_ERR_INIT;
-	int rc = jaco_client_open(client, path, &document, &err);
+	int rc = jaco_client_fetch(client, path, &document, &err);
 
 	if (rc < 0)
 		jaco_err_set(&err, JACO_VALIDATION_FAILED, "load environment file %.200s: %.200s",
@@ -84,7 +84,7 @@ static bool find_beside(struct jaco_client *client, struct jaco_document *out)
 		const char *path =
 			jaco_client_join(client->arena, dir, jaco_manifest_compose_names[i]);
 		struct jaco_err err = JACO_ERR_INIT;
-		int rc = jaco_client_open(client, path, out, &err);
+		int rc = jaco_client_fetch(client, path, out, &err);
 
 		if (rc >= 0) {
 			out->name = path;

@@ -34,7 +34,7 @@ const char *jaco_client_dir(struct jaco_arena *arena, const char *path);
 
 /* Read a file through the caller's callback, all files together up to a bound.  Errors: UNAVAILABLE -
  * there is none; LIMIT_EXCEEDED. */
-int jaco_client_open(struct jaco_client *client, const char *path, struct jaco_document *out,
+int jaco_client_fetch(struct jaco_client *client, const char *path, struct jaco_document *out,
                      struct jaco_err *err);
 
 /* The same, or report at @pos and return false. */

@@ -38,7 +38,7 @@ const char *jaco_client_dir(struct jaco_arena *arena, const char *path)
 	return slash == path ? "/" : jaco_arena_strndup(arena, path, (size_t)(slash - path));
 }
 
-int jaco_client_open(struct jaco_client *client, const char *path, struct jaco_document *out,
+int jaco_client_fetch(struct jaco_client *client, const char *path, struct jaco_document *out,
                      struct jaco_err *err)
 {
 	if (client->n_bytes <= BYTES_MAX) {
@@ -59,7 +59,7 @@ bool jaco_client_read(struct jaco_client *client, const char *path, struct jaco_
                       const char *key_path, struct jaco_document *out)
 {
 	struct jaco_err err = JACO_ERR_INIT;
-	int rc = jaco_client_open(client, path, out, &err);
+	int rc = jaco_client_fetch(client, path, out, &err);
 
 	if (rc >= 0) {
 		out->name = path;

@@ -65,7 +65,7 @@ static void load_one(struct jaco_client *client, const struct jaco_yaml_node *no
 		                    "env_file has no directory when compose comes from stdin");
 		return;
 	}
-	rc = jaco_client_open(client, file.path, &document, &err);
+	rc = jaco_client_fetch(client, file.path, &document, &err);
 	if (rc == -(int)JACO_UNAVAILABLE && !file.is_required)
 		return;
 	if (rc < 0)
