@@ -123,6 +123,8 @@ static void on_admitted(void *ctx, const struct machine_result *result, const st
 	if (result && !result->is_committed)
 		jaco_err_set(&failed, JACO_CONFLICT,
 			     "another machine joined with this token or this name just now");
+	if (result)
+		JACO_SET(&admission->joined, raft_joined, revision, result->revision);
 	if (failed.code != JACO_OK)
 		link_refuse(admission->call, &failed);
 	else

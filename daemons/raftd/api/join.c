@@ -122,6 +122,7 @@ static int settle_in(struct joining *joining, const struct wire_raft_joined *joi
 
 	peers.peers.v = joined->peers.v;
 	peers.peers.n = joined->peers.n;
+	JACO_SET(&peers, raft_peers, revision, joined->revision);
 	if (identity_fingerprint(joined->ca_cert, fingerprint, err) < 0 ||
 	    identity_verify(joined->ca_cert, joined->node_cert, err) < 0)
 		return jaco_err_wrap(err, "the answer to the join");

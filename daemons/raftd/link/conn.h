@@ -6,6 +6,8 @@
 #include "daemons/raftd/link/link.h"
 #include "libjaco/io/sock.h"
 
+#define LINK_RETRY_FIRST_MS 50
+
 struct link_pending {
 	TAILQ_ENTRY(link_pending) next;
 	uint32_t id;
@@ -64,6 +66,18 @@ void link_fill_hello(struct link *link, struct wire_raft_hello *hello);
 void link_fill_refusal(struct link_conn *conn, const struct wire_raft_hello *theirs,
 		       char text[static JACO_TEXT_MAX], struct wire_raft_hello *hello);
 void link_note_heard(struct link_conn *conn);
+
+/* Try to connect, unless there is a connection. */
+void link_connect(struct link_peer *peer);
+void link_set_options(int fd);
+
+/* members.c */
+void link_forget_peer(struct link_peer *peer);
+void link_redirect(struct link_peer *peer, const char *addr); /* it is at @addr; NULL, "": not told */
+
+/* accept.c: on cluster_addr.  Errors: those of face_resolve(); INTERNAL. */
+int link_listen(struct link *link, struct jaco_err *err);
+void link_unlisten(struct link *link);
 
 /* joining.c */
 bool link_joining_admit(struct link_conn *conn, struct jaco_err *err);

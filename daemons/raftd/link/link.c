@@ -1,19 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * link.c - members come and go, connections are made again and again, hello is checked. */
+ * link.c - connections are made again and again, hello is checked.  Who the members are: members.c;
+ * who may call: accept.c. */
 #include "daemons/raftd/link/link.h"
 
-#include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include "daemons/raftd/api/api.h"
 #include "daemons/raftd/link/conn.h"
 #include "daemons/raftd/link/names.h"
-#include "daemons/raftd/link/face.h"
 #include "libjaco/base/log.h"
 #include "libjaco/base/mem.h"
 #include "libjaco/base/random.h"
@@ -23,185 +21,11 @@
 #include "libjaco/io/sock.h"
 #include "libjaco/wire/frame.h"
 
-#define RETRY_FIRST_MS  50
 #define RETRY_MAX_MS    1000
-#define ACCEPT_REST_MS  100
 #define TCP_GIVE_UP_MS  5000 /* unacknowledged data: the path is gone (tcp(7) TCP_USER_TIMEOUT) */
-#define PEERS_BYTES_MAX (256 * 1024)
 #define HOSTS_PATH      "/etc/hosts"
 #define HOSTS_BYTES_MAX (1024 * 1024)
 #define FRAME_KEPT      (256 * 1024) /* bytes of the buffer for notices that are not given back */
-
-static void connect_now(struct link_peer *peer);
-
-/* --- peers --- */
-
-struct link_peer *link_find(struct link *link, const char *host)
-{
-	struct link_peer *peer;
-
-	TAILQ_FOREACH (peer, &link->peers, next)
-		if (strcmp(peer->host, host) == 0)
-			return peer;
-	return NULL;
-}
-
-struct link_peer *link_find_id(struct link *link, uint64_t raft_id)
-{
-	struct link_peer *peer;
-
-	TAILQ_FOREACH (peer, &link->peers, next)
-		if (peer->raft_id == raft_id)
-			return peer;
-	return NULL;
-}
-
-bool link_is_up(const struct link_peer *peer)
-{
-	return peer->conn && peer->conn->is_ready && !peer->conn->is_dead;
-}
-
-bool link_is_heard(const struct link_peer *peer, int64_t ms)
-{
-	return peer->heard.ns != 0 &&
-	       jaco_time_diff_ms(jaco_loop_now(peer->link->loop), peer->heard) <= ms;
-}
-
-static void on_retry(struct jaco_timer *timer, void *ctx)
-{
-	(void)timer;
-	connect_now(ctx);
-}
-
-static void forget_peer(struct link_peer *peer)
-{
-	struct link *link = peer->link;
-	struct jaco_err err = JACO_ERR_INIT;
-	struct link_conn *conn;
-
-	jaco_err_set(&err, JACO_UNAVAILABLE, "%s is no member any more", peer->host);
-	TAILQ_FOREACH (conn, &link->conns, next)
-		if (conn->peer == peer)
-			conn_end(conn, &err);
-	TAILQ_FOREACH (conn, &link->conns, next)
-		if (conn->peer == peer)
-			conn->peer = NULL; /* dead ones wait for the reaper */
-	TAILQ_REMOVE(&link->peers, peer, next);
-	jaco_timer_fini(&peer->retry);
-	jaco_free(peer);
-}
-
-static void redirect(struct link_peer *peer, const char *addr)
-{
-	struct jaco_err err = JACO_ERR_INIT;
-
-	if (!addr || !*addr || strcmp(peer->addr, addr) == 0)
-		return;
-	(void)jaco_str_copy(peer->addr, sizeof(peer->addr), addr);
-	jaco_err_set(&err, JACO_UNAVAILABLE, "%s moved to %s", peer->host, addr);
-	if (peer->conn)
-		conn_end(peer->conn, &err);
-	peer->retry_ms = RETRY_FIRST_MS;
-	jaco_timer_arm(&peer->retry, 0);
-}
-
-static void keep_peer(struct link *link, const char *host, uint64_t raft_id, const char *addr,
-		      const char *fingerprint)
-{
-	struct link_peer *peer = link_find(link, host);
-
-	if (!fingerprint || strcmp(host, link->raftd->host) == 0)
-		return;
-	if (peer && (peer->raft_id != raft_id || strcmp(peer->fingerprint, fingerprint) != 0)) {
-		forget_peer(peer); /* removed and joined again */
-		peer = NULL;
-	}
-	if (!peer) {
-		peer = jaco_alloc(sizeof(*peer));
-		*peer = (struct link_peer){.link = link, .raft_id = raft_id,
-					   .retry_ms = RETRY_FIRST_MS,
-					   .liveness = JACO_LIVENESS_SUSPECT,
-					   .heard = jaco_loop_now(link->loop),
-					   .since_ms = jaco_time_wall_ms()};
-		(void)jaco_str_copy(peer->host, sizeof(peer->host), host);
-		(void)jaco_str_copy(peer->fingerprint, sizeof(peer->fingerprint), fingerprint);
-		jaco_timer_init(link->loop, &peer->retry, on_retry, peer);
-		TAILQ_INSERT_TAIL(&link->peers, peer, next);
-	}
-	peer->is_marked = true;
-	/* what the record says counts when it changes: the member itself may have told better since */
-	if (addr && strcmp(peer->recorded, addr) != 0) {
-		(void)jaco_str_copy(peer->recorded, sizeof(peer->recorded), addr);
-		redirect(peer, addr);
-	}
-}
-
-static void sync_from_store(struct link *link)
-{
-	jaco_auto(jaco_arena) struct jaco_arena arena = JACO_ARENA_INIT;
-	struct core_status status = store_status(&link->raftd->store);
-	char key[JACO_KEY_MAX + 1] = "";
-	struct jaco_err err = JACO_ERR_INIT;
-	struct link_peer *peer;
-	struct wire_node node;
-	int rc;
-
-	while ((rc = api_next(link->raftd, "/node/", key, &wire_node_desc, &arena, &node, NULL,
-			      &err)) > 0)
-		keep_peer(link, node.host, node.raft_id, node.peer_addr, node.key_fingerprint);
-	/* a member that is leaving must still hear how raft lets it go */
-	TAILQ_FOREACH (peer, &link->peers, next)
-		if (rc < 0 || core_conf_find(status.conf, peer->raft_id))
-			peer->is_marked = true;
-}
-
-bool link_has_peers_file(const struct link *link)
-{
-	char path[640];
-
-	(void)jaco_str_format(path, sizeof(path), "%s/peers", link->raftd->dir);
-	return jaco_fs_exists(path);
-}
-
-static void sync_from_file(struct link *link)
-{
-	jaco_auto(jaco_arena) struct jaco_arena arena = JACO_ARENA_INIT;
-	jaco_auto(jaco_buf) struct jaco_buf packed = JACO_BUF_INIT;
-	struct jaco_err err = JACO_ERR_INIT;
-	struct wire_raft_peers list;
-	char path[640];
-
-	if (!link_has_peers_file(link))
-		return;
-	(void)jaco_str_format(path, sizeof(path), "%s/peers", link->raftd->dir);
-	if (jaco_fs_read(path, PEERS_BYTES_MAX, &packed, &err) < 0 ||
-	    jaco_unpack(&wire_raft_peers_desc, packed.data, packed.n, &arena, &list, &err) < 0) {
-		JACO_LOG_FAILURE(JACO_LOG_ERR, "the list of peers left by the join", &err);
-		return;
-	}
-	for (size_t i = 0; i < list.peers.n; i++)
-		keep_peer(link, list.peers.v[i].host, list.peers.v[i].raft_id,
-			  list.peers.v[i].peer_addr, list.peers.v[i].fingerprint);
-}
-
-void link_sync(struct link *link)
-{
-	struct link_peer *peer, *following;
-
-	if (!link->context)
-		return;
-	TAILQ_FOREACH (peer, &link->peers, next)
-		peer->is_marked = false;
-	if (link->raftd->is_initialised)
-		sync_from_store(link);
-	else
-		sync_from_file(link);
-	for (peer = TAILQ_FIRST(&link->peers); peer; peer = following) {
-		following = TAILQ_NEXT(peer, next);
-		if (!peer->is_marked)
-			forget_peer(peer);
-	}
-}
 
 /* --- hello --- */
 
@@ -336,7 +160,7 @@ void link_conn_ready(struct link_conn *conn, const struct wire_raft_hello *hello
 	(void)jaco_str_copy(peer->boot_id, sizeof(peer->boot_id),
 			    hello->boot_id ? hello->boot_id : "");
 	if (conn->kind == LINK_OUT) {
-		peer->retry_ms = RETRY_FIRST_MS;
+		peer->retry_ms = LINK_RETRY_FIRST_MS;
 		/* found by its name: from now on where it says it is */
 		if (hello->peer_addr)
 			(void)jaco_str_copy(peer->addr, sizeof(peer->addr), hello->peer_addr);
@@ -346,10 +170,10 @@ void link_conn_ready(struct link_conn *conn, const struct wire_raft_hello *hello
 		link->events->on_peer_up(link->raftd, peer);
 		return;
 	}
-	redirect(peer, hello->peer_addr);
+	link_redirect(peer, hello->peer_addr);
 	/* it is up: no reason to wait out a back-off */
 	if (!peer->conn) {
-		peer->retry_ms = RETRY_FIRST_MS;
+		peer->retry_ms = LINK_RETRY_FIRST_MS;
 		jaco_timer_arm(&peer->retry, 0);
 	}
 }
@@ -386,7 +210,7 @@ void link_conn_over(struct link_conn *conn, const struct jaco_err *err)
 
 /* --- connecting and accepting --- */
 
-static void set_options(int fd)
+void link_set_options(int fd)
 {
 	unsigned timeout = TCP_GIVE_UP_MS;
 
@@ -408,7 +232,7 @@ static bool find_address(struct link_peer *peer, struct jaco_addr *addr, struct 
 	return is_known;
 }
 
-static void connect_now(struct link_peer *peer)
+void link_connect(struct link_peer *peer)
 {
 	struct link *link = peer->link;
 	struct jaco_err err = JACO_ERR_INIT;
@@ -427,95 +251,8 @@ static void connect_now(struct link_peer *peer)
 		peer->retry_ms = JACO_MIN(peer->retry_ms * 2, (int64_t)RETRY_MAX_MS);
 		return;
 	}
-	set_options(fd);
+	link_set_options(fd);
 	peer->conn = conn_new(link, LINK_OUT, link->context, fd, pending, peer);
-}
-
-/* The oldest stranger goes when there are too many, or too many from @from.  Freed at once: a caller
- * who comes faster than the loop turns must not heap up dead ones. */
-static void make_room(struct link *link, const char *from)
-{
-	struct link_conn *conn, *oldest = NULL, *oldest_here = NULL;
-	struct jaco_err err = JACO_ERR_INIT;
-	size_t n = 0, n_here = 0;
-
-	TAILQ_FOREACH (conn, &link->conns, next) {
-		if (conn->is_dead || !conn_is_stranger(conn))
-			continue;
-		n++;
-		if (!oldest)
-			oldest = conn;
-		if (strcmp(conn->from, from) != 0)
-			continue;
-		n_here++;
-		if (!oldest_here)
-			oldest_here = conn;
-	}
-	conn = n_here >= LINK_STRANGERS_PER_ADDRESS ? oldest_here
-	       : n >= LINK_STRANGERS_MAX	    ? oldest
-						    : NULL;
-	if (!conn)
-		return;
-	jaco_err_set(&err, JACO_TOO_MANY_REQUESTS, "%zu strangers, %zu from there", n, n_here);
-	conn_end(conn, &err);
-	conn_free(conn);
-}
-
-static void accept_one(struct link *link, int fd, const struct jaco_addr *addr)
-{
-	char from[JACO_ADDR_TEXT_BYTES];
-	struct link_conn *conn;
-
-	if (!link->context) {
-		(void)close(fd);
-		return;
-	}
-	jaco_addr_render_host(from, addr);
-	make_room(link, from);
-	set_options(fd);
-	conn = conn_new(link, LINK_IN, link->context, fd, false, NULL);
-	if (conn)
-		memcpy(conn->from, from, sizeof(conn->from));
-}
-
-static void on_listener(struct jaco_io *io, unsigned events, void *ctx)
-{
-	struct link *link = ctx;
-	struct jaco_addr addr;
-	int fd;
-
-	(void)events;
-	while ((fd = jaco_sock_accept(io->fd, &addr)) >= 0)
-		accept_one(link, fd, &addr);
-	/* Without a free descriptor the caller stays in the backlog and the socket stays readable. */
-	if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-		jaco_io_set(io, 0);
-		jaco_timer_arm(&link->rest, ACCEPT_REST_MS);
-	}
-}
-
-static void on_rested(struct jaco_timer *timer, void *ctx)
-{
-	struct link *link = ctx;
-
-	(void)timer;
-	jaco_io_set(&link->listener, JACO_IO_READ);
-}
-
-static int listen_here(struct link *link, struct jaco_err *err)
-{
-	struct raftd *raftd = link->raftd;
-	const char *text = raftd->daemon->config.cluster_addr;
-	struct jaco_addr addr;
-
-	if (face_resolve("cluster_addr", text, &addr, err) < 0)
-		return -(int)err->code;
-	link->listen_fd = jaco_sock_listen_tcp(&addr, 0, err);
-	if (link->listen_fd < 0)
-		return jaco_err_wrap(err, "cluster_addr %s", text);
-	jaco_addr_render(raftd->peer_addr, &addr);
-	jaco_io_start(link->loop, &link->listener, link->listen_fd, JACO_IO_READ, on_listener, link);
-	return 0;
 }
 
 /* --- life --- */
@@ -649,7 +386,7 @@ void link_stop(struct link *link)
 
 	jaco_err_set(&err, JACO_UNAVAILABLE, "this node is no member any more");
 	while (!TAILQ_EMPTY(&link->peers))
-		forget_peer(TAILQ_FIRST(&link->peers));
+		link_forget_peer(TAILQ_FIRST(&link->peers));
 	TAILQ_FOREACH (conn, &link->conns, next)
 		if (conn->kind != LINK_JOINING)
 			conn_end(conn, &err);
@@ -668,9 +405,8 @@ int link_open(struct link *link, struct raftd *raftd, const struct link_events *
 	TAILQ_INIT(&link->peers);
 	TAILQ_INIT(&link->conns);
 	jaco_timer_init(link->loop, &link->reaper, on_reaper, link);
-	jaco_timer_init(link->loop, &link->rest, on_rested, link);
 	jaco_timer_init(link->loop, &link->beat, on_beat, link);
-	if (listen_here(link, err) < 0) {
+	if (link_listen(link, err) < 0) {
 		/* several raftd below directories of their own share a machine, as tests do: all
 		 * but one then are alone, which is what they want to be */
 		if (!raftd->daemon->root[0] ||
@@ -691,16 +427,14 @@ void link_close(struct link *link)
 	if (!link->loop)
 		return;
 	jaco_err_set(&err, JACO_UNAVAILABLE, "raftd is stopping");
-	jaco_io_stop(&link->listener);
-	jaco_fd_close(&link->listen_fd);
+	link_unlisten(link);
 	while ((conn = TAILQ_FIRST(&link->conns))) {
 		conn_end(conn, &err);
 		conn_free(conn);
 	}
 	while ((peer = TAILQ_FIRST(&link->peers)))
-		forget_peer(peer);
+		link_forget_peer(peer);
 	jaco_timer_fini(&link->reaper);
-	jaco_timer_fini(&link->rest);
 	jaco_timer_fini(&link->beat);
 	tls_context_free(link->context);
 	jaco_buf_fini(&link->frame);

@@ -129,6 +129,9 @@ void link_close(struct link *link);
 /* Did a join leave the list of members? */
 bool link_has_peers_file(const struct link *link);
 
+/* The revision at which that join made this node a member; UINT64_MAX: not known. */
+uint64_t link_joined_at(const struct link *link);
+
 /* Read ca.crt, node.crt and node.key and begin to talk (after init, join or at start). */
 int link_start(struct link *link, struct jaco_err *err);
 
