@@ -91,14 +91,8 @@ static void check_initialised(struct raftd *raftd)
 
 static void check_membership(struct raftd *raftd)
 {
-	struct kv_bytes value;
-	uint64_t revision;
-	struct jaco_err err = JACO_ERR_INIT;
-	char key[JACO_KEY_MAX];
-	bool is_member;
+	bool is_member = removed_membership(raftd) > 0;
 
-	(void)jaco_str_format(key, sizeof(key), "/node/%s", raftd->host);
-	is_member = machine_get(&raftd->store.machine, KV_TEXT(key), &value, &revision, &err) > 0;
 	if (raftd->was_member && !is_member)
 		removed_by_state(raftd);
 	raftd->was_member = is_member;

@@ -71,6 +71,21 @@ static void learn(struct raftd *raftd, bool is_refused, const char *text)
 		jaco_timer_arm(&raftd->cut, 0);
 }
 
+uint64_t removed_membership(struct raftd *raftd)
+{
+	jaco_auto(jaco_arena) struct jaco_arena arena = JACO_ARENA_INIT;
+	uint64_t revision = 0;
+	struct jaco_err err = JACO_ERR_INIT;
+	struct wire_node node;
+	char key[JACO_KEY_MAX];
+
+	(void)jaco_str_format(key, sizeof(key), "/node/%s", raftd->host);
+	if (api_get(raftd, key, &wire_node_desc, &arena, &node, &revision, &err) <= 0 ||
+	    node.raft_id != raftd->store.raft_id)
+		return 0;
+	return revision;
+}
+
 void removed_by_state(struct raftd *raftd)
 {
 	char text[256];
@@ -83,19 +98,18 @@ void removed_by_state(struct raftd *raftd)
 
 void removed_hear(struct raftd *raftd, const struct wire_raft_hello *hello)
 {
-	struct kv_bytes value;
-	uint64_t revision = 0;
-	struct jaco_err err = JACO_ERR_INIT;
-	char key[JACO_KEY_MAX];
+	uint64_t since;
 
-	if (!raftd->is_initialised || !hello->cluster_id ||
-	    strcmp(hello->cluster_id, raftd->cluster_id) != 0 || hello->epoch < raftd->epoch)
+	if (!raftd->store.is_open || hello->epoch < raftd->epoch)
 		return;
-	(void)jaco_str_format(key, sizeof(key), "/node/%s", raftd->host);
-	if (hello->epoch == raftd->epoch &&
-	    (machine_get(&raftd->store.machine, KV_TEXT(key), &value, &revision, &err) < 0 ||
-	     hello->revision < revision))
-		return; /* it has not heard of us yet */
+	if (raftd->is_initialised && (!hello->cluster_id ||
+				      strcmp(hello->cluster_id, raftd->cluster_id) != 0))
+		return;
+	since = removed_membership(raftd);
+	if (since == 0 && !raftd->removed[0])
+		since = link_joined_at(&raftd->link);
+	if ((!raftd->is_initialised || hello->epoch == raftd->epoch) && hello->revision < since)
+		return; /* it has not heard of this node yet */
 	learn(raftd, true, hello->refused);
 }
 
@@ -184,6 +198,7 @@ int removed_set_aside(struct raftd *raftd, struct jaco_err *err)
 	raftd->is_initialised = raftd->was_member = raftd->is_refused = false;
 	raftd->cluster_id[0] = raftd->removed[0] = '\0';
 	raftd->epoch = 0;
+	records_begin_anew(&raftd->records, (uint64_t)jaco_time_wall_ms());
 	if (move_files(raftd, err) < 0)
 		return -(int)err->code;
 	path_of(raftd, "removed", path);

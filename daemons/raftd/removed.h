@@ -18,11 +18,16 @@ struct raftd;
 void removed_open(struct raftd *raftd);
 void removed_fini(struct raftd *raftd);
 
+/* The revision of the record in this node's own state that makes it a member; 0: there is none.  One of
+ * a former life, which a node that joined again reads as history, has another number in raft. */
+uint64_t removed_membership(struct raftd *raftd);
+
 /* The state of this node has no record of it any more. */
 void removed_by_state(struct raftd *raftd);
 
 /* A member answered with hello->refused.  Believed when it is of this cluster and knows more than
- * this node: a later epoch, or a revision after the one that made this node a member. */
+ * this node: a later epoch, or a revision after the one that made this node a member.  That one is in
+ * the answer to its join until the state has it. */
 void removed_hear(struct raftd *raftd, const struct wire_raft_hello *hello);
 
 /* Before this node joins anew: put the raft group it had into former/, where the last one stays, and

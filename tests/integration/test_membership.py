@@ -192,6 +192,51 @@ def test_a_node_that_is_removed_while_it_runs_learns_it_too(cluster):
     wait(lambda: "was removed" in (membership(gone) or ""))
 
 
+def observe(node):
+    """What its daemons would publish once; a node is ready by it."""
+    node.rpc("runtimed").call("obs.put", key="/obs/node/%s/engine" % node.name,
+                              value=msgpack.packb({"state": "ready", "kind": "docker"}))
+    node.rpc("fwd-nft").call("obs.put", key="/obs/node/%s/firewall" % node.name,
+                             value=msgpack.packb({"ready": True, "generation": 1}))
+
+
+def states(node):
+    return {name: member["state"] for name, member in node.members().items()}
+
+
+def test_a_node_that_joins_again_is_heard_by_all_and_hears_all(cluster):
+    """Its daemons see nothing new and say nothing again; what all hold of all is there nevertheless,
+    also on a node that reads the former life of the others in the log."""
+    nodes = three(cluster)
+    for node in nodes:
+        observe(node)
+    everyone = {n.name: "ready" for n in nodes}
+    for node in nodes:
+        wait(lambda: states(node) == everyone)
+    for _ in range(2):
+        leader = cluster.leader()
+        for gone in [n for n in nodes if n is not leader]:
+            leader.rpc().call("node.remove", host=gone.name, force=True)
+            wait(lambda: gone.status().get("removed"))
+            wait(lambda: gone.name not in states(leader))
+            gone.join(leader.token())
+            for node in nodes:
+                wait(lambda: states(node) == everyone)
+            assert "removed" not in gone.status() and membership(gone) is None
+    last = cluster.add()
+    last.join(nodes[0].token())
+    observe(last)
+    for node in cluster.nodes:
+        wait(lambda: states(node) == dict(everyone, n4="ready"))
+    for node in nodes:
+        node.kill()
+    for node in nodes:
+        node.start()
+    for node in nodes:
+        wait(lambda: node.status()["initialised"])
+        assert "removed" not in node.status() and membership(node) is None
+
+
 def test_members_come_and_go_and_the_voter_table_holds(cluster):
     table = [None, 1, 1, 3, 3, 5]
     cluster.grow(1)

@@ -66,7 +66,7 @@ static void batch_add(struct batch *batch, const struct record *record)
 {
 	struct wire_raft_record *out;
 
-	if (is_opinion(record->key))
+	if (is_opinion(record->key) || record->incarnation == 0) /* disowned: nobody said that */
 		return;
 	if (batch->n == BATCH_MAX || batch->bytes + record->value.n > BATCH_BYTES)
 		batch_send(batch);
@@ -391,10 +391,7 @@ void gossip_members_changed(struct gossip *gossip)
 	if (!raftd->is_initialised)
 		return;
 	for (size_t i = 0; i < records->n; i++) {
-		const struct record *record = records->items[i], *dropped = NULL;
-		struct record gone = {.key = record->key, .incarnation = record->incarnation,
-				      .sequence = record->sequence + 1};
-		struct jaco_err err = JACO_ERR_INIT;
+		const struct record *record = records->items[i];
 		char host[JACO_HOST_MAX + 1];
 
 		(void)jaco_str_copy(host, sizeof(host), record->owner);
@@ -403,11 +400,8 @@ void gossip_members_changed(struct gossip *gossip)
 					      (int)strcspn(record->key + 10, "/"), record->key + 10);
 		if (!record->value.data || is_member(raftd, host))
 			continue;
-		(void)jaco_str_copy(gone.owner, sizeof(gone.owner), record->owner);
-		if (records_merge(records, &gone, &dropped, &err) > 0) {
-			watch_note_record(&raftd->hub, dropped);
-			n++;
-		}
+		watch_note_record(&raftd->hub, records_disown(records, record->key));
+		n++;
 	}
 	if (n > 0)
 		watch_pump(&raftd->hub);

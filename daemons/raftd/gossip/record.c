@@ -116,11 +116,18 @@ int records_publish(struct records *records, const char *key, struct kv_bytes va
 	return 1;
 }
 
+static bool is_beyond(const struct record *incoming)
+{
+	return incoming->incarnation > RECORDS_NUMBER_MAX || incoming->sequence > RECORDS_NUMBER_MAX;
+}
+
 int records_merge(struct records *records, const struct record *incoming,
 		  const struct record **out_record, struct jaco_err *err)
 {
 	struct record *record = find_any(records, incoming->key);
 
+	if (is_beyond(incoming))
+		return jaco_err_set(err, JACO_VALIDATION_FAILED, "%s: no version", incoming->key);
 	if (record && (incoming->incarnation < record->incarnation ||
 		       (incoming->incarnation == record->incarnation &&
 			incoming->sequence <= record->sequence)))
@@ -154,20 +161,16 @@ const struct record *records_next(const struct records *records, const char *pre
 	return NULL;
 }
 
-size_t records_drop_owner(struct records *records, const char *owner)
+const struct record *records_disown(struct records *records, const char *key)
 {
-	size_t n = 0;
+	struct record *record = find_any(records, key);
+	char owner[JACO_HOST_MAX + 1];
 
-	for (size_t i = 0; i < records->n; i++) {
-		struct record *record = records->items[i];
-
-		if (strcmp(record->owner, owner) != 0 || !record->value.data)
-			continue;
-		set(records, record, owner, record->incarnation, record->sequence + 1,
-		    (struct kv_bytes){.data = NULL});
-		n++;
-	}
-	return n;
+	if (!record || !record->value.data)
+		return NULL;
+	memcpy(owner, record->owner, sizeof(owner));
+	set(records, record, owner, 0, 0, (struct kv_bytes){.data = NULL});
+	return record;
 }
 
 /* --- what is left of tombstones --- */
@@ -229,7 +232,8 @@ size_t records_expire(struct records *records, int64_t now_ms, int64_t life_ms)
 			records->items[kept++] = record;
 			continue;
 		}
-		raise_floor(records, record);
+		if (record->incarnation > 0)
+			raise_floor(records, record);
 		records->bytes -= strlen(record->key);
 		record_free(record);
 	}
@@ -244,19 +248,33 @@ static void say_again(struct records *records, struct record *record)
 	record->change = ++records->changes;
 }
 
+static size_t say_all_again(struct records *records)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < records->n; i++)
+		if (strcmp(records->items[i]->owner, records->host) == 0) {
+			say_again(records, records->items[i]);
+			n++;
+		}
+	return n;
+}
+
+void records_begin_anew(struct records *records, uint64_t incarnation)
+{
+	records->incarnation = JACO_MAX(incarnation, records->incarnation + 1);
+	(void)say_all_again(records);
+}
+
 size_t records_refute(struct records *records, const struct record *incoming)
 {
 	struct record *own = find_any(records, incoming->key);
-	size_t n = 0;
 
+	if (is_beyond(incoming))
+		return 0;
 	if (incoming->incarnation > records->incarnation) {
 		records->incarnation = incoming->incarnation + 1;
-		for (size_t i = 0; i < records->n; i++)
-			if (strcmp(records->items[i]->owner, records->host) == 0) {
-				say_again(records, records->items[i]);
-				n++;
-			}
-		return n;
+		return say_all_again(records);
 	}
 	if (incoming->incarnation < records->incarnation)
 		return 0; /* of an earlier run: others drop it when it was not said again in time */

@@ -22,6 +22,9 @@
 /* Replicas of a full node several times over, and its topics. */
 #define RECORDS_MAX 40000
 
+/* Numbers beyond are not taken from others: an owner has to be able to go above them. */
+#define RECORDS_NUMBER_MAX (UINT64_C(1) << 62)
+
 struct record {
 	const char *key;
 	char owner[JACO_HOST_MAX + 1];
@@ -66,7 +69,7 @@ int records_publish(struct records *records, const char *key, struct kv_bytes va
 		    const struct record **out_record, struct jaco_err *err);
 
 /* Take in what another node sent.  1 newer and taken, 0 known or older.
- * Errors: LIMIT_EXCEEDED. */
+ * Errors: LIMIT_EXCEEDED; VALIDATION_FAILED - a number that no owner could outdo. */
 int records_merge(struct records *records, const struct record *incoming,
 		  const struct record **out_record, struct jaco_err *err);
 
@@ -77,8 +80,13 @@ const struct record *records_find(const struct records *records, const char *key
 const struct record *records_next(const struct records *records, const char *prefix,
 				  const char *after);
 
-/* Withdraw everything of @owner (a node that was removed); returns how many. */
-size_t records_drop_owner(struct records *records, const char *owner);
+/* Withdraw what node @owner, no member any more, said under @key - here only: it is left without a
+ * version, so whatever that node says as a member again counts.  NULL: nothing stands there. */
+const struct record *records_disown(struct records *records, const char *key);
+
+/* This node begins anew, as after a join: everything it holds of its own is said again under an
+ * incarnation that is @incarnation or later, since others may have disowned it. */
+void records_begin_anew(struct records *records, uint64_t incarnation);
 
 /* Is @incoming, whose key is not known, something that was withdrawn and forgotten?  The floor it
  * lies under, or NULL. */

@@ -128,8 +128,55 @@ JT_CASE(listing_is_in_order_and_leaves_tombstones_out)
 		strcat(seen, " ");
 	}
 	JT_STR(seen, "/obs/replica/a@n1 /obs/replica/c@n1 ");
-	JT_EQ(records_drop_owner(&records, "n1"), 3);
-	JT_NULL(records_next(&records, "/obs/", NULL));
+}
+
+JT_CASE(what_was_disowned_counts_again_when_its_owner_is_back)
+{
+	jaco_auto(records) struct records here, owner;
+	const struct record *record;
+
+	records_init(&here, "n1", 100);
+	records_init(&owner, "n2", 5);
+	JT_EQ(publish(&owner, "/obs/node/n2/dns", "x"), 1);
+	JT_EQ(merge(&here, "/obs/node/n2/dns", "n2", 5, 1, "x"), 1);
+	JT_NULL(records_disown(&here, "/obs/node/n2/mesh"));
+	record = records_disown(&here, "/obs/node/n2/dns");
+	JT_TRUE(record && !record->value.data && record->incarnation == 0);
+	JT_NULL(records_find(&here, "/obs/node/n2/dns"));
+	JT_NULL(records_disown(&here, "/obs/node/n2/dns"));
+	JT_EQ(records_sum(&here, NULL), 0);
+	/* the very same version: it was a member all along, only not in the state that was read */
+	JT_EQ(merge(&here, "/obs/node/n2/dns", "n2", 5, 1, "x"), 1);
+	records_disown(&here, "/obs/node/n2/dns");
+	JT_EQ(records_expire(&here, 1, 0), 1);
+	JT_EQ(here.n_floors, 0); /* nothing was withdrawn by its owner */
+	/* others may hold a withdrawal of it: a new life is above that */
+	JT_EQ(merge(&here, "/obs/node/n2/dns", "n2", 5, 2, NULL), 1);
+	records_begin_anew(&owner, 3);
+	JT_EQ(owner.incarnation, 6);
+	record = records_find(&owner, "/obs/node/n2/dns");
+	JT_EQ(merge(&here, record->key, "n2", record->incarnation, record->sequence, "x"), 1);
+	records_begin_anew(&owner, 9000);
+	JT_EQ(records_find(&owner, "/obs/node/n2/dns")->incarnation, 9000);
+}
+
+JT_CASE(no_claim_drives_the_numbers_of_an_owner_to_their_end)
+{
+	jaco_auto(records) struct records records;
+	struct record claim = {.key = "/obs/node/n1/dns", .owner = "n1", .incarnation = UINT64_MAX,
+			       .sequence = 1, .value = KV_TEXT("stale")};
+
+	records_init(&records, "n1", 100);
+	JT_EQ(publish(&records, "/obs/node/n1/dns", "a"), 1);
+	JT_EQ(records_refute(&records, &claim), 0);
+	claim.incarnation = 100;
+	claim.sequence = UINT64_MAX;
+	JT_EQ(records_refute(&records, &claim), 0);
+	JT_EQ(records.incarnation, 100);
+	JT_EQ(publish(&records, "/obs/node/n1/dns", "b"), 1);
+	JT_EQ(records_find(&records, claim.key)->sequence, 2);
+	JT_EQ(merge(&records, "/obs/node/n2/dns", "n2", UINT64_MAX, 1, "x"), -JACO_VALIDATION_FAILED);
+	JT_EQ(merge(&records, "/obs/node/n2/dns", "n2", 1, UINT64_MAX, "x"), -JACO_VALIDATION_FAILED);
 }
 
 JT_CASE(a_forgotten_tombstone_leaves_a_floor)
@@ -202,7 +249,9 @@ JT_CASE(digests_do_not_depend_on_order_or_tombstones)
 	JT_EQ(records_summarise(&b, NULL, sums, 1), 1);
 }
 
-JT_MAIN(JT_RUN(a_forgotten_tombstone_leaves_a_floor),
+JT_MAIN(JT_RUN(what_was_disowned_counts_again_when_its_owner_is_back),
+	JT_RUN(no_claim_drives_the_numbers_of_an_owner_to_their_end),
+	JT_RUN(a_forgotten_tombstone_leaves_a_floor),
 	JT_RUN(the_owner_says_again_what_others_hold_wrong),
 	JT_RUN(digests_do_not_depend_on_order_or_tombstones),
 	JT_RUN(saying_the_same_again_is_no_change), JT_RUN(a_record_of_another_node_is_refused),
