@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "daemons/raftd/api/api.h"
+#include "daemons/raftd/api/remote.h"
 #include "libjaco/base/log.h"
 #include "libjaco/base/str.h"
 #include "libjaco/base/time.h"
@@ -66,9 +67,7 @@ static void learn(struct raftd *raftd, bool is_refused, const char *text)
 	if (jaco_fs_replace(path, file.data, file.n, 0600, &err) < 0)
 		JACO_LOG_FAILURE(JACO_LOG_WARNING, "a restart will have to learn that again", &err);
 	tell(raftd);
-	/* not from inside a connection's callback */
-	if (raftd->is_refused)
-		jaco_timer_arm(&raftd->cut, 0);
+	jaco_timer_arm(&raftd->cut, 0); /* not from inside a connection's callback */
 }
 
 uint64_t removed_membership(struct raftd *raftd)
@@ -118,6 +117,7 @@ static void on_cut(struct jaco_timer *timer, void *ctx)
 	struct raftd *raftd = ctx;
 
 	(void)timer;
+	remote_review(raftd);
 	if (raftd->is_refused)
 		link_stop(&raftd->link);
 }

@@ -16,6 +16,7 @@ import msgpack
 import pytest
 
 from jacorpc import BUILD, RpcError
+from test_remote_api import Person, Remote, api, is_over, issue
 from test_cluster import (Peer, cluster, fails, get, put, refused, voters,  # noqa: F401
                           wait)
 
@@ -190,6 +191,39 @@ def test_a_node_that_is_removed_while_it_runs_learns_it_too(cluster):
     cluster.leader().rpc().call("node.remove", host=gone.name)
     wait(lambda: "was removed" in (gone.status().get("removed") or ""))
     wait(lambda: "was removed" in (membership(gone) or ""))
+
+
+def test_a_removed_node_serves_no_command_line_far_away(cluster, tmp_path):
+    """It would hear of no revocation, and tell history as if it were the present."""
+    nodes = three(cluster)
+    leader = cluster.leader()
+    gone = next(n for n in nodes if n is not leader)
+    token = issue(leader, "far", allow_privileged=True)
+    stands, silent = Remote(gone, token), Remote(gone)
+    person = Person(tmp_path / "home").context(gone, "both", token)
+    assert '"host": "%s"' % gone.name in person.ok("cluster", "status", "-o", "json")
+    person.ok("context", "add", "both", "--server", api(gone), "--server", api(leader), "--token-file",
+              person.home + "/both.token", "--ca-cert", leader.root + "/lib/raftd/ca.crt", "--force")
+    leader.rpc().call("node.remove", host=gone.name)
+    wait(lambda: gone.status().get("removed"))
+    assert is_over(stands.sock)
+    fails("unavailable", "was removed", silent.call, "auth", token=token)
+    wait(lambda: turned_away(gone, token))
+    assert '"host": "%s"' % leader.name in person.ok("cluster", "status", "-o", "json"), "the next"
+    assert "removed" in gone.status(), "who is on the machine is told"
+    gone.kill()
+    gone.start()
+    assert turned_away(gone, token)
+    gone.join(leader.token())
+    wait(lambda: not turned_away(gone, token))
+
+
+def turned_away(node, token):
+    try:
+        Remote(node, token).sock.close()
+        return False
+    except (ConnectionError, ssl.SSLError, EOFError):
+        return True
 
 
 def observe(node):

@@ -254,6 +254,55 @@ def test_tokens_expire_and_are_not_given_twice(three):
     fails("token_invalid", "not known", Remote, node, "0" * 64)
 
 
+def test_nothing_that_an_expiring_token_gives_away_outlasts_it(three):
+    node = three.nodes[0]
+    far = Remote(node, issue(node, "guest", ttl_ms=60000))
+    own, = [t for t in node.rpc().call("token.list")["tokens"] if t["identity"] == "guest"]
+    for more in ({}, {"ttl_ms": 0}, {"ttl_ms": 3600000}, {"ttl_ms": 2 ** 63},
+                 {"ttl_ms": 2 ** 64 - int(own["created"])}):
+        with pytest.raises(RpcError) as caught:
+            far.call("token.issue", identity="heir", **more)
+        assert caught.value.code in ("permission_denied", "validation_failed"), caught.value
+    fails("permission_denied", "the token of guest ends at 20", far.call, "token.issue",
+          identity="heir")
+    fails("permission_denied", "gives away ends no later", far.call, "node.issue_join_token",
+          ttl_ms=120000)
+    assert far.call("node.issue_join_token")["expires"] <= own["expires"]
+    heir = far.call("token.issue", identity="heir", ttl_ms=20000)["token"]
+    fails("permission_denied", "the token of heir ends", Remote(node, heir).call, "token.issue",
+          identity="heir2", ttl_ms=30000)
+    fails("permission_denied", "may not give a right that it does not have", far.call,
+          "token.issue", identity="heir2", ttl_ms=1000, allow_privileged=True)
+    fails("validation_failed", "at most 100 years", node.rpc().call, "token.issue",
+          identity="heir2", ttl_ms=2 ** 63)
+    full = Remote(node, issue(node, "host"))
+    assert full.call("token.issue", identity="heir2")["token"]
+
+
+def test_a_request_id_is_its_callers_own(three):
+    """Two who choose the same id get their own answer; one who asks again gets the first."""
+    node, other = three.nodes[:2]
+    tokens = [issue(node, name) for name in ("ann", "ben")]
+    answers = []
+    for i, token in enumerate(tokens):
+        apply = {"jaco": b"deployment: once%d\n" % i, "compose": COMPOSE.encode(),
+                 "request_id": "same"}
+        first = Remote(node, token).call("deploy.apply", **apply)
+        assert first["changed"] and first["deployment"] == "once%d" % i
+        node.rpc().call("deploy.delete", deployment="once%d" % i)
+        wait(lambda: "entry" not in other.rpc().call("kv.get", key="/deployment/once%d" % i))
+        again = Remote(other, token).call("deploy.apply", **apply)
+        assert again["store_revision"] == first["store_revision"], "not applied a second time"
+        assert "entry" not in node.rpc().call("kv.get", key="/deployment/once%d" % i)
+        answers.append(first["store_revision"])
+    assert answers[0] < answers[1]
+    writes = [n.rpc("schedd").call("kv.txn", request_id="same", puts=[
+        {"key": "/counter/d/same%d" % i, "value": msgpack.packb({"next": i})}])
+        for i, n in enumerate((node, other))]
+    assert all(w["succeeded"] for w in writes) and writes[0]["revision"] < writes[1]["revision"]
+    assert "entry" in node.rpc("schedd").call("kv.get", key="/counter/d/same1", linearizable=True)
+
+
 def test_the_audit_names_the_token_and_so_do_relayed_calls(three):
     node = three.nodes[1]
     token = issue(node, "alice")

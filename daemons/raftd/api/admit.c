@@ -12,6 +12,7 @@
 #include "daemons/raftd/api/ca.h"
 #include "daemons/raftd/api/join.h"
 #include "daemons/raftd/api/join_token.h"
+#include "daemons/raftd/api/remote.h"
 #include "libjaco/base/digest.h"
 #include "libjaco/base/log.h"
 #include "libjaco/base/mem.h"
@@ -65,7 +66,7 @@ int raftd_on_node_issue_join_token(struct raftd *raftd, struct jaco_call *call,
 	struct issued *issued = jaco_arena_alloc(call->arena, sizeof(*issued));
 	struct join_token token = {.n_addresses = 0};
 	uint64_t now = (uint64_t)jaco_time_wall_ms();
-	uint64_t ttl = req->ttl_ms ? req->ttl_ms : (uint64_t)TTL_MS;
+	uint64_t ttl = req->ttl_ms, left = remote_token_end(raftd, call);
 	char hash[JACO_SHA256_TEXT_BYTES];
 	uint8_t secret[JOIN_SECRET_BYTES];
 	struct wire_cluster_meta meta;
@@ -74,8 +75,13 @@ int raftd_on_node_issue_join_token(struct raftd *raftd, struct jaco_call *call,
 	if (!raftd->peer_addr[0])
 		return jaco_err_set(err, JACO_UNAVAILABLE,
 				    "this node does not listen for peers: see cluster_addr");
+	left = left > now ? left - now : 0;
+	if (ttl == 0)
+		ttl = JACO_MIN((uint64_t)TTL_MS, left);
 	if (ttl > (uint64_t)TTL_MAX_MS)
 		return jaco_err_set(err, JACO_VALIDATION_FAILED, "ttl: at most 30 days");
+	if (remote_check_expiry(raftd, call, now + ttl, err) < 0)
+		return -(int)err->code;
 	if (api_get(raftd, "/cluster/meta", &wire_cluster_meta_desc, call->arena, &meta, NULL,
 		    err) <= 0 ||
 	    identity_fingerprint(meta.ca_cert, token.ca_fingerprint, err) < 0)

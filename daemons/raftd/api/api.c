@@ -113,13 +113,17 @@ void api_audit_raw(struct api_txn *txn, const struct wire_audit *audit)
 	txn->txn.audit = pack(txn, &wire_audit_desc, audit);
 }
 
-void api_request_id(struct api_txn *txn, const char *request_id)
+void api_request_id(struct api_txn *txn, const struct jaco_call *call, const char *request_id)
 {
 	uint8_t hash[JACO_SHA256_BYTES];
+	const char *whole;
 
 	if (!request_id || !*request_id)
 		return;
-	jaco_sha256(request_id, strlen(request_id), hash);
+	/* neither a host nor an identity has a newline in it */
+	whole = jaco_arena_printf(txn->arena, "%s\n%s\n%s", call->identity,
+				  call->role == ROLE_ADMIN ? "" : txn->raftd->host, request_id);
+	jaco_sha256(whole, strlen(whole), hash);
 	memcpy(txn->txn.request, hash, sizeof(txn->txn.request));
 	txn->txn.has_request = true;
 }

@@ -36,8 +36,9 @@ void api_audit(struct api_txn *txn, enum jaco_audit_type type, const char *ident
 	       const char *const *pairs);
 void api_audit_raw(struct api_txn *txn, const struct wire_audit *audit);
 
-/* A retry with the same id is answered as the first try was.  NULL or "": none. */
-void api_request_id(struct api_txn *txn, const char *request_id);
+/* A retry with the same id by the same identity, of a daemon on the same node, is answered as the first
+ * try was; what others call alike is something else.  NULL or "": none. */
+void api_request_id(struct api_txn *txn, const struct jaco_call *call, const char *request_id);
 
 /* Answers the call when the transaction is committed. */
 typedef void api_committed_fn(struct raftd *raftd, struct jaco_call *call, uint64_t revision,

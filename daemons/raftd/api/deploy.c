@@ -409,7 +409,7 @@ static int commit(struct apply *apply, struct wire_applied *answer, jaco_handler
 	if (put_ingress(&txn, apply, deployment->revision, err) < 0)
 		return -(int)err->code;
 	put_audit(&txn, apply, deployment->revision);
-	api_request_id(&txn, apply->req->request_id);
+	api_request_id(&txn, call, apply->req->request_id);
 	return api_commit(&txn, call, again, again_req, on_applied, answer, err);
 }
 

@@ -140,7 +140,7 @@ int raftd_on_kv_txn(struct raftd *raftd, struct jaco_call *call, const struct wi
 		audit.time = (uint64_t)jaco_time_wall_ms();
 		api_audit_raw(&txn, &audit);
 	}
-	api_request_id(&txn, req->request_id);
+	api_request_id(&txn, call, req->request_id);
 	if (txn.err.code != JACO_OK) {
 		*err = txn.err;
 		return -(int)err->code;

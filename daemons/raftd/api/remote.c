@@ -61,6 +61,11 @@ static void follow_certificate(struct raftd *raftd)
 	struct stat now;
 	char path[640];
 
+	if (raftd->removed[0]) { /* whoever connects is turned away before it says a word */
+		jaco_tls_context_free(raftd->remote.context);
+		raftd->remote.context = NULL;
+		return;
+	}
 	(void)jaco_str_format(path, sizeof(path), "%s/node.crt", raftd->dir);
 	if (!raftd->is_initialised || stat(path, &now) < 0 ||
 	    (raftd->remote.context && now.st_ino == raftd->remote.certificate_ino &&
@@ -79,13 +84,20 @@ static const char *key_of(struct jaco_arena *arena, const char *identity)
 	return jaco_arena_printf(arena, "/token/%s", identity);
 }
 
+static int check_member(const struct raftd *raftd, struct jaco_err *err)
+{
+	return raftd->removed[0] ? jaco_err_set(err, JACO_UNAVAILABLE, "%s", raftd->removed) : 0;
+}
+
 /* The token that a connection was admitted with, as it is now. */
 static int look_up(struct raftd *raftd, const char *identity, const char *hash,
 		   struct jaco_arena *arena, struct wire_token *out_token, struct jaco_err *err)
 {
-	int rc = api_get(raftd, key_of(arena, identity), &wire_token_desc, arena, out_token, NULL,
-			 err);
+	int rc;
 
+	if (check_member(raftd, err) < 0)
+		return -(int)err->code;
+	rc = api_get(raftd, key_of(arena, identity), &wire_token_desc, arena, out_token, NULL, err);
 	if (rc < 0)
 		return rc;
 	if (rc == 0 || strcmp(out_token->hash, hash) != 0) /* issued anew under that name */
@@ -104,13 +116,41 @@ uint64_t remote_token_revision(struct raftd *raftd, struct jaco_call *call)
 	return revision;
 }
 
+uint64_t remote_token_end(struct raftd *raftd, struct jaco_call *call)
+{
+	struct jaco_err err = JACO_ERR_INIT;
+	struct wire_token token;
+
+	if (!call->is_remote)
+		return UINT64_MAX;
+	/* revoked and gone meanwhile: the compare of the write says so */
+	if (api_get(raftd, key_of(call->arena, call->identity), &wire_token_desc, call->arena,
+		    &token, NULL, &err) <= 0)
+		return 0;
+	return token.expires ? token.expires : UINT64_MAX;
+}
+
+int remote_check_expiry(struct raftd *raftd, struct jaco_call *call, uint64_t expires,
+			struct jaco_err *err)
+{
+	uint64_t end = remote_token_end(raftd, call);
+	char when[JACO_RFC3339_BYTES];
+
+	if (end == UINT64_MAX || (expires != 0 && expires <= end))
+		return 0;
+	jaco_rfc3339_render(when, (int64_t)end);
+	return jaco_err_set(err, JACO_PERMISSION_DENIED,
+			    "the token of %s ends at %s, and what it gives away ends no later: "
+			    "choose a shorter ttl", call->identity, when);
+}
+
 int remote_authorize(struct raftd *raftd, struct jaco_call *call, struct jaco_err *err)
 {
 	struct wire_token *token = jaco_arena_alloc(call->arena, sizeof(*token));
 
 	if (call->is_stranger)
 		return call->method == &wire_raftd_auth
-			       ? 0
+			       ? check_member(raftd, err)
 			       : jaco_err_set(err, JACO_TOKEN_INVALID,
 					      "say who you are first: call auth with a token");
 	if (look_up(raftd, call->identity, call->proof, call->arena, token, err) < 0)

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "daemons/raftd/api/api.h"
+#include "daemons/raftd/api/remote.h"
 #include "daemons/raftd/api/token.h"
 #include "libjaco/base/digest.h"
 #include "libjaco/base/mem.h"
@@ -15,6 +16,7 @@
 
 #define TOKEN_BYTES 32
 #define TOKENS_MAX  1024
+#define TTL_MAX_MS  (100ull * 365 * 24 * 3600 * 1000)
 
 static const char *token_key(struct jaco_call *call, const char *identity)
 {
@@ -64,9 +66,13 @@ int raftd_on_token_issue(struct raftd *raftd, struct jaco_call *call,
 	if (!is_identity(req->identity))
 		return jaco_err_set(err, JACO_VALIDATION_FAILED,
 				    "identity: letters, digits and . _ - @ are allowed");
+	if (req->ttl_ms > TTL_MAX_MS)
+		return jaco_err_set(err, JACO_VALIDATION_FAILED, "ttl: at most 100 years");
 	if (req->allow_privileged && !call->allow_privileged)
 		return jaco_err_set(err, JACO_PERMISSION_DENIED,
 				    "%s may not give a right that it does not have", call->identity);
+	if (remote_check_expiry(raftd, call, token.expires, err) < 0)
+		return -(int)err->code;
 	rc = api_get(raftd, token_key(call, req->identity), &wire_token_desc, call->arena, &old,
 		     &revision, err);
 	if (rc < 0)
