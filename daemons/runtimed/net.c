@@ -179,18 +179,24 @@ static void on_removed(void *ctx, const struct jaco_err *err)
 	struct net *net = ctx;
 
 	net->call = NULL;
-	if (err && err->code != JACO_CONFLICT) {
+	if (err && err->code != JACO_CONFLICT)
 		JACO_LOG_FAILURE(JACO_LOG_WARNING, "network not removed", err,
 				 KV_STR(network, net->engine_name));
-		net->idle_since_ms = runtimed_now(net->rt); /* once more after another minute */
-		return;
-	}
-	if (err) { /* somebody attached a container of theirs to it */
+	if (err) { /* or somebody attached a container of theirs to it: once more in a minute */
 		net->idle_since_ms = runtimed_now(net->rt);
+		net->is_stuck = true;
 		return;
 	}
 	jaco_log_info("network removed", KV_STR(network, net->engine_name));
 	drop(net);
+}
+
+static bool has_subnet(const struct net *net)
+{
+	const struct runtimed *rt = net->rt;
+
+	return !rt->is_put_out && jaco_view_getf(rt->view, "/subnet/%s/%s/%s", net->deployment,
+						 net->network, rt->daemon->host);
 }
 
 int64_t net_sweep(struct runtimed *rt, bool view_is_current, int64_t now_ms)
@@ -209,7 +215,7 @@ int64_t net_sweep(struct runtimed *rt, bool view_is_current, int64_t now_ms)
 		net->is_used = false;
 		if (net->idle_since_ms == 0 || !view_is_current || !rt->is_engine_up)
 			continue;
-		due = net->idle_since_ms + NET_LINGER_MS;
+		due = net->idle_since_ms + (has_subnet(net) || net->is_stuck ? NET_LINGER_MS : 0);
 		if (now_ms >= due) {
 			net->is_ready = false;
 			net->call = engine_network_remove(rt->engine, net->engine_name, on_removed, net);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * net.h - the engine networks of this node's replicas: made as spec/runtime.md section 2.4 says,
- * removed 60 s after their last replica. */
+ * removed 60 s after their last replica - at once when the subnet is not this node's any more: it may
+ * be given to another network or node by then. */
 #pragma once
 
 #include <sys/queue.h>
@@ -27,6 +28,7 @@ struct net {
 	bool is_ready;  /* the engine has it as meant */
 	bool is_used;   /* by a slot in this pass */
 	int64_t idle_since_ms; /* 0: in use */
+	bool is_stuck;         /* the engine did not remove it when asked */
 	struct engine_call *call;
 	char error[JACO_ERR_TEXT_MAX]; /* why it is not ready; "" while being made */
 };
