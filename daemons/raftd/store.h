@@ -96,6 +96,7 @@ struct store {
 	struct jaco_timer pour;    /* the next try to store what is held */
 	struct jaco_time snapshots_from; /* chunks before that find no room and are ignored */
 	char full[256];            /* why writes are refused, "" when they are not */
+	char doubt[256];           /* the owner's: why no snapshot may be made of this state, or "" */
 	bool is_pumping;
 	uint64_t n_commits;
 	uint64_t commit_us;        /* duration of the last LMDB commit */

@@ -134,13 +134,18 @@ void store_drop_offer(struct store *store)
 	store->offer_index = 0;
 }
 
+static int check_doubt(const struct store *store, struct jaco_err *err)
+{
+	return store->doubt[0] ? jaco_err_set(err, JACO_UNAVAILABLE, "%s", store->doubt) : 0;
+}
+
 int store_offer(struct store *store, struct jaco_err *err)
 {
 	char path[600];
 
 	store_drop_offer(store);
 	(void)jaco_str_format(path, sizeof(path), "%s/snapshot.out", store->dir);
-	if (store_save(store, err) < 0)
+	if (check_doubt(store, err) < 0 || store_save(store, err) < 0)
 		return -(int)err->code;
 	if (store->full[0] != '\0')
 		return jaco_err_set(err, JACO_UNAVAILABLE, "%s", store->full);
@@ -158,7 +163,7 @@ int store_offer(struct store *store, struct jaco_err *err)
 
 int store_snapshot(struct store *store, struct snapfile_source *out_source, struct jaco_err *err)
 {
-	if (store_save(store, err) < 0)
+	if (check_doubt(store, err) < 0 || store_save(store, err) < 0)
 		return -(int)err->code;
 	if (store->full[0] != '\0' || store->durable_applied != store->machine.applied)
 		return jaco_err_set(err, JACO_UNAVAILABLE, "the state cannot be saved: %s", store->full);

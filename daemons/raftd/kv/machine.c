@@ -52,6 +52,24 @@ static struct kv_bytes meta_key(void)
 	return KV_TEXT("machine");
 }
 
+bool machine_is_header(struct kv_bytes key)
+{
+	return kv_bytes_compare(key, meta_key()) == 0;
+}
+
+int machine_load(struct machine *machine, struct kv_bytes stored, struct jaco_err *err)
+{
+	const uint8_t *at = stored.data;
+
+	if (stored.n != META_BYTES)
+		return jaco_err_set(err, JACO_INTERNAL, "the state's header has %zu bytes, not %d",
+				    stored.n, META_BYTES);
+	machine->applied = get_le(at, 8);
+	machine->n_keys = get_le(at + 8, 8);
+	digest_unpack(&machine->digest, at + 16);
+	return 0;
+}
+
 int machine_open(struct machine *machine, struct kv_space *space, struct jaco_err *err)
 {
 	struct kv_bytes meta;
@@ -59,19 +77,13 @@ int machine_open(struct machine *machine, struct kv_space *space, struct jaco_er
 
 	if (rc < 0)
 		return jaco_err_wrap(err, "reading the state's header");
-	if (rc > 0 && meta.n != META_BYTES)
-		return jaco_err_set(err, JACO_INTERNAL, "the state's header has %zu bytes, not %d",
-				    meta.n, META_BYTES);
 	machine->space = space;
 	machine->applied = machine->n_keys = machine->oldest_request = 0;
 	machine->digest = (struct digest){.lanes = {0}};
-	if (rc > 0) {
-		const uint8_t *at = meta.data;
-
-		machine->applied = get_le(at, 8);
-		machine->n_keys = get_le(at + 8, 8);
-		digest_unpack(&machine->digest, at + 16);
-	}
+	if (rc > 0 && machine_load(machine, meta, err) < 0)
+		return -(int)err->code;
+	if (machine->trail)
+		trail_reset(machine->trail, machine->applied, machine->digest.lanes[0]);
 	return 0;
 }
 
@@ -161,6 +173,8 @@ static int put_one(struct machine *machine, struct kv_bytes key, struct kv_bytes
 	jaco_buf_reset(&machine->scratch);
 	jaco_buf_add(&machine->scratch, head, sizeof(head));
 	jaco_buf_add(&machine->scratch, value.data, value.n);
+	if (CHAOS_FAIL(apply_other) && value.n > 0) /* what the others do not */
+		machine->scratch.data[machine->scratch.n - 1] ^= 1;
 	stored = (struct kv_bytes){.data = machine->scratch.data, .n = machine->scratch.n};
 	digest_add(&machine->digest, key, stored);
 	rc = space->ops->put(space, KV_TABLE_DATA, key, stored, err);
@@ -373,10 +387,17 @@ static int forget_old(struct machine *machine, uint64_t index, struct jaco_err *
 	return 0;
 }
 
+static void step(struct machine *machine, uint64_t index)
+{
+	machine->applied = index;
+	if (machine->trail)
+		trail_note(machine->trail, index, machine->digest.lanes[0]);
+}
+
 void machine_skip(struct machine *machine, uint64_t index)
 {
 	JACO_ASSERT(index == machine->applied + 1);
-	machine->applied = index;
+	step(machine, index);
 }
 
 int machine_apply(struct machine *machine, uint64_t index, struct kv_bytes entry,
@@ -403,7 +424,7 @@ int machine_apply(struct machine *machine, uint64_t index, struct kv_bytes entry
 	}
 	if (rc < 0)
 		return jaco_err_wrap(err, "applying entry %llu", (unsigned long long)index);
-	machine->applied = index;
+	step(machine, index);
 	CHAOS(apply);
 	*out_result = result;
 	return 0;

@@ -14,6 +14,7 @@
 
 #include "daemons/raftd/kv/digest.h"
 #include "daemons/raftd/kv/space.h"
+#include "daemons/raftd/kv/trail.h"
 #include "daemons/raftd/kv/txn.h"
 #include "libjaco/base/arena.h"
 #include "libjaco/base/buf.h"
@@ -46,6 +47,7 @@ struct machine {
 	uint64_t n_keys;
 	uint64_t oldest_request; /* no request from before that revision is remembered */
 	struct digest digest;
+	struct trail *trail; /* the owner's, told of every entry; may be NULL */
 	struct jaco_buf scratch;
 	machine_on_change *on_change; /* may be NULL */
 	void *on_change_ctx;
@@ -54,6 +56,11 @@ struct machine {
 /* Continue from what the space holds (an empty space: applied 0). */
 int machine_open(struct machine *machine, struct kv_space *space, struct jaco_err *err);
 void machine_fini(struct machine *machine);
+
+/* The record in KV_TABLE_META that machine_save() writes: is @key its name; what @stored says, into
+ * applied, n_keys and digest.  Errors: INTERNAL - damaged. */
+bool machine_is_header(struct kv_bytes key);
+int machine_load(struct machine *machine, struct kv_bytes stored, struct jaco_err *err);
 #define machine_cleanup machine_fini
 
 /* Apply the entry at @index, which must be applied + 1.  A damaged entry is an error. */
