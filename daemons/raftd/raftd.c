@@ -249,6 +249,7 @@ int raftd_open_store(struct raftd *raftd, struct jaco_err *err)
 		return -(int)err->code;
 	check_initialised(raftd);
 	watch_reset(&raftd->hub);
+	integrity_begin(raftd);
 	/* a join whose state is still to come: the members it named have it */
 	if (!raftd->is_initialised && link_has_peers_file(&raftd->link) &&
 	    link_start(&raftd->link, err) < 0)
@@ -279,6 +280,7 @@ int raftd_open(struct raftd *raftd, struct jaco_daemon *daemon, struct jaco_err 
 	member_init(raftd);
 	gossip_init(&raftd->gossip, raftd);
 	renew_init(raftd);
+	integrity_init(raftd);
 	removed_open(raftd);
 	if (link_open(&raftd->link, raftd, &link_events, err) < 0)
 		return -(int)err->code;
@@ -334,6 +336,7 @@ void raftd_close(struct raftd *raftd)
 	}
 	join_fini(raftd);
 	recover_fini(raftd);
+	integrity_fini(raftd);
 	removed_fini(raftd);
 	renew_fini(raftd);
 	link_close(&raftd->link);

@@ -8,6 +8,7 @@
 
 #include "daemons/raftd/gossip/gossip.h"
 #include "daemons/raftd/gossip/record.h"
+#include "daemons/raftd/integrity.h"
 #include "daemons/raftd/link/link.h"
 #include "daemons/raftd/store.h"
 #include "daemons/raftd/submit.h"
@@ -46,6 +47,7 @@ struct raftd {
 	uint64_t epoch;         /* cluster_epoch, 0 before that */
 	struct link link;
 	struct gossip gossip;
+	struct integrity integrity;
 	struct submits submits; /* callers that wait for the leader */
 	size_t n_submits;
 	struct jaco_timer member;

@@ -194,6 +194,7 @@ int removed_set_aside(struct raftd *raftd, struct jaco_err *err)
 	char path[640];
 
 	link_stop(&raftd->link);
+	integrity_end(raftd);
 	store_close(&raftd->store);
 	raftd->is_initialised = raftd->was_member = raftd->is_refused = false;
 	raftd->cluster_id[0] = raftd->removed[0] = '\0';

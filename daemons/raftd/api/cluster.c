@@ -360,6 +360,15 @@ static void from_links(struct raftd *raftd, struct jaco_arena *arena, const char
 	}
 }
 
+static void add_alarm(struct raftd *raftd, struct jaco_arena *arena, const char *host,
+		      struct wire_cluster_info *info)
+{
+	const char *doubt = integrity_doubt(raftd, arena, host);
+
+	if (doubt)
+		info->alarms.v[info->alarms.n++] = jaco_arena_printf(arena, "%s: %s", host, doubt);
+}
+
 static int add_members(struct raftd *raftd, struct jaco_call *call, struct wire_cluster_info *info,
 		       struct jaco_err *err)
 {
@@ -369,6 +378,7 @@ static int add_members(struct raftd *raftd, struct jaco_call *call, struct wire_
 	int rc;
 
 	info->members.v = jaco_arena_alloc_n(call->arena, JACO_NODES_MAX, sizeof(*info->members.v));
+	info->alarms.v = jaco_arena_alloc_n(call->arena, JACO_NODES_MAX, sizeof(*info->alarms.v));
 	while ((rc = api_next(raftd, "/node/", key, &wire_node_desc, call->arena, &node, NULL,
 			      err)) > 0 &&
 	       info->members.n < JACO_NODES_MAX) {
@@ -395,6 +405,7 @@ static int add_members(struct raftd *raftd, struct jaco_call *call, struct wire_
 			out->message = node.drain_message;
 		from_observed(raftd, call, node.host, out);
 		from_links(raftd, call->arena, node.host, out);
+		add_alarm(raftd, call->arena, node.host, info);
 		if (out->state == JACO_NODE_UNREACHABLE && node.lost)
 			out->message = "nothing is heard of it; what can run elsewhere does";
 	}

@@ -292,6 +292,7 @@ static void take_over(struct recovery *recovery)
 	struct jaco_err err = JACO_ERR_INIT;
 
 	jaco_log_notice("the cluster goes on with this node alone");
+	integrity_end(raftd);
 	store_close(&raftd->store);
 	if (raftd_open_store(raftd, &err) < 0) {
 		jaco_loop_fail(&raftd->daemon->loop, &err); /* the next start finishes it */

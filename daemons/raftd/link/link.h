@@ -16,6 +16,7 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
+#include "daemons/raftd/doubt.h"
 #include "daemons/raftd/link/tls.h"
 #include "libjaco/base/limits.h"
 #include "libjaco/io/loop.h"
@@ -54,6 +55,7 @@ struct link_peer {
 	char boot_id[65];
 	char version[33];
 	enum jaco_liveness liveness;
+	enum doubt_verdict verdict; /* integrity.c */
 	int64_t since_ms;
 	bool is_published;
 	/* how long it has been close to the end of the log (leader) */
