@@ -19,12 +19,10 @@
 #include "libjaco/base/str.h"
 #include "libjaco/base/time.h"
 #include "libjaco/io/archive.h"
-#include "libjaco/io/fs.h"
 #include "libjaco/io/sock.h"
 #include "libjaco/wire/print.h"
 
-#define PASSPHRASE_MAX 1024
-#define RESULT_MAX     65536
+#define RESULT_MAX 65536
 
 struct taking {
 	struct cli *cli;
@@ -68,20 +66,6 @@ static void on_chunk(void *ctx, const void *event)
 	taking->bytes += chunk->data.n;
 }
 
-/* 1 there is one. */
-static int read_passphrase(struct cli *cli, struct jaco_buf *out, struct jaco_err *err)
-{
-	const char *path = cli_opt(cli, "passphrase-file");
-
-	if (!path)
-		return 0;
-	if (jaco_fs_read(path, PASSPHRASE_MAX, out, err) < 0)
-		return -(int)err->code;
-	while (out->n > 0 && (out->data[out->n - 1] == '\n' || out->data[out->n - 1] == '\r'))
-		out->data[--out->n] = '\0';
-	return out->n > 0 ? 1 : jaco_err_set(err, JACO_VALIDATION_FAILED, "%s is empty", path);
-}
-
 static int add_spool(struct taking *taking, struct jaco_archive *archive, struct jaco_err *err)
 {
 	char data[65536];
@@ -121,7 +105,7 @@ static int save(struct taking *taking, const char *path, struct jaco_err *err)
 {
 	jaco_auto(jaco_buf) struct jaco_buf passphrase = JACO_BUF_INIT;
 	struct jaco_archive *archive = NULL;
-	int rc = read_passphrase(taking->cli, &passphrase, err);
+	int rc = jaco_archive_passphrase(cli_opt(taking->cli, "passphrase-file"), &passphrase, err);
 
 	if (rc < 0)
 		return rc;

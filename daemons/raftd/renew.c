@@ -61,7 +61,8 @@ static int64_t look(struct raftd *raftd)
 		return LOOK_MAX_MS;
 	}
 	whole = life.not_after - life.issued;
-	if (now < life.issued + whole * 2 / 3)
+	/* from the future: made while the clock was ahead, and in force for nobody */
+	if (now + IDENTITY_BACKDATE_S >= life.issued && now < life.issued + whole * 2 / 3)
 		raftd->cert_not_after = (uint64_t)life.not_after * 1000;
 	else if (renew(raftd, &err) < 0)
 		JACO_LOG_FAILURE(JACO_LOG_WARNING, "the certificate of this node is not renewed", &err);

@@ -31,8 +31,7 @@
 #include "libjaco/model/name.h"
 #include "libjaco/wire/print.h"
 
-#define META_MAX       65536
-#define PASSPHRASE_MAX 1024
+#define META_MAX 65536
 
 struct restore {
 	struct jaco_arena arena;
@@ -127,25 +126,13 @@ static int check_parts(struct restore *restore, struct jaco_err *err)
 	return 0;
 }
 
-static int read_passphrase(struct jaco_daemon *daemon, struct jaco_buf *out, struct jaco_err *err)
-{
-	const char *path = jaco_daemon_option(daemon, "passphrase-file");
-
-	if (!path)
-		return 0;
-	if (jaco_fs_read(path, PASSPHRASE_MAX, out, err) < 0)
-		return -(int)err->code;
-	while (out->n > 0 && (out->data[out->n - 1] == '\n' || out->data[out->n - 1] == '\r'))
-		out->data[--out->n] = '\0';
-	return out->n > 0 ? 1 : jaco_err_set(err, JACO_VALIDATION_FAILED, "%s is empty", path);
-}
-
 static int unpack(struct restore *restore, struct jaco_daemon *daemon, const char *path,
 		  struct jaco_err *err)
 {
 	jaco_auto(jaco_buf) struct jaco_buf passphrase = JACO_BUF_INIT;
 	char snapshot[640];
-	int rc = read_passphrase(daemon, &passphrase, err);
+	int rc = jaco_archive_passphrase(jaco_daemon_option(daemon, "passphrase-file"), &passphrase,
+					 err);
 
 	if (rc < 0)
 		return rc;

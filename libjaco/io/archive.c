@@ -17,6 +17,21 @@
 #include "libjaco/io/archive_inner.h"
 #include "libjaco/io/fs.h"
 
+#define PASSPHRASE_MAX 1024
+
+int jaco_archive_passphrase(const char *path, struct jaco_buf *out, struct jaco_err *err)
+{
+	if (!path)
+		return 0;
+	if (jaco_fs_read(path, PASSPHRASE_MAX, out, err) < 0)
+		return -(int)err->code;
+	while (out->n > 0 && (out->data[out->n - 1] == '\n' || out->data[out->n - 1] == '\r'))
+		out->data[--out->n] = '\0';
+	return out->n > 0 ? 1 : jaco_err_set(err, JACO_VALIDATION_FAILED, "%s is empty", path);
+}
+
+/* --- writing --- */
+
 struct jaco_archive {
 	FILE *file;
 	char path[1024];

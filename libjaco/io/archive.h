@@ -14,9 +14,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "libjaco/base/buf.h"
 #include "libjaco/base/err.h"
 
 #define JACO_ARCHIVE_NAME_MAX 64
+
+/* The passphrase in the file @path, the end of its line left out.  1; 0: @path is NULL.
+ * Errors: VALIDATION_FAILED - empty; those of jaco_fs_read(). */
+int jaco_archive_passphrase(const char *path, struct jaco_buf *out, struct jaco_err *err);
 
 /* --- writing --- */
 

@@ -180,6 +180,8 @@ def test_a_removed_node_learns_it_and_is_nobody(cluster):
     peer.hello(host=gone.name, epoch=1)
     peer.send([2, "raft.gossip", [{"id": 0, "event": {"records": []}}]], [0, 7, "raft.read", [{}]])
     assert "was removed" in peer.recv()[2][0]["event"]["refused"]
+    peer.hello(host=gone.name, epoch=1)  # it was told: no second answer, no second line in the log
+    assert peer.recv() is None
     gone.join(leader.token())
     wait(lambda: voters(leader) == ["n1", "n2", "n3"])
     assert membership(gone) is None
@@ -506,6 +508,30 @@ def test_certificates_renew_themselves_and_no_connection_breaks(cluster):
         assert "connection to a member is lost" not in text and "refused" not in text, text
         assert "the certificate of this node is renewed" in text
     assert {e["payload"]["host"] for e in audit(one, "certificate_renewed")} == {"n1", "n2", "n3"}
+
+
+def test_a_certificate_made_while_the_clock_was_ahead_is_made_again(cluster):
+    """A machine that starts with its clock far ahead renews; once the clock is right that certificate
+    is in force for nobody, for as long as the clock was wrong."""
+    life = "set%d:cert_seconds" % (40 * 24 * 3600)
+    one, two = (cluster.add(env={"JACO_FAULT": life}) for _ in range(2))
+    one.rpc().call("cluster.init", name="test")
+    two.join(one.token())
+    two.kill()
+    two.start(env={"JACO_FAULT": "set4000000000:wall_ahead," + life})
+    crt = two.root + "/lib/raftd/node.crt"
+
+    def starts():
+        text = subprocess.run(["openssl", "x509", "-in", crt, "-noout", "-startdate"],
+                              capture_output=True, text=True, check=True).stdout
+        return ssl.cert_time_to_seconds(text.strip().split("=")[1])
+
+    wait(lambda: starts() > time.time() + 45 * 24 * 3600)
+    two.stop()
+    two.start()
+    wait(lambda: starts() < time.time())
+    wait(lambda: put(two, "back", 1)["succeeded"])
+    wait(lambda: one.members()["n2"]["state"] != "unreachable")
 
 
 def test_a_node_that_dies_right_after_its_join_goes_on(cluster):

@@ -128,7 +128,7 @@ static size_t index_of(const char *owner)
 static void take(struct world *world, size_t from, size_t to, const struct record *incoming)
 {
 	struct records *records = &world->nodes[to].records;
-	const struct records_floor *floor;
+	const struct records_owner *floor;
 	const struct record *out;
 	struct jaco_err err = JACO_ERR_INIT;
 	struct record gone = *incoming;

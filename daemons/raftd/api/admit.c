@@ -182,7 +182,8 @@ static int check_machine(struct raftd *raftd, struct jaco_arena *arena,
 				    (long long)(skew < 0 ? -skew : skew) / 1000,
 				    skew < 0 ? "behind" : "ahead of");
 	if (jaco_name_check_host(msg->host, err) < 0 ||
-	    jaco_addr_parse(&addr, msg->peer_addr, 0, err) < 0)
+	    jaco_addr_parse(&addr, msg->peer_addr, 0, err) < 0 ||
+	    (msg->api_addr && jaco_addr_parse(&addr, msg->api_addr, 0, err) < 0))
 		return -(int)err->code;
 	rc = api_get(raftd, jaco_arena_printf(arena, "/node/%s", msg->host), &wire_node_desc, arena,
 		     &node, NULL, err);

@@ -196,7 +196,7 @@ static bool is_credible(struct raftd *raftd, const struct wire_raft_record *reco
 
 /* It was away while that was withdrawn and forgotten. */
 static void say_withdrawn(struct link_peer *peer, const struct wire_raft_record *record,
-			  const struct records_floor *floor)
+			  const struct records_owner *floor)
 {
 	struct wire_raft_record gone = {.key = record->key, .owner = record->owner,
 					.incarnation = floor->incarnation,
@@ -213,7 +213,7 @@ static int merge_one(struct raftd *raftd, struct link_peer *peer,
 	struct record incoming = {.key = record->key,
 				  .incarnation = record->incarnation,
 				  .sequence = record->sequence};
-	const struct records_floor *floor;
+	const struct records_owner *floor;
 	const struct record *merged = NULL;
 	int rc;
 

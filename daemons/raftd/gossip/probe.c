@@ -80,6 +80,11 @@ void probe_on_ask(struct raftd *raftd, struct link_call *call, const struct wire
 	struct jaco_err err = JACO_ERR_INIT;
 	struct link_peer *peer = link_find(&raftd->link, msg->host);
 
+	if (msg->alive > RECORDS_NUMBER_MAX) {
+		jaco_err_set(&err, JACO_VALIDATION_FAILED, "no number that could be raised");
+		link_refuse(call, &err);
+		return;
+	}
 	if (strcmp(msg->host, raftd->host) == 0) {
 		raftd->alive = JACO_MAX(raftd->alive, msg->alive) + 1;
 		alive = (struct wire_raft_alive){.alive = raftd->alive};

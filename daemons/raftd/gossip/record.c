@@ -26,7 +26,7 @@ void records_fini(struct records *records)
 	for (size_t i = 0; i < records->n; i++)
 		record_free(records->items[i]);
 	jaco_free(records->items);
-	jaco_free(records->floors);
+	jaco_free(records->owners);
 	*records = (struct records){.n = 0};
 }
 
@@ -53,17 +53,56 @@ static struct record *find_any(const struct records *records, const char *key)
 									    : NULL;
 }
 
-static int insert(struct records *records, const char *key, struct record **out_record,
-		  struct jaco_err *err)
+/* --- owners --- */
+
+static struct records_owner *find_owner(const struct records *records, const char *host)
+{
+	for (size_t i = 0; i < records->n_owners; i++)
+		if (strcmp(records->owners[i].owner, host) == 0)
+			return &records->owners[i];
+	return NULL;
+}
+
+static struct records_owner *get_owner(struct records *records, const char *host)
+{
+	struct records_owner *owner = find_owner(records, host);
+
+	if (owner)
+		return owner;
+	records->owners = jaco_grow(records->owners, &records->owners_cap, records->n_owners + 1,
+				    sizeof(*owner));
+	owner = &records->owners[records->n_owners++];
+	*owner = (struct records_owner){.incarnation = 0};
+	(void)jaco_str_copy(owner->owner, sizeof(owner->owner), host);
+	return owner;
+}
+
+/* Is there room for @value of @host in @record (NULL: a new one, under @key)? */
+static int check_room(struct records *records, const struct record *record, const char *key,
+		      const char *host, struct kv_bytes value, struct jaco_err *err)
+{
+	const struct records_owner *owner = get_owner(records, host);
+	size_t before = record ? record->value.n : 0, more = value.n + (record ? 0 : strlen(key));
+
+	if (!record && (records->n >= RECORDS_MAX || owner->n >= RECORDS_OWNER_MAX))
+		return jaco_err_set(err, JACO_LIMIT_EXCEEDED,
+				    "there are %zu observed records, %zu of %s", records->n, owner->n,
+				    host);
+	if (more > before && owner->bytes - before + more > RECORDS_OWNER_BYTES)
+		return jaco_err_set(err, JACO_LIMIT_EXCEEDED, "the observed records of %s are %zu bytes",
+				    host, owner->bytes);
+	return 0;
+}
+
+/* --- one record --- */
+
+static struct record *insert(struct records *records, const char *key, const char *owner)
 {
 	size_t at = lower_bound(records, key);
-	struct record *record;
+	struct record *record = jaco_alloc(sizeof(*record));
 
-	if (records->n >= RECORDS_MAX)
-		return jaco_err_set(err, JACO_LIMIT_EXCEEDED, "there are %zu observed records",
-				    records->n);
-	record = jaco_alloc(sizeof(*record));
 	record->key = jaco_strdup(key);
+	(void)jaco_str_copy(record->owner, sizeof(record->owner), owner);
 	records->items = jaco_grow(records->items, &records->cap, records->n + 1,
 				   sizeof(struct record *));
 	memmove(&records->items[at + 1], &records->items[at],
@@ -71,19 +110,21 @@ static int insert(struct records *records, const char *key, struct record **out_
 	records->items[at] = record;
 	records->n++;
 	records->bytes += strlen(key);
-	*out_record = record;
-	return 0;
+	get_owner(records, owner)->n++;
+	get_owner(records, owner)->bytes += strlen(key);
+	return record;
 }
 
-static void set(struct records *records, struct record *record, const char *owner,
-		uint64_t incarnation, uint64_t sequence, struct kv_bytes value)
+/* The owner stays: it is in the key. */
+static void set(struct records *records, struct record *record, uint64_t incarnation,
+		uint64_t sequence, struct kv_bytes value)
 {
 	void *copy = value.data ? jaco_memdup(value.data, value.n) : NULL;
 
 	records->bytes += value.n - record->value.n;
+	get_owner(records, record->owner)->bytes += value.n - record->value.n;
 	jaco_free((void *)(uintptr_t)record->value.data);
 	record->value = (struct kv_bytes){.data = copy, .n = copy ? value.n : 0};
-	(void)jaco_str_copy(record->owner, sizeof(record->owner), owner);
 	record->incarnation = incarnation;
 	record->sequence = sequence;
 	record->withdrawn_ms = 0;
@@ -109,9 +150,11 @@ int records_publish(struct records *records, const char *key, struct kv_bytes va
 		return 0;
 	if (!record && !value.data)
 		return 0;
-	if (!record && insert(records, key, &record, err) < 0)
+	if (check_room(records, record, key, records->host, value, err) < 0)
 		return -(int)err->code;
-	set(records, record, records->host, records->incarnation, ++records->sequence, value);
+	if (!record)
+		record = insert(records, key, records->host);
+	set(records, record, records->incarnation, ++records->sequence, value);
 	*out_record = record;
 	return 1;
 }
@@ -132,10 +175,11 @@ int records_merge(struct records *records, const struct record *incoming,
 		       (incoming->incarnation == record->incarnation &&
 			incoming->sequence <= record->sequence)))
 		return 0;
-	if (!record && insert(records, incoming->key, &record, err) < 0)
+	if (check_room(records, record, incoming->key, incoming->owner, incoming->value, err) < 0)
 		return -(int)err->code;
-	set(records, record, incoming->owner, incoming->incarnation, incoming->sequence,
-	    incoming->value);
+	if (!record)
+		record = insert(records, incoming->key, incoming->owner);
+	set(records, record, incoming->incarnation, incoming->sequence, incoming->value);
 	*out_record = record;
 	return 1;
 }
@@ -164,12 +208,10 @@ const struct record *records_next(const struct records *records, const char *pre
 const struct record *records_disown(struct records *records, const char *key)
 {
 	struct record *record = find_any(records, key);
-	char owner[JACO_HOST_MAX + 1];
 
 	if (!record || !record->value.data)
 		return NULL;
-	memcpy(owner, record->owner, sizeof(owner));
-	set(records, record, owner, 0, 0, (struct kv_bytes){.data = NULL});
+	set(records, record, 0, 0, (struct kv_bytes){.data = NULL});
 	return record;
 }
 
@@ -182,20 +224,12 @@ static bool is_newer(uint64_t incarnation, uint64_t sequence, uint64_t than_inca
 	       (incarnation == than_incarnation && sequence > than_sequence);
 }
 
-static struct records_floor *find_floor(const struct records *records, const char *owner)
-{
-	for (size_t i = 0; i < records->n_floors; i++)
-		if (strcmp(records->floors[i].owner, owner) == 0)
-			return &records->floors[i];
-	return NULL;
-}
-
-const struct records_floor *records_floor_of(const struct records *records,
+const struct records_owner *records_floor_of(const struct records *records,
 					     const struct record *incoming)
 {
-	const struct records_floor *floor = find_floor(records, incoming->owner);
+	const struct records_owner *floor = find_owner(records, incoming->owner);
 
-	if (!floor || find_any(records, incoming->key) ||
+	if (!floor || floor->incarnation == 0 || find_any(records, incoming->key) ||
 	    is_newer(incoming->incarnation, incoming->sequence, floor->incarnation,
 		     floor->sequence))
 		return NULL;
@@ -204,15 +238,8 @@ const struct records_floor *records_floor_of(const struct records *records,
 
 static void raise_floor(struct records *records, const struct record *gone)
 {
-	struct records_floor *floor = find_floor(records, gone->owner);
+	struct records_owner *floor = get_owner(records, gone->owner);
 
-	if (!floor) {
-		records->floors = jaco_grow(records->floors, &records->floors_cap,
-					    records->n_floors + 1, sizeof(*floor));
-		floor = &records->floors[records->n_floors++];
-		*floor = (struct records_floor){.incarnation = 0};
-		(void)jaco_str_copy(floor->owner, sizeof(floor->owner), gone->owner);
-	}
 	if (is_newer(gone->incarnation, gone->sequence, floor->incarnation, floor->sequence)) {
 		floor->incarnation = gone->incarnation;
 		floor->sequence = gone->sequence;
@@ -235,6 +262,8 @@ size_t records_expire(struct records *records, int64_t now_ms, int64_t life_ms)
 		if (record->incarnation > 0)
 			raise_floor(records, record);
 		records->bytes -= strlen(record->key);
+		get_owner(records, record->owner)->n--;
+		get_owner(records, record->owner)->bytes -= strlen(record->key);
 		record_free(record);
 	}
 	records->n = kept;
@@ -285,9 +314,10 @@ size_t records_refute(struct records *records, const struct record *incoming)
 	if (!own) {
 		struct jaco_err err = JACO_ERR_INIT;
 
-		if (!incoming->value.data || insert(records, incoming->key, &own, &err) < 0)
+		if (!incoming->value.data || check_room(records, NULL, incoming->key, records->host,
+							(struct kv_bytes){.data = NULL}, &err) < 0)
 			return 0;
-		(void)jaco_str_copy(own->owner, sizeof(own->owner), records->host);
+		own = insert(records, incoming->key, records->host);
 	}
 	say_again(records, own);
 	return 1;

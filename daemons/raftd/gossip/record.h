@@ -35,17 +35,24 @@ struct record {
 	uint64_t change;       /* local count, raised by each change: what the watch calls a revision */
 };
 
-/* The highest version among the tombstones of @owner that were forgotten. */
-struct records_floor {
+/* What one owner may make every node hold: one that is mad must not keep the others' records out. */
+#define RECORDS_OWNER_MAX   10000
+#define RECORDS_OWNER_BYTES (32u << 20)
+
+/* What is known of an owner apart from its records: how much they are, and the highest version among its
+ * tombstones that were forgotten. */
+struct records_owner {
 	char owner[JACO_HOST_MAX + 1];
-	uint64_t incarnation;
+	uint64_t incarnation; /* the floor; 0: none */
 	uint64_t sequence;
+	size_t n;
+	size_t bytes; /* of keys and values */
 };
 
 struct records {
-	struct records_floor *floors;
-	size_t n_floors;
-	size_t floors_cap;
+	struct records_owner *owners;
+	size_t n_owners;
+	size_t owners_cap;
 	struct record **items; /* by key */
 	size_t n;
 	size_t cap;
@@ -90,7 +97,7 @@ void records_begin_anew(struct records *records, uint64_t incarnation);
 
 /* Is @incoming, whose key is not known, something that was withdrawn and forgotten?  The floor it
  * lies under, or NULL. */
-const struct records_floor *records_floor_of(const struct records *records,
+const struct records_owner *records_floor_of(const struct records *records,
 					     const struct record *incoming);
 
 /* Forget tombstones older than @life_ms at @now_ms (any clock that does not go back); how many. */

@@ -15,6 +15,7 @@
 #define QUEUE_MAX    (32u * 1024 * 1024)
 #define HELLO_MS     10000
 #define STRANGER_MAX (64 * 1024)       /* a request to join is a few thousand bytes */
+#define ASKED_MAX    8192              /* questions under way in each direction: twice what submit.c lets wait */
 
 bool conn_is_stranger(const struct link_conn *conn)
 {
@@ -58,6 +59,11 @@ static void send_hello(struct link_conn *conn, const struct wire_raft_hello *hel
 		conn_send(conn, &frame);
 }
 
+bool conn_may_ask(const struct link_conn *conn)
+{
+	return conn->n_pendings < ASKED_MAX;
+}
+
 void conn_ask(struct link_conn *conn, const char *method, const struct jaco_desc *desc,
 	      const void *msg, const struct jaco_desc *out, link_reply_fn *on_reply, void *ctx)
 {
@@ -68,6 +74,7 @@ void conn_ask(struct link_conn *conn, const char *method, const struct jaco_desc
 	*pending = (struct link_pending){
 		.id = ++conn->next_id, .out = out, .on_reply = on_reply, .ctx = ctx};
 	TAILQ_INSERT_TAIL(&conn->pendings, pending, next);
+	conn->n_pendings++;
 	jaco_frame_request(&frame, pending->id, method);
 	if (jaco_pack(&frame, desc, msg, &err) >= 0)
 		conn_send(conn, &frame);
@@ -88,6 +95,7 @@ void link_answer(struct link_call *call, const struct jaco_desc *desc, const voi
 		}
 		conn_send(call->conn, &frame);
 		TAILQ_REMOVE(&call->conn->calls, call, next);
+		call->conn->n_calls--;
 	}
 	jaco_free(call);
 }
@@ -100,6 +108,7 @@ void link_refuse(struct link_call *call, const struct jaco_err *err)
 		jaco_frame_error(&frame, call->id, err);
 		conn_send(call->conn, &frame);
 		TAILQ_REMOVE(&call->conn->calls, call, next);
+		call->conn->n_calls--;
 	}
 	jaco_free(call);
 }
@@ -119,6 +128,7 @@ static void take_reply(struct link_conn *conn, const struct jaco_frame *frame)
 	if (!pending)
 		return;
 	TAILQ_REMOVE(&conn->pendings, pending, next);
+	conn->n_pendings--;
 	out = jaco_arena_alloc(&arena, pending->out->size);
 	if (frame->error)
 		jaco_frame_unpack_error(frame->error, frame->error_bytes, &err);
@@ -134,6 +144,7 @@ static struct link_call *new_call(struct link_conn *conn, uint32_t id)
 
 	*call = (struct link_call){.conn = conn, .id = id};
 	TAILQ_INSERT_TAIL(&conn->calls, call, next);
+	conn->n_calls++;
 	return call;
 }
 
@@ -163,6 +174,11 @@ static void take_request(struct link_conn *conn, const struct jaco_frame *frame,
 	/* guessing costs a handshake each time */
 	if (conn_is_stranger(conn) && conn->has_asked) {
 		jaco_err_set(&err, JACO_PERMISSION_DENIED, "strangers ask once");
+		conn_end(conn, &err);
+		return;
+	}
+	if (conn->n_calls >= ASKED_MAX) { /* not one of ours: ours ask fewer */
+		jaco_err_set(&err, JACO_TOO_MANY_REQUESTS, "%d questions are under way", ASKED_MAX);
 		conn_end(conn, &err);
 		return;
 	}
@@ -259,8 +275,15 @@ static void take_notice(struct link_conn *conn, const struct jaco_frame *frame,
 static void refuse(struct link_conn *conn, const struct wire_raft_hello *theirs)
 {
 	struct wire_raft_hello hello;
+	struct jaco_err err = JACO_ERR_INIT;
 	char text[JACO_TEXT_MAX];
 
+	if (conn->has_asked) {
+		jaco_err_set(&err, JACO_PERMISSION_DENIED, "it was told once why it is refused");
+		conn_end(conn, &err);
+		return;
+	}
+	conn->has_asked = true;
 	link_fill_refusal(conn, theirs, text, &hello);
 	send_hello(conn, &hello);
 }

@@ -31,7 +31,8 @@ struct link_conn {
 	bool is_ready;          /* hello came and was good */
 	bool is_dead;           /* waits for the reaper */
 	bool is_nobody;         /* LINK_IN: a certificate of this cluster's CA that is no member's */
-	bool has_asked;         /* a stranger: its one question came */
+	bool has_asked;         /* a stranger: its one question came; nobody: it was told why */
+	size_t n_pendings, n_calls;
 	char from[JACO_ADDR_TEXT_BYTES]; /* LINK_IN: the address without the port */
 	uint32_t next_id;
 	TAILQ_HEAD(, link_pending) pendings;
@@ -52,6 +53,7 @@ void conn_end(struct link_conn *conn, const struct jaco_err *err);
 void conn_free(struct link_conn *conn);
 void conn_send(struct link_conn *conn, const struct jaco_buf *frame);
 void conn_queue(struct link_conn *conn, const struct jaco_buf *frame); /* until tls_flush() */
+bool conn_may_ask(const struct link_conn *conn); /* fewer are under way than there may be */
 void conn_ask(struct link_conn *conn, const char *method, const struct jaco_desc *desc,
 	      const void *msg, const struct jaco_desc *out, link_reply_fn *on_reply, void *ctx);
 

@@ -22,6 +22,7 @@
 #include "libjaco/base/mem.h"
 #include "libjaco/base/random.h"
 #include "libjaco/base/str.h"
+#include "libjaco/base/time.h"
 #include "libjaco/io/fs.h"
 
 #define SERIAL_BYTES 16
@@ -103,12 +104,13 @@ static bool build(X509 *cert, EVP_PKEY *key, X509 *issuer, EVP_PKEY *issuer_key,
 {
 	X509_NAME *name = X509_get_subject_name(cert);
 	char alt[JACO_ERR_TEXT_MAX];
+	time_t now = (time_t)(jaco_time_wall_ms() / 1000);
 	bool is_ca = !issuer;
 
 	if (X509_set_version(cert, 2) != 1 || !set_serial(cert) || !set_name(name, org, common) ||
 	    X509_set_issuer_name(cert, is_ca ? name : X509_get_subject_name(issuer)) != 1 ||
-	    !X509_gmtime_adj(X509_getm_notBefore(cert), -IDENTITY_BACKDATE_S) ||
-	    !X509_gmtime_adj(X509_getm_notAfter(cert), seconds) ||
+	    !X509_time_adj(X509_getm_notBefore(cert), -IDENTITY_BACKDATE_S, &now) ||
+	    !X509_time_adj(X509_getm_notAfter(cert), seconds, &now) ||
 	    X509_set_pubkey(cert, key) != 1)
 		return false;
 	if (!add_extension(cert, is_ca ? cert : issuer, NID_basic_constraints,

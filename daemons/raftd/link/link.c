@@ -326,6 +326,8 @@ int link_ask(struct link_peer *peer, const char *method, const struct jaco_desc 
 {
 	if (!link_is_up(peer))
 		return jaco_err_set(err, JACO_UNAVAILABLE, "%s is not connected", peer->host);
+	if (!conn_may_ask(peer->conn))
+		return jaco_err_set(err, JACO_UNAVAILABLE, "%s does not answer", peer->host);
 	conn_ask(peer->conn, method, desc, msg, out, on_reply, ctx);
 	return 0;
 }

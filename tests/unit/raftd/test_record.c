@@ -149,7 +149,7 @@ JT_CASE(what_was_disowned_counts_again_when_its_owner_is_back)
 	JT_EQ(merge(&here, "/obs/node/n2/dns", "n2", 5, 1, "x"), 1);
 	records_disown(&here, "/obs/node/n2/dns");
 	JT_EQ(records_expire(&here, 1, 0), 1);
-	JT_EQ(here.n_floors, 0); /* nothing was withdrawn by its owner */
+	JT_EQ(here.owners[0].incarnation, 0); /* no floor: nothing was withdrawn by its owner */
 	/* others may hold a withdrawal of it: a new life is above that */
 	JT_EQ(merge(&here, "/obs/node/n2/dns", "n2", 5, 2, NULL), 1);
 	records_begin_anew(&owner, 3);
@@ -158,6 +158,34 @@ JT_CASE(what_was_disowned_counts_again_when_its_owner_is_back)
 	JT_EQ(merge(&here, record->key, "n2", record->incarnation, record->sequence, "x"), 1);
 	records_begin_anew(&owner, 9000);
 	JT_EQ(records_find(&owner, "/obs/node/n2/dns")->incarnation, 9000);
+}
+
+JT_CASE(one_owner_leaves_room_for_the_others)
+{
+	jaco_auto(records) struct records records;
+	static char big[700 * 1024];
+	char key[64];
+	size_t n = 0;
+
+	memset(big, 'x', sizeof(big) - 1);
+	records_init(&records, "n1", 100);
+	for (int i = 0; i < 100; i++) {
+		snprintf(key, sizeof(key), "/obs/replica/%d@n2", i);
+		n += merge(&records, key, "n2", 5, (uint64_t)i + 1, big) > 0;
+	}
+	JT_EQ(n, RECORDS_OWNER_BYTES / sizeof(big)); /* all that fit, and no more */
+	JT_EQ(merge(&records, "/obs/replica/0@n2", "n2", 5, 200, "less"), 1);
+	JT_EQ(merge(&records, "/obs/replica/99@n2", "n2", 5, 201, big), 1); /* in its place */
+	JT_EQ(merge(&records, "/obs/replica/0@n3", "n3", 5, 1, big), 1);
+	n = 0;
+	for (int i = 0; i < RECORDS_OWNER_MAX + 10; i++) {
+		snprintf(key, sizeof(key), "/obs/replica/%d@n4", i);
+		n += merge(&records, key, "n4", 5, (uint64_t)i + 1, NULL) > 0;
+	}
+	JT_EQ(n, RECORDS_OWNER_MAX);
+	JT_EQ(publish(&records, "/obs/node/n1/dns", "a"), 1);
+	JT_EQ(records_expire(&records, 1, 0), RECORDS_OWNER_MAX);
+	JT_EQ(merge(&records, "/obs/replica/again@n4", "n4", 6, 1, "x"), 1);
 }
 
 JT_CASE(no_claim_drives_the_numbers_of_an_owner_to_their_end)
@@ -184,7 +212,7 @@ JT_CASE(a_forgotten_tombstone_leaves_a_floor)
 	jaco_auto(records) struct records records;
 	struct record old = {.key = "/obs/node/n2/dns", .owner = "n2", .incarnation = 5, .sequence = 1,
 			     .value = KV_TEXT("x")};
-	const struct records_floor *floor;
+	const struct records_owner *floor;
 
 	records_init(&records, "n1", 100);
 	JT_EQ(merge(&records, "/obs/node/n2/dns", "n2", 5, 1, "x"), 1);
@@ -250,6 +278,7 @@ JT_CASE(digests_do_not_depend_on_order_or_tombstones)
 }
 
 JT_MAIN(JT_RUN(what_was_disowned_counts_again_when_its_owner_is_back),
+	JT_RUN(one_owner_leaves_room_for_the_others),
 	JT_RUN(no_claim_drives_the_numbers_of_an_owner_to_their_end),
 	JT_RUN(a_forgotten_tombstone_leaves_a_floor),
 	JT_RUN(the_owner_says_again_what_others_hold_wrong),
