@@ -306,3 +306,39 @@ def test_a_node_removed_in_its_absence_stops_what_it_has_when_it_learns(cluster)
     wait_for("the end of its containers", lambda: victim.containers() == [])
     assert "NO MEMBER ANY MORE" in victim.do("cluster", "status")
     wait_for("three elsewhere", lambda: others[0].running("trio/echo", 3))
+
+
+def test_it_is_refused_everywhere_until_it_joins_again_and_then_is_a_node_like_any(cluster):
+    """On the three whole hosts as the test before left them."""
+    members = cluster.members(cluster.leader())
+    back = next(h for h in cluster if h.name not in members)
+    others = [h for h in cluster if h is not back]
+    for words in (["node", "cordon", others[0].name], ["node", "issue-join-token"],
+                  ["scale", "trio/echo", "2"], ["token", "issue", "--name", "ghost"]):
+        r = back.jaco(*words)
+        assert r.returncode != 0 and "was removed from cluster" in r.stderr, (words, r.stderr)
+    assert all(back.name not in cluster.members(h) for h in others)
+    cluster.join(back, by=others[0])
+    for host in cluster:
+        for name in ("n1", "n2", "n3"):
+            cluster.wait_state(name, "ready", by=host)
+    assert "NO MEMBER" not in back.do("cluster", "status")
+    wait_for("three voters", lambda: all(m["voter"] for m in cluster.members().values()))
+    back.do("scale", "trio/echo", "6")
+    wait_for("replicas on it", lambda: back.name in
+             [n for r, n in cluster.where("trio/echo", by=back).items()])
+    wait_for("all six", lambda: others[0].running("trio/echo", 6))
+    where = cluster.where("trio/echo", by=others[0])
+    wait_for("one view", lambda: [cluster.where("trio/echo", by=h) for h in cluster] == [where] * 3)
+    mine = {r for r, node in where.items() if node == back.name}
+    assert mine == {c["Labels"]["jaco.replica_id"] for c in back.containers()
+                    if c["State"] == "running"}
+    for host in cluster:
+        wait_for("its replicas through " + host.name, lambda: mine <= names_behind(host, 60))
+    for replica in mine:
+        host, box = cluster.container(replica)
+        for target in others[0].replicas("trio/echo"):
+            address = target["addresses"][0]["address"]
+            code, text = host.exec(box, "/bin/ping", "-c", "1", "-W", "2", address)
+            assert code == 0, (replica, target["id"], text)
+    assert not at_two_places(cluster)
