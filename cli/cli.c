@@ -89,6 +89,38 @@ static int unknown_command(int argc, char **argv, struct jaco_err *err)
 			    best ? "\"?" : "");
 }
 
+/* Nouns with a page of their own. */
+static const char *const pages[] = {"backup", "cluster", "context", "mesh", "net", "node", "restore",
+				    "token"};
+
+static bool is_of_noun(const struct cli_command *command, const char *noun, size_t n)
+{
+	return strncmp(command->words, noun, n) == 0 &&
+	       (command->words[n] == ' ' || command->words[n] == '\0');
+}
+
+static bool is_noun(const char *word)
+{
+	for (const struct cli_command *c = cli_commands; c->words; c++)
+		if (is_of_noun(c, word, strlen(word)))
+			return true;
+	return false;
+}
+
+/* "-token" for a command of that noun, or "". */
+static const char *page_of(const char *words)
+{
+	static char suffix[32];
+	size_t n = strcspn(words, " ");
+
+	for (size_t i = 0; i < JACO_ARRAY_SIZE(pages); i++)
+		if (strlen(pages[i]) == n && memcmp(pages[i], words, n) == 0) {
+			(void)jaco_str_format(suffix, sizeof(suffix), "-%s", pages[i]);
+			return suffix;
+		}
+	return "";
+}
+
 /* The longest run of words wins: "get" against "get replicas". */
 static const struct cli_command *find_command(int argc, char **argv, size_t *out_words)
 {
@@ -226,7 +258,12 @@ int cli_parse(struct cli *cli, int argc, char **argv, struct jaco_err *err)
 	}
 	if (from < argc) {
 		cli->command = find_command(argc - from, argv + from, &words);
-		if (!cli->command)
+		if (!cli->command && is_noun(argv[from]) &&
+		    (from + 1 == argc || argv[from + 1][0] == '-')) {
+			cli->noun = argv[from];
+			words = 1;
+		}
+		if (!cli->command && !cli->noun)
 			return unknown_command(argc - from, argv + from, err);
 	}
 	if (take_words(cli, argc, argv, from + (int)words, err) < 0 || apply_globals(cli, err) < 0)
@@ -264,17 +301,29 @@ void cli_print_help(const struct cli *cli)
 		       cli->command->args, cli->command->doc);
 		print_options(cli->command->options);
 		print_options(cli_global_options);
-		printf("\nExample: jaco %s\nManual: man jaco\n", cli->command->example);
+		printf("\nExample: jaco %s\nManual: man jaco%s\n", cli->command->example,
+		       page_of(cli->command->words));
 		return;
 	}
-	puts("jaco - run compose applications on a few servers\n\nusage: jaco COMMAND [arguments]\n");
+	if (cli->noun)
+		printf("usage: jaco %s COMMAND [arguments]\n\n", cli->noun);
+	else
+		puts("jaco - run compose applications on a few servers\n\n"
+		     "usage: jaco COMMAND [arguments]\n");
 	for (const struct cli_command *c = cli_commands; c->words; c++) {
 		char left[64];
 
+		if (cli->noun && !is_of_noun(c, cli->noun, strlen(cli->noun)))
+			continue;
 		(void)jaco_str_format(left, sizeof(left), "%s %s", c->words, c->args);
 		printf("  %-34s %s\n", left, c->doc);
 	}
 	puts("");
+	if (cli->noun) {
+		printf("jaco %s COMMAND --help tells about one of them.\nManual: man jaco%s\n", cli->noun,
+		       page_of(cli->noun));
+		return;
+	}
 	print_options(cli_global_options);
 	puts("\nExample: jaco apply contrib/examples/hello/jaco.yaml\nManual: man jaco");
 }

@@ -56,6 +56,7 @@ struct cli {
 	bool is_tty;    /* standard output */
 	bool has_color;
 	const struct cli_command *command;
+	const char *noun; /* "cluster", when that was all: its commands are listed */
 	const char *args[CLI_ARGS_MAX];
 	size_t n_args;
 	struct {

@@ -154,6 +154,23 @@ def test_the_table_knows_every_command():
     assert set(known_commands()) <= set(COMMANDS)
 
 
+def test_a_noun_lists_its_commands_and_each_names_its_page(person):
+    for argv, status in ((["cluster", "--help"], 0), (["cluster", "-h"], 0), (["cluster"], 64)):
+        got = person.run(*argv)
+        assert got.returncode == status, got
+        assert "usage: jaco cluster COMMAND" in got.stdout and "man jaco-cluster" in got.stdout
+        listed = re.findall(r"^  (\w+) ", got.stdout, re.M)
+        assert set(listed) == {"cluster"}, got.stdout
+        assert "cluster leader transfer [HOST]" in got.stdout
+    assert "man jaco-node\n" in person.ok("node", "drain", "--help")
+    assert "man jaco\n" in person.ok("scale", "--help")
+    person.fails("validation_failed", 65, 'did you mean "jaco status"', "stauts")
+    person.fails("validation_failed", 65, 'no command "cluster stats"', "cluster", "stats")
+    for page in re.findall(r"man (jaco-\w+)", "".join(
+            person.run(*c.split(), "--help").stdout for c in COMMANDS)):
+        assert os.path.exists(os.path.join(BUILD, "../man", page + ".1")), page
+
+
 @pytest.mark.parametrize("command", [c for c in COMMANDS if COMMANDS[c] is not None])
 def test_every_command_says_the_same_on_both_transports(three, person, command):
     if command not in set(known_commands()):

@@ -32,7 +32,7 @@ def check_cli(verdict):
     page, main = "man/jaco.1", source.text("cli/main.c")
     lines = source.text(page).split("\n")
     table = main[main.index("cli_commands[]"):]
-    for words in re.findall(r'^\t\{"([a-z ]+)",', table, re.M):
+    for words in re.findall(r'^\t\{"([a-z -]+)",', table, re.M):
         need(verdict, page, words, any(re.match(rf"\.It Ic {words}( Ar |$)", l) for l in lines),
              "command")
     options = main[:main.index("cli_commands[]")]
