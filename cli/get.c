@@ -168,12 +168,23 @@ int get_certs(struct cli *cli, struct jaco_err *err)
 	return print_records(cli, "/cert/", cert_columns, err);
 }
 
-int get_nodes(struct cli *cli, struct jaco_err *err)
+/* Also as data it is history then, and whoever reads that should hear it. */
+static int read_members(struct cli *cli, struct wire_cluster_info *out_info, struct jaco_err *err)
 {
 	struct wire_nothing req = {0};
+
+	if (cli_call(cli, &wire_raftd_cluster_status, &req, out_info, err) < 0)
+		return -(int)err->code;
+	if (out_info->removed)
+		fprintf(stderr, "Warning: %s; this is what the node knew last\n", out_info->removed);
+	return 0;
+}
+
+int get_nodes(struct cli *cli, struct jaco_err *err)
+{
 	struct wire_cluster_info info;
 
-	if (cli_call(cli, &wire_raftd_cluster_status, &req, &info, err) < 0)
+	if (read_members(cli, &info, err) < 0)
 		return -(int)err->code;
 	out_rows(cli, &wire_member_desc, info.members.v, info.members.n, node_columns);
 	return 0;
@@ -266,10 +277,9 @@ int get_route(struct cli *cli, struct jaco_err *err)
 int get_node(struct cli *cli, struct jaco_err *err)
 {
 	const char *host = cli_arg(cli, 0);
-	struct wire_nothing req = {0};
 	struct wire_cluster_info info;
 
-	if (cli_call(cli, &wire_raftd_cluster_status, &req, &info, err) < 0)
+	if (read_members(cli, &info, err) < 0)
 		return -(int)err->code;
 	for (size_t i = 0; i < info.members.n; i++) {
 		if (jaco_str_eq(info.members.v[i].host, host)) {

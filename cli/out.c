@@ -14,20 +14,24 @@
 
 #define COLUMNS_MAX 16
 
+#define SKEW_S 60 /* a time that another node's clock made is not in the future by so little */
+
 void out_age(char out[static 16], uint64_t wall_ms)
 {
 	int64_t s = (jaco_time_wall_ms() - (int64_t)wall_ms) / 1000;
+	const char *in = s < -SKEW_S ? "in " : "";
 
+	s = *in ? -s : JACO_MAX(s, 0);
 	if (wall_ms == 0)
 		(void)jaco_str_copy(out, 16, "-");
 	else if (s < 120)
-		(void)jaco_str_format(out, 16, "%llds", (long long)JACO_MAX(s, 0));
+		(void)jaco_str_format(out, 16, "%s%llds", in, (long long)s);
 	else if (s < 7200)
-		(void)jaco_str_format(out, 16, "%lldm", (long long)s / 60);
+		(void)jaco_str_format(out, 16, "%s%lldm", in, (long long)s / 60);
 	else if (s < 172800)
-		(void)jaco_str_format(out, 16, "%lldh", (long long)s / 3600);
+		(void)jaco_str_format(out, 16, "%s%lldh", in, (long long)s / 3600);
 	else
-		(void)jaco_str_format(out, 16, "%lldd", (long long)s / 86400);
+		(void)jaco_str_format(out, 16, "%s%lldd", in, (long long)s / 86400);
 }
 
 char *out_printable(struct jaco_arena *arena, const char *text)

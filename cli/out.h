@@ -32,7 +32,7 @@ void out_json(const struct cli *cli, const json_t *json, bool stream);
 /* A line for people: nothing with -q, json or yaml. */
 void out_say(const struct cli *cli, const char *fmt, ...) JACO_PRINTF(2, 3);
 
-/* "12s", "3m", "5h", "4d" since @wall_ms; "-" for 0. */
+/* How long ago: "5m"; how far ahead: "in 5m"; 0: "-". */
 void out_age(char out[static 16], uint64_t wall_ms);
 
 /* A copy of @text in which nothing can move a cursor, change a color or break a row: control

@@ -16,7 +16,8 @@
 
 static const struct out_column token_columns[] = {
 	{"IDENTITY", "identity"},   {"AGE", "created"}, {"BY", "created_by"}, {"PRIVILEGED", "allow_privileged"},
-	{"READ-ONLY", "read_only"}, {"DEPLOYMENTS", "deployments"}, {"REVOKED", "revoked"}, {NULL, NULL},
+	{"READ-ONLY", "read_only"}, {"DEPLOYMENTS", "deployments"}, {"EXPIRES", "expires"},
+	{"REVOKED", "revoked"}, {NULL, NULL},
 };
 static const struct out_column registry_columns[] = {
 	{"REGISTRY", "registry"}, {"USER", "user"}, {"AGE", "updated"}, {NULL, NULL},

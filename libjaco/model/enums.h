@@ -90,6 +90,7 @@ int jaco_enum_find(const struct jaco_enum *set, const char *word);
 	W(AUDIT, RESTART, "restart") W(AUDIT, NODE_JOIN, "node_join")                              \
 	W(AUDIT, NODE_REMOVE, "node_remove") W(AUDIT, NODE_DRAIN, "node_drain")                    \
 	W(AUDIT, NODE_CORDON, "node_cordon") W(AUDIT, NODE_LOST, "node_lost")                      \
+	W(AUDIT, NODE_LABEL, "node_label")                                                         \
 	W(AUDIT, CLUSTER_RECOVERED, "cluster_recovered") W(AUDIT, TOKEN_ISSUE, "token_issue")      \
 	W(AUDIT, TOKEN_REVOKE, "token_revoke")                                                     \
 	W(AUDIT, CERTIFICATE_ISSUED, "certificate_issued")                                         \

@@ -385,6 +385,8 @@ def test_leadership_is_handed_over_on_request(three):
         heir = next(n.name for n in three.nodes if n.name != old)
         assert asked.rpc().call("cluster.leader_transfer", to=heir)["leader"] == heir
         assert three.leader().name == heir
+        again = asked.rpc().call("cluster.leader_transfer", to=heir)  # it leads already: no wait
+        assert again["leader"] == heir
     fails("node_not_found", "nobody", three.nodes[0].rpc().call, "cluster.leader_transfer",
           to="nobody")
 

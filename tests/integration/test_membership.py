@@ -212,6 +212,9 @@ def test_a_removed_node_serves_no_command_line_far_away(cluster, tmp_path):
     fails("unavailable", "was removed", silent.call, "auth", token=token)
     wait(lambda: turned_away(gone, token))
     assert '"host": "%s"' % leader.name in person.ok("cluster", "status", "-o", "json"), "the next"
+    said = person.run("--socket", gone.path(), "node", "list", "-o", "json")
+    assert said.returncode == 0 and "this is what the node knew last" in said.stderr
+    json.loads(said.stdout)
     assert "removed" in gone.status(), "who is on the machine is told"
     gone.kill()
     gone.start()

@@ -428,7 +428,7 @@ def test_a_rejected_apply_changes_nothing_and_names_every_finding(node):
     error = fails("unknown_host", "n9", rpc.call, "deploy.apply",
                   jaco=b"deployment: a\nservices: [{name: web, placement: hosts, hosts: [n9]}]\n",
                   compose=b"services: {web: {image: x}}")
-    assert error.details["line"] == "1"
+    assert error.details["line"] == "2", "of hosts:"
     assert rpc.call("cluster.status")["state_hash"] == before
 
 

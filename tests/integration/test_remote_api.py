@@ -296,6 +296,37 @@ def test_nothing_that_an_expiring_token_gives_away_outlasts_it(three):
     assert full.call("token.issue", identity="heir2")["token"]
 
 
+def test_what_a_token_may_do_and_until_when_is_shown_and_audited(three, person):
+    node = three.nodes[0]
+    issue(node, "narrow", read_only=True, deployments=["shop", "blog"], ttl_ms=3600000)
+    out = person.ok("--socket", node.path(), "token", "list")
+    head = out.splitlines()[0]
+    row = next(line for line in out.splitlines() if line.startswith("narrow "))
+    assert row[head.index("EXPIRES"):].startswith(("in 59m", "in 60m")), out
+    events = [e["event"]["payload"] for page in node.rpc().stream("audit.list", types=["token_issue"])
+              for e in page["events"]]
+    event = next(e for e in events if e.get("identity") == "narrow")
+    assert event["read_only"] == "true" and event["deployments"] == "shop,blog"
+    assert event["expires"].startswith("20") and "allow_privileged" not in event
+
+
+def test_labels_are_words_and_audited(three, person):
+    node = three.nodes[0]
+    person.ok("--socket", node.path(), "node", "label", "n1", "example.com/zone=a b", "gone=1")
+    person.ok("--socket", node.path(), "node", "label", "n1", "gone-")
+    for bad in ("up per=x", "a\x1b[2J=x", "\u00e4=x"):
+        person.fails("validation_failed", 65, "letters, digits and", "--socket", node.path(), "node",
+                     "label", "n1", bad)
+    person.fails("validation_failed", 65, "control characters", "--socket", node.path(), "node",
+                 "label", "n1", "a=x\x1b[2J")
+    labels = node.members()["n1"]["labels"]
+    assert labels["example.com/zone"] == "a b" and "gone" not in labels
+    events = [e["event"] for page in node.rpc().stream("audit.list", types=["node_label"])
+              for e in page["events"]]
+    assert [e["payload"]["labels"] for e in events][-2:] == ["example.com/zone=a b,gone=1", "gone-"]
+    assert events[-1]["identity"] == "local:root" and events[-1]["payload"]["host"] == "n1"
+
+
 def test_a_request_id_is_its_callers_own(three):
     """Two who choose the same id get their own answer; one who asks again gets the first."""
     node, other = three.nodes[:2]

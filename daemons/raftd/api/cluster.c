@@ -291,8 +291,9 @@ static void from_observed(struct raftd *raftd, struct jaco_call *call, const cha
 	record = records_find(&raftd->records, key);
 	if (record && jaco_unpack(&wire_obs_engine_desc, record->value.data, record->value.n,
 				  call->arena, &engine, &err) >= 0) {
-		member->engine = jaco_arena_printf(call->arena, "%.20s %.40s",
+		member->engine = jaco_arena_printf(call->arena, "%.20s%s%.40s",
 						   engine.kind ? engine.kind : engine.state,
+						   engine.version ? " " : "",
 						   engine.version ? engine.version : "");
 		if (strcmp(engine.state, "ready") != 0 && member->state == JACO_NODE_READY) {
 			member->state = JACO_NODE_ENGINE_UNAVAILABLE;
@@ -343,8 +344,9 @@ static void from_links(struct raftd *raftd, struct jaco_arena *arena, const char
 
 	TAILQ_FOREACH (at, &raftd->link.peers, next)
 		end = JACO_MAX(end, at->commit);
-	if (!peer || applied > 0) /* not heard yet is not behind */
-		JACO_SET(member, member, lag, end > applied ? end - applied : 0);
+	/* not heard yet is not behind, and the leader is behind nobody: its beat is only older */
+	if (!peer || applied > 0)
+		JACO_SET(member, member, lag, end > applied && !member->leader ? end - applied : 0);
 	JACO_SET(member, member, skew_ms, peer ? peer->skew_ms : 0);
 	if (peer && llabs(peer->skew_ms) > SKEW_REPORTED_MS)
 		member->message = jaco_arena_printf(arena, "%s%sits clock is %lld s %s this node's",

@@ -76,21 +76,30 @@ static bool is_over(const struct leave_wait *wait)
 	return status.leader != 0 && status.leader != wait->leader;
 }
 
+static void reply_leadership(struct raftd *raftd, struct jaco_call *call)
+{
+	struct core_status status = store_status(&raftd->store);
+	struct link_peer *leader = link_find_id(&raftd->link, status.leader);
+	struct wire_leadership leadership = {.is_leader = status.role == CORE_LEADER,
+					     .term = status.term,
+					     .leader = leader ? leader->host : raftd->host};
+
+	jaco_call_reply(call, &leadership);
+}
+
 static void reply(struct leave_wait *wait)
 {
 	struct raftd *raftd = wait->raftd;
 	struct jaco_call *call = wait->call;
-	struct core_status status = store_status(&raftd->store);
-	struct link_peer *leader = link_find_id(&raftd->link, status.leader);
 	struct wire_changed changed = {.revision = wait->revision};
-	struct wire_leadership leadership = {.is_leader = status.role == CORE_LEADER,
-					     .term = status.term,
-					     .leader = leader ? leader->host : raftd->host};
 	bool is_removal = wait->raft_id != 0;
 
 	wait_free(wait);
 	jaco_call_on_cancel(call, NULL, NULL);
-	jaco_call_reply(call, is_removal ? (const void *)&changed : &leadership);
+	if (is_removal)
+		jaco_call_reply(call, &changed);
+	else
+		reply_leadership(raftd, call);
 }
 
 void leave_pump(struct raftd *raftd)
@@ -235,6 +244,12 @@ int raftd_on_cluster_leader_transfer(struct raftd *raftd, struct jaco_call *call
 
 	if (status.leader == 0)
 		return jaco_err_set(err, JACO_NO_LEADER, "no leader is known");
+	if (req->to && strcmp(req->to, status.role == CORE_LEADER ? raftd->host
+							  : leader	  ? leader->host
+									  : "") == 0) {
+		reply_leadership(raftd, call);
+		return 0;
+	}
 	if (status.role == CORE_LEADER) {
 		if (leave_hand_over(raftd, req->to, err) < 0)
 			return -(int)err->code;

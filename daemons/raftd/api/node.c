@@ -193,6 +193,41 @@ static bool is_removed(const struct wire_node_label *req, const char *key)
 	return wire_dict_get(&req->set, key) != NULL;
 }
 
+/* A constraint is "node.labels.KEY == VALUE": what cannot stand there is no label. */
+static int check_labels(const struct wire_dict *labels, struct jaco_err *err)
+{
+	static const char *const allowed = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+					   "0123456789._/-";
+
+	for (size_t i = 0; i < labels->n; i++) {
+		const char *key = labels->v[i].key, *value = labels->v[i].value;
+
+		if (!*key || key[strspn(key, allowed)])
+			return jaco_err_set(err, JACO_VALIDATION_FAILED,
+					    "label %s: letters, digits and . _ / - are allowed", key);
+		for (; *value; value++)
+			if ((unsigned char)*value < 0x20 || *value == 0x7f)
+				return jaco_err_set(err, JACO_VALIDATION_FAILED,
+						    "label %s: its value has control characters", key);
+	}
+	return 0;
+}
+
+static void audit_labels(struct api_txn *txn, const struct jaco_call *call,
+			 const struct wire_node_label *req)
+{
+	jaco_auto(jaco_buf) struct jaco_buf text = JACO_BUF_BOUND(JACO_TEXT_MAX / 2);
+
+	for (size_t i = 0; i < req->set.n; i++)
+		jaco_buf_printf(&text, "%s%s=%s", text.n ? "," : "", req->set.v[i].key,
+				req->set.v[i].value);
+	for (size_t i = 0; i < req->remove.n; i++)
+		jaco_buf_printf(&text, "%s%s-", text.n ? "," : "", req->remove.v[i]);
+	api_audit(txn, JACO_AUDIT_NODE_LABEL, call->identity,
+		  (const char *const[]){"host", req->host, "labels",
+					jaco_arena_strdup(txn->arena, jaco_buf_str(&text)), NULL});
+}
+
 int raftd_on_node_label(struct raftd *raftd, struct jaco_call *call,
 			const struct wire_node_label *req, struct jaco_err *err)
 {
@@ -201,7 +236,8 @@ int raftd_on_node_label(struct raftd *raftd, struct jaco_call *call,
 	struct wire_dict labels = {.n = 0};
 	uint64_t revision;
 
-	if (read_node(raftd, call, req->host, &node, &revision, err) < 0)
+	if (check_labels(&req->set, err) < 0 ||
+	    read_node(raftd, call, req->host, &node, &revision, err) < 0)
 		return -(int)err->code;
 	labels.v = jaco_arena_alloc_n(call->arena, node.labels.n + req->set.n + 1,
 				      sizeof(*labels.v));
@@ -213,5 +249,6 @@ int raftd_on_node_label(struct raftd *raftd, struct jaco_call *call,
 	node.labels = labels;
 	api_compare(&txn, node_key(call, req->host), revision);
 	api_put(&txn, node_key(call, req->host), &wire_node_desc, &node);
+	audit_labels(&txn, call, req);
 	return api_commit(&txn, call, label_again, req, api_reply_changed, NULL, err);
 }

@@ -45,6 +45,37 @@ static bool is_identity(const char *text)
 	return n > 0 && text[n] == '\0';
 }
 
+/* With the rights that were given. */
+static void audit_issue(struct api_txn *txn, const struct jaco_call *call,
+			const struct wire_token *token)
+{
+	jaco_auto(jaco_buf) struct jaco_buf deployments = JACO_BUF_BOUND(JACO_TEXT_MAX / 2);
+	char when[JACO_RFC3339_BYTES];
+	const char *pairs[11] = {"identity", token->identity};
+	size_t n = 2;
+
+	for (size_t i = 0; i < token->deployments.n; i++)
+		jaco_buf_printf(&deployments, "%s%s", i ? "," : "", token->deployments.v[i]);
+	if (token->read_only) {
+		pairs[n++] = "read_only";
+		pairs[n++] = "true";
+	}
+	if (token->allow_privileged) {
+		pairs[n++] = "allow_privileged";
+		pairs[n++] = "true";
+	}
+	if (token->deployments.n > 0) {
+		pairs[n++] = "deployments";
+		pairs[n++] = jaco_arena_strdup(txn->arena, jaco_buf_str(&deployments));
+	}
+	if (token->expires) {
+		jaco_rfc3339_render(when, (int64_t)token->expires);
+		pairs[n++] = "expires";
+		pairs[n++] = when;
+	}
+	api_audit(txn, JACO_AUDIT_TOKEN_ISSUE, call->identity, pairs);
+}
+
 int raftd_on_token_issue(struct raftd *raftd, struct jaco_call *call,
 			 const struct wire_token_issue *req, struct jaco_err *err)
 {
@@ -87,8 +118,7 @@ int raftd_on_token_issue(struct raftd *raftd, struct jaco_call *call,
 	issued->identity = req->identity;
 	api_compare(&txn, token_key(call, req->identity), revision);
 	api_put(&txn, token_key(call, req->identity), &wire_token_desc, &token);
-	api_audit(&txn, JACO_AUDIT_TOKEN_ISSUE, call->identity,
-		  (const char *const[]){"identity", req->identity, NULL});
+	audit_issue(&txn, call, &token);
 	return api_commit(&txn, call, NULL, NULL, on_issued, issued, err);
 }
 

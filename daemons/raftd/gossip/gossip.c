@@ -388,7 +388,8 @@ void gossip_members_changed(struct gossip *gossip)
 	struct records *records = &raftd->records;
 	size_t n = 0;
 
-	if (!raftd->is_initialised)
+	/* on a node that was put out they are the last it knew */
+	if (!raftd->is_initialised || raftd->removed[0])
 		return;
 	for (size_t i = 0; i < records->n; i++) {
 		const struct record *record = records->items[i];
