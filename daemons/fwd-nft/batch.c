@@ -26,6 +26,7 @@
 #define MESSAGE_ROOM (64 * 1024)
 #define ELEMS_BYTES  (40 * 1024)
 #define UDATA_ROOM   256 /* kernel: NFT_USERDATA_MAXLEN */
+#define TABLE_OWNER  2u  /* NFT_TABLE_F_OWNER, younger than the headers of some builds */
 
 /* A failed allocation inside libnftnl is treated like one of ours. */
 #define MUST(ptr)                                                                                  \
@@ -91,13 +92,15 @@ void batch_fini(struct batch *batch)
 	*batch = BATCH_INIT;
 }
 
-static void put_table(struct batch *batch, uint16_t type)
+static void put_table(struct batch *batch, uint16_t type, const char *name, uint32_t flags)
 {
 	struct nftnl_table *table = MUST(nftnl_table_alloc());
 	struct nlmsghdr *msg =
 		put_msg(batch, type, NFPROTO_INET, type == NFT_MSG_NEWTABLE ? NLM_F_CREATE : 0);
 
-	nftnl_table_set_str(table, NFTNL_TABLE_NAME, RULESET_TABLE);
+	nftnl_table_set_str(table, NFTNL_TABLE_NAME, name);
+	if (flags)
+		nftnl_table_set_u32(table, NFTNL_TABLE_FLAGS, flags);
 	nftnl_table_nlmsg_build_payload(msg, table);
 	end_msg(batch, msg);
 	nftnl_table_free(table);
@@ -227,12 +230,12 @@ static void put_elems(struct batch *batch, const struct ruleset_set *set)
 
 /* ---- chains and rules ---- */
 
-static void put_chain(struct batch *batch, const struct ruleset_chain *chain)
+static void put_chain(struct batch *batch, const char *table, const struct ruleset_chain *chain)
 {
 	struct nftnl_chain *nchain = MUST(nftnl_chain_alloc());
 	struct nlmsghdr *msg = put_msg(batch, NFT_MSG_NEWCHAIN, NFPROTO_INET, NLM_F_CREATE);
 
-	nftnl_chain_set_str(nchain, NFTNL_CHAIN_TABLE, RULESET_TABLE);
+	nftnl_chain_set_str(nchain, NFTNL_CHAIN_TABLE, table);
 	nftnl_chain_set_str(nchain, NFTNL_CHAIN_NAME, chain->name);
 	nftnl_chain_set_str(nchain, NFTNL_CHAIN_TYPE, chain->type);
 	nftnl_chain_set_u32(nchain, NFTNL_CHAIN_HOOKNUM, chain->hook);
@@ -443,24 +446,36 @@ void batch_add_rule_removal(struct batch *batch, uint8_t family, const char *tab
 
 void batch_add_removal(struct batch *batch)
 {
-	put_table(batch, NFT_MSG_DELTABLE);
+	put_table(batch, NFT_MSG_DELTABLE, RULESET_TABLE, 0);
+}
+
+static void put_chains(struct batch *batch, const char *table, const struct ruleset *desired)
+{
+	for (size_t i = 0; i < desired->n_chains; i++)
+		put_chain(batch, table, &desired->chains[i]);
+	for (size_t i = 0; i < desired->n_chains; i++)
+		for (size_t k = 0; k < desired->chains[i].n_rules; k++)
+			put_rule(batch, NFPROTO_INET, table, desired->chains[i].name,
+				 &desired->chains[i].rules[k], desired);
+}
+
+void batch_add_owned(struct batch *batch, const char *name, const struct ruleset *desired)
+{
+	JACO_ASSERT(desired->n_sets == 0);
+	put_table(batch, NFT_MSG_NEWTABLE, name, TABLE_OWNER);
+	put_chains(batch, name, desired);
 }
 
 void batch_add_replacement(struct batch *batch, const struct ruleset *desired)
 {
-	put_table(batch, NFT_MSG_NEWTABLE); /* so that the deletion always finds one */
-	put_table(batch, NFT_MSG_DELTABLE);
-	put_table(batch, NFT_MSG_NEWTABLE);
+	put_table(batch, NFT_MSG_NEWTABLE, RULESET_TABLE, 0); /* so that the deletion always finds one */
+	put_table(batch, NFT_MSG_DELTABLE, RULESET_TABLE, 0);
+	put_table(batch, NFT_MSG_NEWTABLE, RULESET_TABLE, 0);
 	for (size_t i = 0; i < desired->n_sets; i++)
 		put_set(batch, &desired->sets[i], (uint32_t)i + 1);
 	for (size_t i = 0; i < desired->n_sets; i++)
 		put_elems(batch, &desired->sets[i]);
-	for (size_t i = 0; i < desired->n_chains; i++)
-		put_chain(batch, &desired->chains[i]);
-	for (size_t i = 0; i < desired->n_chains; i++)
-		for (size_t k = 0; k < desired->chains[i].n_rules; k++)
-			put_rule(batch, NFPROTO_INET, RULESET_TABLE, desired->chains[i].name,
-				 &desired->chains[i].rules[k], desired);
+	put_chains(batch, RULESET_TABLE, desired);
 }
 
 void batch_add_changes(struct batch *batch, const struct plan *plan)

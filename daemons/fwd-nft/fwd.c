@@ -12,6 +12,7 @@
 
 #include "daemons/fwd-nft/drift.h"
 #include "daemons/fwd-nft/engine.h"
+#include "daemons/fwd-nft/selftest.h"
 #include "libjaco/base/mem.h"
 #include "libjaco/base/str.h"
 #include "libjaco/daemon/metrics.h"
@@ -188,6 +189,39 @@ static int apply(struct fwd *fwd, const struct input *input, uint64_t revision, 
 	return nft_apply(&fwd->nft, &desired, err);
 }
 
+static int load(struct fwd *fwd, const struct ruleset_input *input, struct jaco_err *err)
+{
+	jaco_auto(ruleset) struct ruleset desired = RULESET_INIT;
+
+	if (ruleset_build(&desired, input, &fwd->nft.present, err) < 0)
+		return -(int)err->code;
+	return nft_apply(&fwd->nft, &desired, err);
+}
+
+/* Once after a start, with what is loaded and two scopes of the test beside it. */
+static int test_packets(struct fwd *fwd, const struct input *input, struct jaco_arena *arena,
+			struct jaco_err *err)
+{
+	struct jaco_err undo = JACO_ERR_INIT;
+	struct selftest test;
+	int rc;
+
+	if (!selftest_plan(&test, &input->ruleset, arena)) {
+		jaco_log_warning("no self-test: the pool has no room for it");
+		return 0;
+	}
+	rc = load(fwd, &test.input, err);
+	if (rc >= 0)
+		rc = selftest_run(&test, err);
+	if (load(fwd, &input->ruleset, &undo) < 0 && rc >= 0) {
+		*err = undo;
+		return -(int)err->code;
+	}
+	if (rc >= 0)
+		jaco_log_info("self-test passed");
+	return rc;
+}
+
 /* @look: read the whole table first instead of trusting what we know of it. */
 static void pass(struct fwd *fwd, bool look)
 {
@@ -200,7 +234,8 @@ static void pass(struct fwd *fwd, bool look)
 	if (!view->is_loaded)
 		return;
 	if (input_collect(&input, view, fwd->daemon->host, &fwd->daemon->config, &arena, &err) < 0 ||
-	    apply(fwd, &input, revision, look, &err) < 0) {
+	    apply(fwd, &input, revision, look, &err) < 0 ||
+	    (fwd->is_test_due && test_packets(fwd, &input, &arena, &err) < 0)) {
 		/* an engine that starts containers changes nftables all the time; what is in force
 		 * stays in force, and a new generation is published only once it was read back */
 		if (err.code == JACO_CONFLICT && fwd->n_busy++ < BUSY_MAX)
@@ -210,6 +245,7 @@ static void pass(struct fwd *fwd, bool look)
 		return;
 	}
 	fwd->n_busy = 0;
+	fwd->is_test_due = false;
 	fwd->n_subnets = input.ruleset.n_subnets;
 	fwd->n_local = input.n_local;
 	keep_engine(fwd, &input);
@@ -265,7 +301,12 @@ static void on_news(struct jaco_io *io, unsigned events, void *ctx)
 
 int fwd_open(struct fwd *fwd, struct jaco_daemon *daemon, struct jaco_err *err)
 {
+	const char *selftest = jaco_daemon_option(daemon, "selftest");
+
+	if (selftest && !jaco_str_eq(selftest, "packets") && !jaco_str_eq(selftest, "table"))
+		return jaco_err_set(err, JACO_VALIDATION_FAILED, "--selftest=%s: table or packets", selftest);
 	fwd->daemon = daemon;
+	fwd->is_test_due = jaco_str_eq(selftest, "packets");
 	fwd->retry_ms = RETRY_MIN_MS;
 	fwd->checked = jaco_loop_now(&daemon->loop);
 	jaco_timer_init(&daemon->loop, &fwd->retry, on_retry, fwd);

@@ -24,6 +24,7 @@ struct fwd {
 	struct jaco_time checked; /* last full comparison */
 	bool is_applied;          /* the kernel holds what the view at @generation asks for */
 	bool has_failed;
+	bool is_test_due;         /* packets are to be sent before anything is published */
 	uint64_t generation;
 	uint32_t *addresses; /* of local containers at the last pass, sorted */
 	size_t n_addresses;

@@ -363,11 +363,12 @@ class Host:
 
     # --- the daemon ---
 
-    def start(self, wait=True):
+    def start(self, wait=True, options=()):
         self.log = open(os.path.join(self.root, "log"), "ab")
         env = dict(os.environ, NO_COLOR="1")
         self.daemon = subprocess.Popen(
-            ["nsenter", "--net=" + self.ns.path, DAEMON, "--root", self.root, "--log-level", "debug"],
+            ["nsenter", "--net=" + self.ns.path, DAEMON, "--root", self.root, "--log-level", "debug",
+             *options],
             stdout=self.log, stderr=self.log, env=env)
         self.lab.daemons.append(self.daemon)
         if wait:
@@ -377,6 +378,10 @@ class Host:
         getattr(self.daemon, how)()
         self.daemon.wait(EVENT_S)
         self.log.close()
+
+    def text_of_log(self):
+        with open(os.path.join(self.root, "log")) as f:
+            return f.read()
 
     def firewall(self):
         return self.raftd.obs.get("/obs/node/%s/firewall" % self.name, {})
