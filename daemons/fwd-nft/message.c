@@ -468,9 +468,20 @@ static int type_of(const struct nlmsghdr *msg)
 	return NFNL_MSG_TYPE(msg->nlmsg_type);
 }
 
+static int take_table(struct ruleset *out, const struct nlmsghdr *msg)
+{
+	struct attrs attrs;
+
+	read_msg(&attrs, msg);
+	if (jaco_str_eq(get_str(&attrs, NFTA_TABLE_NAME), RULESET_TABLE))
+		out->table_flags = get_u32(&attrs, NFTA_TABLE_FLAGS);
+	return 0;
+}
+
 int message_take(struct ruleset *out, const struct nlmsghdr *msg, struct jaco_err *err)
 {
 	switch (type_of(msg)) {
+	case NFT_MSG_NEWTABLE: return take_table(out, msg);
 	case NFT_MSG_NEWCHAIN: return take_chain(out, msg, err);
 	case NFT_MSG_NEWRULE: return take_rule(out, msg, err);
 	case NFT_MSG_NEWSET: return take_set(out, msg, err);

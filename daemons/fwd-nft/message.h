@@ -10,7 +10,8 @@
 
 struct nlmsghdr;
 
-/* A chain, rule, set or elements of table `inet jaco` are added to @out; anything else is ignored.
+/* The flags of table `inet jaco` and its chains, rules, sets and elements are added to @out; anything
+ * else is ignored.
  * Rules and elements are kept only when their chain or set came before.
  * Errors: LIMIT_EXCEEDED - somebody filled the table beyond the bounds. */
 int message_take(struct ruleset *out, const struct nlmsghdr *msg, struct jaco_err *err);

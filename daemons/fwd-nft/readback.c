@@ -40,15 +40,15 @@ static bool is_absent(const struct jaco_err *err)
 	return err->code == JACO_INTERNAL && err->sys_errno == ENOENT;
 }
 
-static int ask_table(struct jaco_netlink *nl, bool *out_exists, struct jaco_err *err)
+static int ask_table(struct jaco_netlink *nl, struct ruleset *out, bool *out_exists, struct jaco_err *err)
 {
 	alignas(NLMSG_ALIGNTO) char room[ASK_ROOM] = {0};
 	struct nlmsghdr *msg = nftnl_nlmsg_build_hdr(room, NFT_MSG_GETTABLE, NFPROTO_INET, 0, 0);
 	int rc;
 
-	*out_exists = false;
 	mnl_attr_put_strz(msg, NFTA_TABLE_NAME, RULESET_TABLE);
-	rc = jaco_netlink_ask(nl, msg, on_anything, out_exists, err);
+	rc = jaco_netlink_ask(nl, msg, on_object, out, err);
+	*out_exists = rc == 0;
 	return rc < 0 && is_absent(err) ? 0 : rc;
 }
 
@@ -77,7 +77,7 @@ int readback_rules(struct jaco_netlink *nl, struct ruleset *out, struct jaco_err
 static int read_once(struct jaco_netlink *nl, struct ruleset *out, bool *out_exists,
 		     struct jaco_err *err)
 {
-	if (ask_table(nl, out_exists, err) < 0)
+	if (ask_table(nl, out, out_exists, err) < 0)
 		return -(int)err->code;
 	if (!*out_exists)
 		return 0;

@@ -150,6 +150,7 @@ struct ruleset {
 	struct ruleset_chain *chains;
 	size_t n_chains;
 	size_t chains_cap;
+	uint32_t table_flags; /* NFT_TABLE_F_*, read back; ours has none */
 	struct jaco_arena arena;
 };
 

@@ -70,6 +70,18 @@ def test_a_packet_within_a_scope_that_is_dropped_makes_it_fail(host):
     assert "within one scope did not pass" in host.firewall()["message"]
 
 
+def test_a_table_put_to_sleep_is_woken(host):
+    """All its rules are there, and none is asked."""
+    host.start()
+    host.ns.do("nft", "add table inet jaco { flags dormant; }")
+    wait_until(lambda: "dormant" not in host.table(), host)
+    host.kill()
+    host.raftd.obs.clear()
+    host.ns.do("nft", "add table inet jaco { flags dormant; }")
+    host.start(options=["--selftest=packets"])
+    assert "dormant" not in host.table()
+
+
 def test_another_word_is_refused(host):
     host.start(wait=False, options=["--selftest=nonsense"])
     assert host.daemon.wait(10) != 0
