@@ -4,6 +4,7 @@
 each with sh and answers with its status and output.  The other end is machine.py."""
 import json
 import os
+import signal
 import subprocess
 import termios
 import tty
@@ -12,12 +13,14 @@ PORT = "/dev/ttyS1"
 
 
 def run(request):
+    """Whatever a command leaves behind when its time is up goes with it."""
+    child = subprocess.Popen(["sh", "-c", request["command"]], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                             stderr=subprocess.STDOUT, start_new_session=True)
     try:
-        done = subprocess.run(["sh", "-c", request["command"]], stdin=subprocess.DEVNULL,
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=request["timeout"])
-        return done.returncode, done.stdout
-    except subprocess.TimeoutExpired as late:
-        return 124, late.stdout or b""
+        return child.communicate(timeout=request["timeout"])[0], child.returncode
+    except subprocess.TimeoutExpired:
+        os.killpg(child.pid, signal.SIGKILL)
+        return child.communicate()[0], 124
 
 
 def main():
@@ -33,7 +36,7 @@ def main():
                 text, line = line.split(b"\n", 1)
                 if text.strip():
                     request = json.loads(text)
-                    rc, out = run(request)
+                    out, rc = run(request)
                     port.write(json.dumps({"id": request["id"], "rc": rc,
                                            "out": out.decode(errors="replace")}).encode() + b"\n")
 

@@ -47,7 +47,7 @@ class Machine:
         if os.path.exists(line):
             os.unlink(line)
         self.process = subprocess.Popen(
-            ["nice", "-n", "5", "qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2",
+            ["qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2",
              "-m", "1536", "-display", "none", "-nodefaults", "-no-user-config", "-nic", "none",
              "-kernel", self.kernel, "-initrd", self.initrd,
              "-append", "root=/dev/vda rw console=ttyS0 quiet panic=-1 mitigations=off",
