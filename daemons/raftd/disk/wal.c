@@ -44,22 +44,14 @@ static struct wal_segment *active(struct wal *wal)
 	return wal->n_segments ? &wal->segments[wal->n_segments - 1] : NULL;
 }
 
-static int write_all(int fd, const void *data, size_t n, size_t offset)
+/* At the end of the active segment. */
+static void begin_writing(struct wal *wal)
 {
-	const uint8_t *at = data;
+	char name[NAME_BYTES];
 
-	while (n > 0) {
-		ssize_t done = pwrite(fd, at, n, (off_t)offset);
-
-		if (done < 0 && errno == EINTR)
-			continue;
-		if (done < 0)
-			return -1;
-		at += done;
-		n -= (size_t)done;
-		offset += (size_t)done;
-	}
-	return 0;
+	sink_close(&wal->sink);
+	segment_name(name, active(wal)->sequence);
+	sink_open(&wal->sink, wal->dir_fd, name, active(wal)->fd, wal->end);
 }
 
 /* --- places --- */
@@ -126,7 +118,7 @@ static int cut_torn(struct wal *wal, struct wal_segment *segment, size_t end, si
 		    struct jaco_err *err)
 {
 	for (size_t at = end; at < n; at += ZERO_BYTES)
-		if (write_all(segment->fd, zeros, JACO_MIN(n - at, (size_t)ZERO_BYTES), at) < 0)
+		if (sink_put(segment->fd, zeros, JACO_MIN(n - at, (size_t)ZERO_BYTES), at) < 0)
 			return jaco_err_errno(err, "clearing the torn end of the log");
 	if (fdatasync(segment->fd) < 0)
 		return jaco_err_errno(err, "clearing the torn end of the log");
@@ -320,7 +312,7 @@ static int zero_spare(struct wal *wal, size_t bytes, size_t until, struct jaco_e
 			errno = ENOSPC;
 			return jaco_err_errno(err, "making the next log file");
 		}
-		if (write_all(wal->spare_fd, zeros, ZERO_BYTES, wal->spare_n) < 0) {
+		if (sink_put(wal->spare_fd, zeros, ZERO_BYTES, wal->spare_n) < 0) {
 			jaco_err_errno(err, "making the next log file");
 			(void)wal_drop_spare(wal);
 			return -(int)err->code;
@@ -362,7 +354,7 @@ static int add_segment(struct wal *wal, size_t bytes, uint32_t flags, uint64_t i
 	jaco_random_bytes(&segment.header.salt, sizeof(segment.header.salt));
 	segment_header_pack(&segment.header, header);
 	segment_name(name, segment.sequence);
-	if (write_all(wal->spare_fd, header, sizeof(header), 0) < 0 || fsync(wal->spare_fd) < 0)
+	if (sink_put(wal->spare_fd, header, sizeof(header), 0) < 0 || fsync(wal->spare_fd) < 0)
 		return jaco_err_errno(err, "beginning a log file");
 	CHAOS(rename);
 	if (renameat(wal->dir_fd, SPARE, wal->dir_fd, name) < 0 || fsync(wal->dir_fd) < 0)
@@ -376,6 +368,7 @@ static int add_segment(struct wal *wal, size_t bytes, uint32_t flags, uint64_t i
 				  sizeof(*wal->segments));
 	wal->segments[wal->n_segments++] = segment;
 	wal->end = SEGMENT_HEADER_BYTES;
+	begin_writing(wal);
 	return 0;
 }
 
@@ -474,6 +467,8 @@ int wal_open(struct wal *wal, const char *path, struct jaco_err *err)
 	rc = list_segments(wal, &list, &n, err);
 	for (size_t i = 0; rc >= 0 && i < n; i++)
 		rc = open_segment(wal, list[i], i + 1 == n, err);
+	if (rc >= 0 && n > 0)
+		begin_writing(wal);
 	if (rc >= 0 && n == 0)
 		rc = add_segment(wal, wal->segment_bytes, 0, 0, 0, err);
 	/* a crash during wal_reset() left what the snapshot replaced */
@@ -490,6 +485,7 @@ int wal_open(struct wal *wal, const char *path, struct jaco_err *err)
 
 void wal_close(struct wal *wal)
 {
+	sink_close(&wal->sink);
 	for (size_t i = 0; i < wal->n_segments; i++)
 		close(wal->segments[i].fd);
 	if (wal->spare_fd >= 0)
@@ -542,23 +538,19 @@ int wal_append(struct wal *wal, const struct wal_entry *entry, struct jaco_err *
 
 int wal_flush(struct wal *wal, struct jaco_err *err)
 {
-	struct wal_segment *segment = active(wal);
-
 	if (wal->is_failed)
 		return jaco_err_set(err, JACO_INTERNAL, "the log failed before");
 	if (wal->batch.n == 0)
 		return 0;
 	CHAOS(log_append);
-	if (write_all(segment->fd, wal->batch.data, wal->batch.n, wal->end) < 0)
-		return fail(wal, err, "writing the log");
-	CHAOS(log_append);
 	CHAOS(log_flush);
-	if (CHAOS_FAIL(log_flush))
+	if (CHAOS_FAIL(log_flush)) {
 		errno = EIO;
-	else if (fdatasync(segment->fd) == 0)
-		errno = 0;
-	if (errno != 0)
 		return fail(wal, err, "flushing the log");
+	}
+	if (sink_write(&wal->sink, wal->batch.data, wal->batch.n, wal->end) < 0)
+		return fail(wal, err, "flushing the log");
+	CHAOS(log_append);
 	CHAOS(log_flush);
 	wal->end += wal->batch.n;
 	jaco_buf_reset(&wal->batch);

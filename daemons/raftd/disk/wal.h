@@ -2,8 +2,8 @@
  *
  * wal.h - the write-ahead log of raft on disk: a directory of segments and one flush per batch.
  *
- * append() gathers, flush() makes everything gathered durable by one write and one fdatasync; only
- * then may it be acknowledged.  Segments are preallocated and zeroed, so a flush changes no file
+ * append() gathers, flush() makes everything gathered durable by one write (disk/sink.h); only then may
+ * it be acknowledged.  Segments are preallocated and zeroed, so a flush changes no file
  * metadata.  A failed flush is final: the kernel may have dropped the dirty pages, so the process
  * must stop and read the disk again.
  *
@@ -20,6 +20,7 @@
 #include <stdint.h>
 
 #include "daemons/raftd/disk/segment.h"
+#include "daemons/raftd/disk/sink.h"
 #include "libjaco/base/buf.h"
 #include "libjaco/base/err.h"
 
@@ -59,6 +60,7 @@ struct wal {
 	size_t n_segments;
 	size_t segments_cap;
 	size_t end;           /* flushed bytes of the active segment */
+	struct sink sink;     /* writes it */
 	struct jaco_buf batch; /* gathered records, which go to `end` */
 	size_t segment_bytes; /* of the next segment, unless an entry needs more */
 	int spare_fd;         /* the next segment while it is zeroed, -1 */
@@ -87,7 +89,7 @@ void wal_close(struct wal *wal);
 /* Gather one entry.  Its index is at most last_index + 1; a lower one replaces all from there on. */
 int wal_append(struct wal *wal, const struct wal_entry *entry, struct jaco_err *err);
 
-/* One write, one fdatasync.  After a failure every later call fails. */
+/* One durable write.  After a failure every later call fails. */
 int wal_flush(struct wal *wal, struct jaco_err *err);
 
 /* Copy the data of entry @index to the end of @out.  Errors: NOT one of ours: INTERNAL. */
