@@ -415,6 +415,12 @@ void store_peer_lost(struct store *store, uint64_t raft_id)
 	jaco_timer_soon(&store->pump);
 }
 
+void store_tell(struct store *store, uint64_t raft_id)
+{
+	core_tell(store->core, raft_id);
+	jaco_timer_soon(&store->pump);
+}
+
 int store_change(struct store *store, enum core_change change, uint64_t raft_id,
 		 struct jaco_err *err)
 {

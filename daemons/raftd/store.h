@@ -142,6 +142,9 @@ void store_receive(struct store *store, const struct core_message *msg);
 /* The connection to a peer broke: what was under way is lost. */
 void store_peer_lost(struct store *store, uint64_t raft_id);
 
+/* Peer @raft_id is being answered and needs what is committed here. */
+void store_tell(struct store *store, uint64_t raft_id);
+
 /* The state as it is now, to be read while writes go on.  Errors: UNAVAILABLE - the disk is full. */
 int store_snapshot(struct store *store, struct snapfile_source *out_source, struct jaco_err *err);
 

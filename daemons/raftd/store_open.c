@@ -21,6 +21,10 @@
 #define ELECTION_MS  250
 #define HEARTBEAT_MS 50
 
+/* Writers in a row leave less between two writes than this.  It is what a change takes longer to reach
+ * the other nodes when it comes alone; a caller there does not wait for it, see store_tell(). */
+#define LINGER_MS 2
+
 static void put_le(uint8_t *out, uint64_t value)
 {
 	for (size_t i = 0; i < 8; i++)
@@ -206,6 +210,7 @@ static int start_core(struct store *store, struct jaco_err *err)
 	store->raft_id = options.id = base.raft_id;
 	options.election = ELECTION_MS;
 	options.heartbeat = HEARTBEAT_MS;
+	options.linger = LINGER_MS;
 	jaco_random_bytes(&options.seed, sizeof(options.seed));
 	start.base_index = base.index;
 	start.base_term = base.term;

@@ -371,6 +371,8 @@ static void answer(struct served *served, const struct machine_result *result)
 					    .actual = result->actual,
 					    .repeat = result->is_repeat};
 
+	/* its caller waits until its own state holds it */
+	store_tell(&served->raftd->store, link_call_from(served->call));
 	link_answer(served->call, &wire_raft_outcome_desc, &outcome);
 	jaco_free(served);
 }

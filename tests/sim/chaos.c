@@ -58,6 +58,7 @@ static struct sim_profile draw_profile(uint64_t seed)
 	p.delay_late = 20 * MS + sim_below(&draw, 600 * MS);
 	p.disk = 50 + sim_below(&draw, 5 * MS);
 	p.drift = p.options.lease_reads ? 50 : (unsigned)sim_below(&draw, 200);
+	p.options.linger = sim_chance(&draw, 500) ? (uint32_t)sim_below(&draw, 20 * MS) : 0;
 	return p;
 }
 

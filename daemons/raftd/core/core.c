@@ -142,9 +142,11 @@ const char *core_message_name(enum core_message_type type)
 
 static int check_options(const struct core_options *opt, struct jaco_err *err)
 {
-	if (!opt->id || !opt->election || !opt->heartbeat || opt->heartbeat >= opt->election)
+	if (!opt->id || !opt->election || !opt->heartbeat || opt->heartbeat >= opt->election ||
+	    opt->linger >= opt->election)
 		return jaco_err_set(err, JACO_VALIDATION_FAILED,
-				    "id, election and heartbeat must be set, heartbeat below election");
+				    "id, election and heartbeat must be set, heartbeat and linger "
+				    "below election");
 	if (!opt->max_inflight || !opt->max_inflight_bytes || !opt->max_batch_bytes ||
 	    !opt->max_uncommitted_bytes || !opt->max_reads)
 		return jaco_err_set(err, JACO_VALIDATION_FAILED, "a limit is zero");
@@ -263,7 +265,7 @@ void core_tick(struct core *core, uint64_t now)
 uint64_t core_deadline(const struct core *core)
 {
 	if (core->role == CORE_LEADER)
-		return core->heartbeat_at;
+		return JACO_MIN(core->heartbeat_at, core->tell_at);
 	return election_can_stand(core) ? core->election_at : UINT64_MAX;
 }
 
@@ -396,6 +398,15 @@ void core_applied(struct core *core, uint64_t index)
 	JACO_ASSERT(index <= core->handed);
 	if (index > core->applied)
 		core->applied = index;
+}
+
+void core_tell(struct core *core, uint64_t id)
+{
+	struct peer *peer = core_find_peer(core, id);
+
+	core_begin(core);
+	if (core->role == CORE_LEADER && peer && replication_is_behind(core, peer))
+		peer->heartbeat_due = true;
 }
 
 void core_peer_lost(struct core *core, uint64_t id)

@@ -148,6 +148,8 @@ struct core_options {
 	bool check_quorum;     /* leader steps down, followers stick to theirs (thesis 6.2, 4.2.3) */
 	bool lease_reads;      /* answer reads inside a lease; needs check_quorum and clocks that run
 	                        * alike within a quarter of `election` (thesis 6.4.1) */
+	uint32_t linger;       /* < election: how long followers may wait to hear of a commit, for the
+	                        * entries that will tell them anyway; 0: they are told at once */
 	bool apply_early;      /* hand out committed entries this disk does not have yet */
 	uint32_t max_inflight; /* append messages to one peer without an answer */
 	uint32_t max_inflight_bytes;
@@ -240,6 +242,9 @@ int core_offer(struct core *core, uint64_t index, struct jaco_err *err);
 
 /* The snapshot that was arriving is damaged: ask for it from its first byte again. */
 void core_arriving_failed(struct core *core);
+
+/* Somebody at @id waits for what is committed here: it need not linger. */
+void core_tell(struct core *core, uint64_t id);
 
 /* The link to @id broke: what was under way to it is lost.  When it leads, it is suspected at once:
  * a process that died closes its connections long before its silence is conspicuous. */

@@ -120,6 +120,7 @@ struct core {
 	/* Leader. */
 	uint64_t term_start; /* index of the no-op */
 	uint64_t heartbeat_at;
+	uint64_t tell_at; /* when a commit that no entries have told is told without; UINT64_MAX: all know */
 	uint64_t uncommitted_bytes;
 	uint64_t attempts; /* at agreeing, with anyone: no peer sees a number twice */
 	bool commit_due; /* something may be committed */
@@ -212,6 +213,8 @@ void replication_forget(struct peer *peer);
 /* The log does not reach back to what @peer needs or it was just met: start over from @next. */
 void replication_probe(struct core *core, struct peer *peer, uint64_t next);
 void replication_on_response(struct core *core, const struct core_message *msg);
+/* @peer has stored something and may not know that it is committed. */
+bool replication_is_behind(const struct core *core, const struct peer *peer);
 void replication_send(struct core *core);
 void replication_commit(struct core *core);
 void replication_heartbeat(struct core *core);

@@ -95,6 +95,7 @@ void replication_begin(struct core *core)
 	for (uint64_t i = core->commit + 1; i <= log_last(&core->log); i++)
 		core->uncommitted_bytes += log_at(&core->log, i)->bytes;
 	core->heartbeat_at = core->now + core->opt.heartbeat;
+	core->tell_at = UINT64_MAX;
 }
 
 void replication_append(struct core *core, struct core_entry *take_entry)
@@ -257,6 +258,12 @@ static void hand_over(struct core *core, struct peer *peer)
 	core_send(core, &msg);
 }
 
+bool replication_is_behind(const struct core *core, const struct peer *peer)
+{
+	return peer->state != CORE_SNAPSHOT &&
+	       peer->commit_sent < JACO_MIN(core->commit, peer->match);
+}
+
 static void send_to(struct core *core, struct peer *peer)
 {
 	bool round_waits = core->round_due && peer->round_sent < core->round;
@@ -273,17 +280,36 @@ static void send_to(struct core *core, struct peer *peer)
 		send_append(core, peer, 0);
 	if (peer->state != CORE_SNAPSHOT)
 		feed(core, peer);
-	if (peer->heartbeat_due || (peer->state != CORE_SNAPSHOT &&
-				    peer->commit_sent < JACO_MIN(core->commit, peer->match)))
+	if (peer->heartbeat_due ||
+	    (core->now >= core->tell_at && replication_is_behind(core, peer)))
 		send_append(core, peer, 0);
 	hand_over(core, peer);
 }
 
+static bool is_any_behind(const struct core *core)
+{
+	for (size_t i = 0; i < core->n_peers; i++)
+		if (replication_is_behind(core, &core->peers[i]))
+			return true;
+	return false;
+}
+
+/* A commit that is told in a message of its own wakes every follower once more and is answered by
+ * each: with writes coming in a row that is half of all messages, and the next entries tell it. */
+static void begin_linger(struct core *core)
+{
+	if (core->tell_at == UINT64_MAX && is_any_behind(core))
+		core->tell_at = core->now + core->opt.linger;
+}
+
 void replication_send(struct core *core)
 {
+	begin_linger(core);
 	for (size_t i = 0; i < core->n_peers; i++)
 		send_to(core, &core->peers[i]);
 	core->round_due = false;
+	if (!is_any_behind(core))
+		core->tell_at = UINT64_MAX;
 }
 
 /* ---- commit ---- */
@@ -297,6 +323,7 @@ void replication_commit(struct core *core)
 {
 	uint64_t own = rules_stored(log_last(&core->log), core->log.durable);
 	uint64_t index, term;
+	bool is_settled;
 
 	if (!core->commit_due)
 		return;
@@ -307,5 +334,9 @@ void replication_commit(struct core *core)
 		return;
 	for (uint64_t i = core->commit + 1; i <= index; i++)
 		core->uncommitted_bytes -= log_at(&core->log, i)->bytes;
+	is_settled = membership_is_committed(core);
 	core_set_commit(core, index);
+	/* a leader may be about to leave, and what others may do hangs on who is a member */
+	if (!is_settled && membership_is_committed(core))
+		core->tell_at = core->now;
 }

@@ -82,6 +82,11 @@ void conn_ask(struct link_conn *conn, const char *method, const struct jaco_desc
 		JACO_LOG_FAILURE(JACO_LOG_ERR, "cannot pack a question", &err, KV_STR(method, method));
 }
 
+uint64_t link_call_from(const struct link_call *call)
+{
+	return call->conn && call->conn->peer ? call->conn->peer->raft_id : 0;
+}
+
 void link_answer(struct link_call *call, const struct jaco_desc *desc, const void *msg)
 {
 	jaco_auto(jaco_buf) struct jaco_buf frame = JACO_BUF_INIT;

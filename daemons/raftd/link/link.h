@@ -71,6 +71,9 @@ struct link_call {
 	uint32_t id;
 };
 
+/* The member that asked; 0: it went away. */
+uint64_t link_call_from(const struct link_call *call);
+
 /* @out is NULL on failure, borrowed for the call. */
 typedef void link_reply_fn(void *ctx, const void *out, const struct jaco_err *err);
 

@@ -313,7 +313,123 @@ JT_CASE(compaction_stops_at_what_is_applied)
 	core_free(core);
 }
 
-JT_MAIN(JT_RUN(a_leader_whose_connection_broke_is_suspected_at_once),
+/* Member 1 of 3 leads with its no-op stored by all and known by all to be committed. */
+static struct core *leader_of_three(struct core_options opt)
+{
+	struct core *core = start(opt, 3);
+
+	core_campaign(core);
+	settle(core);
+	for (enum core_message_type type = CORE_PREVOTE_RESP; type <= CORE_VOTE_RESP; type += 2) {
+		core_receive(core, &(struct core_message){
+					   .type = type, .from = 2, .to = 1, .term = 1, .ok = true});
+		settle(core);
+	}
+	for (uint64_t from = 2; from <= 3; from++) {
+		core_receive(core, &(struct core_message){.type = CORE_APP_RESP, .from = from, .to = 1,
+							  .term = 1, .index = 1, .ok = true});
+		settle(core);
+	}
+	core_tick(core, opt.linger);
+	settle(core);
+	return core;
+}
+
+/* A write that follower 2 has stored, at time @now: it is committed. */
+static void commit_one(struct core *core, uint64_t now)
+{
+	struct core_message stored = {
+		.type = CORE_APP_RESP, .from = 2, .to = 1, .term = 1, .ok = true};
+	struct jaco_err err = JACO_ERR_INIT;
+	struct core_actions todo;
+	struct core_status status;
+
+	core_tick(core, now);
+	JT_OK(core_propose(core, core_entry_new(1), &stored.index, &err), &err);
+	core_collect(core, &todo);
+	JT_EQ(todo.n_messages, 2);
+	JT_EQ(todo.messages[0].n_entries, 1);
+	JT_EQ(todo.messages[0].commit, stored.index - 1);
+	core_durable(core, todo.write.seq);
+	core_receive(core, &stored);
+	core_collect(core, &todo);
+	JT_EQ(todo.n_apply, 1);
+	JT_EQ(todo.n_messages, 0);
+	core_applied(core, stored.index);
+	core_status(core, &status);
+	JT_EQ(status.commit, stored.index);
+}
+
+JT_CASE(a_commit_lingers_for_the_entries_that_tell_it)
+{
+	struct core_options opt = CORE_OPTIONS_DEFAULT;
+	struct core_actions todo;
+	struct core *core;
+
+	opt.linger = 3;
+	core = leader_of_three(opt);
+	commit_one(core, 10);
+	JT_EQ(core_deadline(core), 13);
+	commit_one(core, 12);
+	JT_EQ(core_deadline(core), 15);
+	core_tick(core, 14);
+	core_collect(core, &todo);
+	JT_EQ(todo.n_messages, 0);
+	core_tick(core, 15);
+	core_collect(core, &todo);
+	JT_EQ(todo.n_messages, 1); /* 3 has not stored it */
+	JT_EQ(todo.messages[0].to, 2);
+	JT_EQ(todo.messages[0].n_entries, 0);
+	JT_EQ(todo.messages[0].commit, 3);
+	JT_EQ(core_deadline(core), 50);
+	core_free(core);
+}
+
+JT_CASE(who_waits_for_a_commit_is_told_at_once)
+{
+	struct core_options opt = CORE_OPTIONS_DEFAULT;
+	struct core_actions todo;
+	struct core *core;
+
+	opt.linger = 3;
+	core = leader_of_three(opt);
+	commit_one(core, 10);
+	core_tell(core, 3); /* it has not stored it: nothing to be told */
+	core_tell(core, 2);
+	core_collect(core, &todo);
+	JT_EQ(todo.n_messages, 1);
+	JT_EQ(todo.messages[0].to, 2);
+	JT_EQ(todo.messages[0].commit, 2);
+	core_tell(core, 2);
+	core_collect(core, &todo);
+	JT_EQ(todo.n_messages, 0);
+	core_free(core);
+}
+
+JT_CASE(a_committed_change_of_members_does_not_linger)
+{
+	struct core_message stored = {
+		.type = CORE_APP_RESP, .from = 2, .to = 1, .term = 1, .ok = true};
+	struct core_options opt = CORE_OPTIONS_DEFAULT;
+	struct jaco_err err = JACO_ERR_INIT;
+	struct core_actions todo;
+	struct core *core;
+
+	opt.linger = 3;
+	core = leader_of_three(opt);
+	JT_OK(core_change(core, CORE_REMOVE, 3, &stored.index, &err), &err);
+	settle(core);
+	core_receive(core, &stored);
+	core_collect(core, &todo);
+	JT_EQ(todo.n_messages, 1);
+	JT_EQ(todo.messages[0].commit, stored.index);
+	core_free(core);
+}
+
+JT_MAIN(JT_RUN(a_commit_lingers_for_the_entries_that_tell_it),
+	JT_RUN(who_waits_for_a_commit_is_told_at_once),
+	JT_RUN(a_committed_change_of_members_does_not_linger),
+	JT_RUN(a_leader_whose_connection_broke_is_suspected_at_once),
 	JT_RUN(a_lease_is_not_cut_short_by_a_broken_connection),
 	JT_RUN(a_lone_voter_leads_when_its_vote_is_on_disk),
 	JT_RUN(many_proposals_are_one_write_and_one_apply),
