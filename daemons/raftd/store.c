@@ -400,8 +400,12 @@ int store_read(struct store *store, store_read_fn *on_read, void *ctx, struct ja
 void store_receive(struct store *store, const struct core_message *msg)
 {
 	if (msg->type == CORE_SNAP_REQ &&
-	    (jaco_time_before(jaco_loop_now(store->loop), store->snapshots_from) ||
-	     (msg->done && !store_is_whole(store, msg))))
+	    jaco_time_before(jaco_loop_now(store->loop), store->snapshots_from))
+		return;
+	/* a last chunk that makes no whole is answered with the wish for the first one, or the leader would
+	 * send it for ever; one that is the first as well comes again by itself */
+	if (msg->type == CORE_SNAP_REQ && msg->done && !store_is_whole(store, msg) &&
+	    (msg->offset == 0 || jaco_time_before(jaco_loop_now(store->loop), store->snapshots_from)))
 		return;
 	core_tick(store->core, (uint64_t)(jaco_loop_now(store->loop).ns / JACO_MS));
 	core_receive(store->core, msg);

@@ -85,6 +85,7 @@ struct store {
 	uint64_t next_token;
 	uint64_t durable_applied;  /* index in the last LMDB commit */
 	uint64_t saving;           /* index in the one under way */
+	uint64_t touch_max;        /* bytes of the state's file that one commit shall write anew at most */
 	uint64_t saving_base;      /* where the log may begin when it is done */
 	struct jaco_time save_started;
 	struct jaco_timer save;

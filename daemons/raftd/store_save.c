@@ -10,7 +10,9 @@
 #include "libjaco/base/log.h"
 #include "libjaco/base/str.h"
 
-#define RETRY_MS 1000
+#define RETRY_MS    1000
+#define TOUCH_SHARE 8 /* of the disk */
+#define TOUCH_LEAST (1u << 20)
 
 /* --- one commit --- */
 
@@ -37,14 +39,22 @@ static uint64_t choose_base(const struct store *store)
 	return applied > STORE_KEEP_ENTRIES ? JACO_MAX(index, applied - STORE_KEEP_ENTRIES) : index;
 }
 
-/* LMDB never writes over a page in use: all of them may have to be written anew, into free ones first. */
+/* LMDB never writes over a page in use: what a commit touches goes into free pages first and then into
+ * room on the disk, which the log leaves it.  On a small disk commits are small. */
 void store_saved(struct store *store, uint64_t index)
 {
 	struct state_room room;
+	struct statvfs vfs;
+	uint64_t touched;
 
-	state_room(&store->state, &room);
 	store->durable_applied = index;
-	wal_leave_room(&store->wal, room.used_bytes - JACO_MIN(room.used_bytes, room.free_bytes), index);
+	store->touch_max = UINT64_MAX;
+	if (statvfs(store->dir, &vfs) == 0)
+		store->touch_max = JACO_MAX((uint64_t)vfs.f_blocks * vfs.f_frsize / TOUCH_SHARE,
+					    (uint64_t)TOUCH_LEAST);
+	state_room(&store->state, &room);
+	touched = JACO_MIN(room.used_bytes, store->touch_max);
+	wal_leave_room(&store->wal, touched - JACO_MIN(touched, room.free_bytes), index);
 }
 
 /* Where the log may begin once the state holds what is applied now; part of the same commit. */
@@ -137,12 +147,13 @@ int store_save(struct store *store, struct jaco_err *err)
 int store_save_if_due(struct store *store, struct jaco_err *err)
 {
 	size_t bytes = state_unsaved_bytes(&store->state);
+	size_t touched = state_touched_bytes(&store->state);
 
 	jaco_timer_arm_if_idle(&store->save, STORE_COMMIT_MS);
-	if (bytes >= STORE_UNSAVED_MAX && store->full[0] == '\0')
+	if ((bytes >= STORE_UNSAVED_MAX || touched >= store->touch_max) && store->full[0] == '\0')
 		return store_save(store, err); /* the disk does not keep up: now callers wait */
 	if (store->machine.applied - store->durable_applied >= STORE_COMMIT_ENTRIES ||
-	    bytes >= STORE_COMMIT_BYTES)
+	    bytes >= STORE_COMMIT_BYTES || touched >= store->touch_max / 2)
 		return store->full[0] == '\0' ? store_save_begin(store, err) : 0;
 	return 0;
 }

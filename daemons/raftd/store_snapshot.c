@@ -74,7 +74,8 @@ int store_install(struct store *store, const struct core_chunk *chunk, struct ja
 	return 0;
 }
 
-/* Replacing the state takes its room twice, and a new file of the log. */
+/* The file is here but for this chunk.  What is in it takes as much and the pages' own in the state's
+ * file, whose pages in use are free only afterwards; the log begins anew. */
 static bool has_room(struct store *store, uint64_t bytes, struct jaco_err *err)
 {
 	struct state_room room;
@@ -83,7 +84,7 @@ static bool has_room(struct store *store, uint64_t bytes, struct jaco_err *err)
 	state_room(&store->state, &room);
 	if (statvfs(store->dir, &vfs) < 0 ||
 	    (uint64_t)vfs.f_bavail * vfs.f_frsize + room.free_bytes >=
-		    2 * bytes + store->wal.segment_bytes)
+		    bytes + bytes / 4 + store->wal.segment_bytes)
 		return true;
 	jaco_err_set(err, JACO_UNAVAILABLE, "no room for a snapshot of %llu bytes",
 		     (unsigned long long)bytes);

@@ -20,6 +20,7 @@
 #include "libjaco/base/assert.h"
 #include "libjaco/base/fault.h"
 
+#define PAGE_BYTES 4096u /* LMDB's, of most kernels */
 #define MAP_BYTES (sizeof(void *) > 4 ? 16ull << 30 : 1ull << 30)
 
 static const char *const table_names[KV_TABLE_END] = {
@@ -87,7 +88,10 @@ static int state_put(struct kv_space *space, enum kv_table table, struct kv_byte
 		layer_put(state->fresh, table, key, value);
 		return 1;
 	}
-	rc = mdb_put(state->txn, state->tables[table], &k, &v, 0);
+	/* what is loaded comes in order mostly, and fills its pages when LMDB knows */
+	rc = mdb_put(state->txn, state->tables[table], &k, &v, MDB_APPEND);
+	if (rc == MDB_KEYEXIST)
+		rc = mdb_put(state->txn, state->tables[table], &k, &v, 0);
 	return rc == 0 ? 1 : fail(err, rc, "writing");
 }
 
@@ -421,6 +425,11 @@ int state_commit(struct state *state, struct jaco_err *err)
 size_t state_unsaved_bytes(const struct state *state)
 {
 	return layer_bytes(state->fresh);
+}
+
+size_t state_touched_bytes(const struct state *state)
+{
+	return state->fresh->n * 2 * PAGE_BYTES;
 }
 
 int state_abort(struct state *state, struct jaco_err *err)

@@ -68,6 +68,10 @@ int state_abort(struct state *state, struct jaco_err *err);
  * to the file and not to memory, however many they are. */
 int state_clear(struct state *state, struct jaco_err *err);
 
+/* Bytes of the file that the next commit may have to write anew: a page for each pair and one more when
+ * it is split. */
+size_t state_touched_bytes(const struct state *state);
+
 /* Bytes of the file in use. */
 uint64_t state_bytes(const struct state *state);
 

@@ -182,6 +182,43 @@ JT_CASE(old_segments_go_once_the_state_holds_them)
 	remove_all(&dir);
 }
 
+static void keep_answer(void *ctx, const struct core_message *msg)
+{
+	if (msg->type == CORE_SNAP_RESP)
+		*(struct core_message *)ctx = *msg;
+}
+
+/* The file went (no room, a restart) and the leader is at its end: it has to begin anew. */
+JT_CASE(the_last_chunk_of_a_snapshot_that_is_not_here_is_answered_with_the_wish_for_the_first)
+{
+	jaco_auto(tmpdir) struct tmpdir dir;
+	struct jaco_err err = JACO_ERR_INIT;
+	struct core_conf conf = {.n = 0};
+	struct core_message msg = {.type = CORE_SNAP_REQ, .from = 1, .to = 2, .term = 1, .index = 50,
+				   .log_term = 1, .conf = &conf, .offset = 4096, .done = true,
+				   .data = (const uint8_t *)"tail", .n_data = 4};
+	struct core_message answer = {.offset = 1};
+	struct store_events events = {.on_send = keep_answer, .ctx = &answer};
+	struct jaco_loop loop;
+	struct store store;
+
+	tmpdir_init(&dir);
+	JT_OK(core_conf_set(&conf, 1, true, &err), &err);
+	JT_OK(jaco_loop_open(&loop, NULL, &err), &err);
+	JT_OK(store_create(dir.path, 2, false, &err), &err);
+	JT_OK(store_open(&store, &loop, dir.path, &events, &err), &err);
+	store_receive(&store, &msg);
+	for (int i = 0; i < 100 && answer.to == 0; i++)
+		jaco_loop_once(&loop, 10);
+	JT_EQ(answer.to, 1);
+	JT_EQ(answer.index, 50);
+	JT_EQ(answer.hint, 4096);
+	JT_EQ(answer.offset, 0);
+	store_close(&store);
+	jaco_loop_close(&loop);
+	remove_all(&dir);
+}
+
 static const char *self; /* this program, also under valgrind */
 
 /* One more commit of the state, without waiting a second for it: on a busy machine commits that
@@ -321,6 +358,7 @@ int main(int argc, char **argv)
 		JT_RUN(a_read_is_confirmed_and_a_forgotten_caller_is_not_called),
 		JT_RUN(old_segments_go_once_the_state_holds_them),
 		JT_RUN(acknowledged_is_present_after_a_crash_at_any_point),
+		JT_RUN(the_last_chunk_of_a_snapshot_that_is_not_here_is_answered_with_the_wish_for_the_first),
 		JT_RUN(a_full_disk_refuses_writes_and_recovers),
 	};
 
