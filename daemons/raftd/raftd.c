@@ -152,6 +152,8 @@ static void on_replaced(void *ctx)
 
 static void on_peer_up(struct raftd *raftd, struct link_peer *peer)
 {
+	if (raftd->store.is_open)
+		store_peer_found(&raftd->store, peer->raft_id);
 	gossip_peer_up(&raftd->gossip, peer);
 	submit_pump(raftd);
 }

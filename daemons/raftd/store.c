@@ -412,6 +412,13 @@ void store_receive(struct store *store, const struct core_message *msg)
 	jaco_timer_soon(&store->pump);
 }
 
+void store_peer_found(struct store *store, uint64_t raft_id)
+{
+	core_tick(store->core, (uint64_t)(jaco_loop_now(store->loop).ns / JACO_MS));
+	core_peer_found(store->core, raft_id);
+	jaco_timer_soon(&store->pump);
+}
+
 void store_peer_lost(struct store *store, uint64_t raft_id)
 {
 	core_tick(store->core, (uint64_t)(jaco_loop_now(store->loop).ns / JACO_MS));

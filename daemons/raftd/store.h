@@ -140,6 +140,9 @@ int store_read(struct store *store, store_read_fn *on_read, void *ctx, struct ja
 /* A message from the peer @msg->from, whose identity the caller has verified. */
 void store_receive(struct store *store, const struct core_message *msg);
 
+/* There is a connection to a peer. */
+void store_peer_found(struct store *store, uint64_t raft_id);
+
 /* The connection to a peer broke: what was under way is lost. */
 void store_peer_lost(struct store *store, uint64_t raft_id);
 

@@ -190,6 +190,22 @@ static void finish_step(struct sim *sim, struct sim_node *node)
 	sim_check(sim, node);
 }
 
+/* Connections are made to and by a node that starts; sometimes nobody gets to hear of one. */
+static void make_connections(struct sim *sim, struct sim_node *born)
+{
+	for (size_t i = 0; i < sim->profile.n_nodes; i++) {
+		struct sim_node *node = &sim->nodes[i];
+
+		if (node == born || !is_up(node) || node->paused_until > sim->now ||
+		    sim_chance(sim, 400))
+			continue;
+		core_peer_found(born->host.core, node->id);
+		core_peer_found(node->host.core, born->id);
+		node->tick_at = JACO_MAX(global_at(sim, node, core_deadline(node->host.core)),
+					 sim->now + 1);
+	}
+}
+
 void sim_restart(struct sim *sim, struct sim_node *node)
 {
 	struct jaco_err err = JACO_ERR_INIT;
@@ -214,6 +230,7 @@ void sim_restart(struct sim *sim, struct sim_node *node)
 		  (unsigned long long)node->host.disk.vote,
 		  (unsigned long long)node->host.disk.base_index + 1,
 		  (unsigned long long)node->host.disk.base_index + node->host.disk.n_log);
+	make_connections(sim, node);
 	finish_step(sim, node);
 }
 

@@ -214,6 +214,7 @@ int core_new(struct core **out_core, const struct core_options *options, uint64_
 	core->write_next = log_last(&core->log) + 1;
 	core->applied = core->handed = JACO_MAX(start->applied, start->base_index);
 	core->commit = JACO_MIN(JACO_MAX(start->commit, core->applied), log_last(&core->log));
+	core->is_new = true;
 	core->sticky_start = options->lease_reads && options->check_quorum && start->term;
 	core->changed = true;
 	election_reset_timer(core);
@@ -275,6 +276,7 @@ static void on_leader_message(struct core *core, const struct core_message *msg)
 		return; /* two leaders in one term: not a raft peer */
 	election_follow(core, msg->term, msg->from);
 	core->heard = core->now;
+	core->is_new = false;
 	election_reset_timer(core);
 	if (msg->type == CORE_APP_REQ)
 		append_on_request(core, msg);
@@ -407,6 +409,15 @@ void core_tell(struct core *core, uint64_t id)
 	core_begin(core);
 	if (core->role == CORE_LEADER && peer && replication_is_behind(core, peer))
 		peer->heartbeat_due = true;
+}
+
+void core_peer_found(struct core *core, uint64_t id)
+{
+	const struct peer *peer = core_find_peer(core, id);
+
+	core_begin(core);
+	if (core->role == CORE_FOLLOWER && peer && peer->is_voter)
+		election_look_around(core);
 }
 
 void core_peer_lost(struct core *core, uint64_t id)

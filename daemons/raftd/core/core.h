@@ -246,6 +246,10 @@ void core_arriving_failed(struct core *core);
 /* Somebody at @id waits for what is committed here: it need not linger. */
 void core_tell(struct core *core, uint64_t id);
 
+/* There is a link to @id.  A node that has started and heard of no leader asks the others soon then: a
+ * leader that there is would be heard, and after a start of all nobody leads. */
+void core_peer_found(struct core *core, uint64_t id);
+
 /* The link to @id broke: what was under way to it is lost.  When it leads, it is suspected at once:
  * a process that died closes its connections long before its silence is conspicuous. */
 void core_peer_lost(struct core *core, uint64_t id);

@@ -33,6 +33,17 @@ void election_suspect(struct core *core)
 	core->election_at = JACO_MIN(core->election_at, soon);
 }
 
+/* Nobody is disturbed: a leader that works is heard within one heartbeat, and those who hear it refuse
+ * (thesis 9.6).  A lease of before our start is waited out (thesis 6.4.1). */
+void election_look_around(struct core *core)
+{
+	uint64_t soon = core->now + core->opt.heartbeat +
+			jaco_prng_next(&core->prng) % core->opt.heartbeat;
+
+	if (core->is_new && core->opt.prevote && !core->opt.lease_reads)
+		core->election_at = JACO_MIN(core->election_at, soon);
+}
+
 static void leave_leadership(struct core *core)
 {
 	core->transfer = 0;
@@ -131,6 +142,7 @@ void election_campaign(struct core *core, bool transfer)
 {
 	if (!election_can_stand(core))
 		return;
+	core->is_new = false;
 	if (!core->opt.prevote || transfer) {
 		stand(core, transfer);
 		return;

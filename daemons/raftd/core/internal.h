@@ -94,6 +94,7 @@ struct core {
 	uint64_t applied;
 	uint64_t handed;   /* last entry given to the owner to apply */
 	uint64_t heard;    /* follower: last sign of the leader */
+	bool is_new;       /* since the start no leader was heard and no election tried */
 	bool sticky_start; /* a lease of before our restart may be running until then */
 	uint64_t election_at;
 	bool votes_due; /* candidate whose vote requests wait for the disk */
@@ -195,6 +196,7 @@ uint64_t core_quorum(const struct core *core, uint64_t own,
 
 bool election_can_stand(const struct core *core);
 void election_suspect(struct core *core);
+void election_look_around(struct core *core);
 void election_reset_timer(struct core *core);
 void election_follow(struct core *core, uint64_t term, uint64_t leader);
 void election_campaign(struct core *core, bool transfer);

@@ -286,6 +286,41 @@ JT_CASE(a_leader_whose_connection_broke_is_suspected_at_once)
 	core_free(core);
 }
 
+JT_CASE(after_a_start_the_others_are_asked_as_soon_as_they_are_there)
+{
+	struct core_options opt = CORE_OPTIONS_DEFAULT;
+	struct core_actions todo;
+	struct core *core = start(opt, 3);
+
+	JT_TRUE(core_deadline(core) >= 150);
+	core_tick(core, 10);
+	core_peer_found(core, 4); /* a stranger */
+	JT_TRUE(core_deadline(core) >= 150);
+	core_peer_found(core, 2);
+	JT_TRUE(core_deadline(core) >= 60 && core_deadline(core) < 110);
+	core_tick(core, core_deadline(core));
+	core_collect(core, &todo);
+	JT_EQ(todo.n_messages, 2);
+	JT_EQ(todo.messages[0].type, CORE_PREVOTE_REQ);
+	core_receive(core, &(struct core_message){.type = CORE_APP_REQ, .from = 2, .to = 1, .term = 1});
+	settle(core);
+	core_peer_found(core, 3); /* only once */
+	JT_TRUE(core_deadline(core) >= 200);
+	core_free(core);
+
+	/* whoever leads has told this node meanwhile */
+	core = follower(opt, 1000);
+	core_peer_found(core, 3);
+	JT_TRUE(core_deadline(core) >= 1150);
+	core_free(core);
+
+	opt.lease_reads = true;
+	core = start(opt, 3);
+	core_peer_found(core, 2);
+	JT_TRUE(core_deadline(core) >= 150);
+	core_free(core);
+}
+
 JT_CASE(a_lease_is_not_cut_short_by_a_broken_connection)
 {
 	struct core_options opt = CORE_OPTIONS_DEFAULT;
@@ -429,6 +464,7 @@ JT_CASE(a_committed_change_of_members_does_not_linger)
 JT_MAIN(JT_RUN(a_commit_lingers_for_the_entries_that_tell_it),
 	JT_RUN(who_waits_for_a_commit_is_told_at_once),
 	JT_RUN(a_committed_change_of_members_does_not_linger),
+	JT_RUN(after_a_start_the_others_are_asked_as_soon_as_they_are_there),
 	JT_RUN(a_leader_whose_connection_broke_is_suspected_at_once),
 	JT_RUN(a_lease_is_not_cut_short_by_a_broken_connection),
 	JT_RUN(a_lone_voter_leads_when_its_vote_is_on_disk),
