@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "libjaco/base/le.h"
 #include "libjaco/base/log.h"
 #include "libjaco/base/mem.h"
 #include "libjaco/base/random.h"
@@ -24,21 +25,6 @@
 /* Writers in a row leave less between two writes than this.  It is what a change takes longer to reach
  * the other nodes when it comes alone; a caller there does not wait for it, see store_tell(). */
 #define LINGER_MS 2
-
-static void put_le(uint8_t *out, uint64_t value)
-{
-	for (size_t i = 0; i < 8; i++)
-		out[i] = (uint8_t)(value >> (8 * i));
-}
-
-static uint64_t get_le(const uint8_t *in)
-{
-	uint64_t value = 0;
-
-	for (size_t i = 0; i < 8; i++)
-		value |= (uint64_t)in[i] << (8 * i);
-	return value;
-}
 
 static int dir_of(char *out, size_t n, const char *dir, const char *name, struct jaco_err *err)
 {
@@ -62,9 +48,9 @@ int store_base_put(struct state *state, const struct store_base *base, struct ja
 	uint8_t packed[BASE_HEAD_BYTES + CORE_CONF_PACKED_MAX];
 	size_t n;
 
-	put_le(packed, base->index);
-	put_le(packed + 8, base->term);
-	put_le(packed + 16, base->raft_id);
+	jaco_le_put(packed, base->index, 8);
+	jaco_le_put(packed + 8, base->term, 8);
+	jaco_le_put(packed + 16, base->raft_id, 8);
 	n = core_conf_pack(&base->conf, packed + BASE_HEAD_BYTES);
 	return state->space.ops->put(&state->space, KV_TABLE_META, KV_TEXT("base"),
 				     (struct kv_bytes){packed, BASE_HEAD_BYTES + n}, err);
@@ -79,9 +65,9 @@ static int base_get(struct state *state, struct store_base *out_base, struct jac
 		return rc;
 	if (rc == 0 || packed.n < BASE_HEAD_BYTES)
 		return jaco_err_set(err, JACO_INTERNAL, "the state has no base record");
-	*out_base = (struct store_base){.index = get_le(packed.data),
-				  .term = get_le((const uint8_t *)packed.data + 8),
-				  .raft_id = get_le((const uint8_t *)packed.data + 16)};
+	*out_base = (struct store_base){.index = jaco_le_get(packed.data, 8),
+				  .term = jaco_le_get((const uint8_t *)packed.data + 8, 8),
+				  .raft_id = jaco_le_get((const uint8_t *)packed.data + 16, 8)};
 	return core_conf_unpack(&out_base->conf, (const uint8_t *)packed.data + BASE_HEAD_BYTES,
 				packed.n - BASE_HEAD_BYTES, err);
 }

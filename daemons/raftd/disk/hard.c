@@ -12,6 +12,7 @@
 
 #include "daemons/raftd/disk/crc32c.h"
 #include "libjaco/base/fault.h"
+#include "libjaco/base/le.h"
 #include "libjaco/base/str.h"
 
 #define SLOT_BYTES   4096
@@ -19,33 +20,18 @@
 
 static const char magic[8] = "JACOHARD";
 
-static void put_le(uint8_t *out, uint64_t value, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		out[i] = (uint8_t)(value >> (8 * i));
-}
-
-static uint64_t get_le(const uint8_t *in, size_t n)
-{
-	uint64_t value = 0;
-
-	for (size_t i = 0; i < n; i++)
-		value |= (uint64_t)in[i] << (8 * i);
-	return value;
-}
-
 static bool read_slot(int fd, size_t slot, struct hard *hard)
 {
 	uint8_t record[RECORD_BYTES];
 
 	if (pread(fd, record, sizeof(record), (off_t)(slot * SLOT_BYTES)) != sizeof(record) ||
 	    memcmp(record, magic, sizeof(magic)) != 0 ||
-	    get_le(record + 8, 4) != crc32c(0, record + 12, sizeof(record) - 12) ||
-	    get_le(record + 16, 8) <= hard->sequence)
+	    jaco_le_get(record + 8, 4) != crc32c(0, record + 12, sizeof(record) - 12) ||
+	    jaco_le_get(record + 16, 8) <= hard->sequence)
 		return false;
-	hard->sequence = get_le(record + 16, 8);
-	hard->term = get_le(record + 24, 8);
-	hard->vote = get_le(record + 32, 8);
+	hard->sequence = jaco_le_get(record + 16, 8);
+	hard->term = jaco_le_get(record + 24, 8);
+	hard->vote = jaco_le_get(record + 32, 8);
 	return true;
 }
 
@@ -55,10 +41,10 @@ int hard_save(struct hard *hard, uint64_t term, uint64_t vote, struct jaco_err *
 	uint64_t sequence = hard->sequence + 1;
 
 	memcpy(slot, magic, sizeof(magic));
-	put_le(slot + 16, sequence, 8);
-	put_le(slot + 24, term, 8);
-	put_le(slot + 32, vote, 8);
-	put_le(slot + 8, crc32c(0, slot + 12, RECORD_BYTES - 12), 4);
+	jaco_le_put(slot + 16, sequence, 8);
+	jaco_le_put(slot + 24, term, 8);
+	jaco_le_put(slot + 32, vote, 8);
+	jaco_le_put(slot + 8, crc32c(0, slot + 12, RECORD_BYTES - 12), 4);
 	CHAOS(vote_save);
 	if (CHAOS_FAIL(vote_save)) {
 		errno = EIO;

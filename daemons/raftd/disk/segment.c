@@ -7,45 +7,31 @@
 
 #include "daemons/raftd/disk/crc32c.h"
 #include "libjaco/base/assert.h"
+#include "libjaco/base/le.h"
 
 static const char magic[8] = "JACOLOG1";
-
-static void put_le(uint8_t *out, uint64_t value, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		out[i] = (uint8_t)(value >> (8 * i));
-}
-
-static uint64_t get_le(const uint8_t *in, size_t n)
-{
-	uint64_t value = 0;
-
-	for (size_t i = 0; i < n; i++)
-		value |= (uint64_t)in[i] << (8 * i);
-	return value;
-}
 
 void segment_header_pack(const struct segment_header *header,
 			 uint8_t out[static SEGMENT_HEADER_BYTES])
 {
 	memset(out, 0, SEGMENT_HEADER_BYTES);
 	memcpy(out, magic, sizeof(magic));
-	put_le(out + 12, header->flags, 4);
-	put_le(out + 16, header->base_index, 8);
-	put_le(out + 24, header->base_term, 8);
-	put_le(out + 32, header->salt, 8);
-	put_le(out + 8, crc32c(0, out + 12, SEGMENT_HEADER_BYTES - 12), 4);
+	jaco_le_put(out + 12, header->flags, 4);
+	jaco_le_put(out + 16, header->base_index, 8);
+	jaco_le_put(out + 24, header->base_term, 8);
+	jaco_le_put(out + 32, header->salt, 8);
+	jaco_le_put(out + 8, crc32c(0, out + 12, SEGMENT_HEADER_BYTES - 12), 4);
 }
 
 bool segment_header_unpack(const uint8_t *data, size_t n, struct segment_header *out_header)
 {
 	if (n < SEGMENT_HEADER_BYTES || memcmp(data, magic, sizeof(magic)) != 0 ||
-	    get_le(data + 8, 4) != crc32c(0, data + 12, SEGMENT_HEADER_BYTES - 12))
+	    jaco_le_get(data + 8, 4) != crc32c(0, data + 12, SEGMENT_HEADER_BYTES - 12))
 		return false;
-	*out_header = (struct segment_header){.flags = (uint32_t)get_le(data + 12, 4),
-					      .base_index = get_le(data + 16, 8),
-					      .base_term = get_le(data + 24, 8),
-					      .salt = get_le(data + 32, 8)};
+	*out_header = (struct segment_header){.flags = (uint32_t)jaco_le_get(data + 12, 4),
+					      .base_index = jaco_le_get(data + 16, 8),
+					      .base_term = jaco_le_get(data + 24, 8),
+					      .salt = jaco_le_get(data + 32, 8)};
 	return true;
 }
 
@@ -58,7 +44,7 @@ static uint32_t record_crc(const struct segment_header *header, const uint8_t *r
 {
 	uint8_t salt[8];
 
-	put_le(salt, header->salt, 8);
+	jaco_le_put(salt, header->salt, 8);
 	return crc32c(crc32c(0, salt, sizeof(salt)), record + 4, n - 4);
 }
 
@@ -70,15 +56,15 @@ void segment_record_pack(struct jaco_buf *buf, const struct segment_header *head
 
 	JACO_ASSERT(at && record->n <= SEGMENT_DATA_MAX && record->index > 0);
 	memset(at, 0, SEGMENT_RECORD_BYTES);
-	put_le(at + 4, record->n, 4);
-	put_le(at + 8, record->index, 8);
-	put_le(at + 16, record->term, 8);
-	put_le(at + 24, record->batch, 4);
+	jaco_le_put(at + 4, record->n, 4);
+	jaco_le_put(at + 8, record->index, 8);
+	jaco_le_put(at + 16, record->term, 8);
+	jaco_le_put(at + 24, record->batch, 4);
 	at[28] = record->type;
 	if (record->n)
 		memcpy(at + SEGMENT_RECORD_BYTES, data, record->n);
 	memset(at + SEGMENT_RECORD_BYTES + record->n, 0, n - SEGMENT_RECORD_BYTES - record->n);
-	put_le(at, record_crc(header, at, n), 4);
+	jaco_le_put(at, record_crc(header, at, n), 4);
 	buf->n += n;
 }
 
@@ -91,14 +77,14 @@ static bool read_record(const uint8_t *data, size_t n, size_t at,
 
 	if (n - at < SEGMENT_RECORD_BYTES)
 		return false;
-	data_n = get_le(record + 4, 4);
+	data_n = jaco_le_get(record + 4, 4);
 	size = segment_record_size(data_n);
-	if (data_n > SEGMENT_DATA_MAX || size > n - at || get_le(record + 8, 8) == 0 ||
-	    get_le(record, 4) != record_crc(header, record, size))
+	if (data_n > SEGMENT_DATA_MAX || size > n - at || jaco_le_get(record + 8, 8) == 0 ||
+	    jaco_le_get(record, 4) != record_crc(header, record, size))
 		return false;
-	*out_record = (struct segment_record){.index = get_le(record + 8, 8),
-					      .term = get_le(record + 16, 8),
-					      .batch = (uint32_t)get_le(record + 24, 4),
+	*out_record = (struct segment_record){.index = jaco_le_get(record + 8, 8),
+					      .term = jaco_le_get(record + 16, 8),
+					      .batch = (uint32_t)jaco_le_get(record + 24, 4),
 					      .type = record[28],
 					      .offset = (uint32_t)(at + SEGMENT_RECORD_BYTES),
 					      .n = (uint32_t)data_n};
@@ -116,7 +102,7 @@ static bool is_damage(const uint8_t *data, size_t n, size_t end,
 {
 	for (size_t at = end + 8; at + SEGMENT_RECORD_BYTES <= n; at += 8) {
 		/* cheap test first: a batch offset that could accuse */
-		if (get_le(data + at + 24, 4) <= end || get_le(data + at + 24, 4) > at)
+		if (jaco_le_get(data + at + 24, 4) <= end || jaco_le_get(data + at + 24, 4) > at)
 			continue;
 		if (read_record(data, n, at, header, out_witness))
 			return true;

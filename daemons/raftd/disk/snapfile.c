@@ -10,6 +10,7 @@
 #include "daemons/raftd/kv/machine.h"
 #include "libjaco/base/buf.h"
 #include "libjaco/base/fault.h"
+#include "libjaco/base/le.h"
 #include "libjaco/base/limits.h"
 #include "libjaco/base/mem.h"
 
@@ -19,21 +20,6 @@
 #define END_TABLE   255
 #define TAIL_BYTES  5 /* end mark, CRC */
 #define PIECE       65536
-
-static void put_le(uint8_t *out, uint64_t value, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		out[i] = (uint8_t)(value >> (8 * i));
-}
-
-static uint64_t get_le(const uint8_t *in, size_t n)
-{
-	uint64_t value = 0;
-
-	for (size_t i = 0; i < n; i++)
-		value |= (uint64_t)in[i] << (8 * i);
-	return value;
-}
 
 static int damaged(struct jaco_err *err)
 {
@@ -59,8 +45,8 @@ static int put_pair(struct snapfile_source *source, struct jaco_buf *out, struct
 	if (rc <= 0 || (table == KV_TABLE_META && key.n == 4 && memcmp(key.data, "base", 4) == 0))
 		return rc;
 	head[0] = (uint8_t)table;
-	put_le(head + 1, key.n, 2);
-	put_le(head + 3, stored.n, 4);
+	jaco_le_put(head + 1, key.n, 2);
+	jaco_le_put(head + 3, stored.n, 4);
 	put(source, out, head, sizeof(head));
 	put(source, out, key.data, key.n);
 	put(source, out, stored.data, stored.n);
@@ -90,7 +76,7 @@ int snapfile_next(struct snapfile_source *source, struct jaco_buf *out, size_t a
 	if (rc != 0)
 		return rc;
 	put(source, out, tail, 1);
-	put_le(tail + 1, source->crc, 4);
+	jaco_le_put(tail + 1, source->crc, 4);
 	put(source, out, tail + 1, 4);
 	source->is_over = true;
 	return 0;
@@ -160,7 +146,7 @@ int snapfile_verify(const char *path, const void *tail, size_t n, struct jaco_er
 		if (n_held)
 			memcpy(held, piece.data + piece.n - n_held, n_held);
 	}
-	return n_held == 4 && get_le(held, 4) == crc ? 0 : damaged(err);
+	return n_held == 4 && jaco_le_get(held, 4) == crc ? 0 : damaged(err);
 }
 
 /* 1 a pair was put, 0 the end mark. */
@@ -176,8 +162,8 @@ static int load_pair(FILE *file, struct state *state, struct jaco_buf *pair, str
 		return 0;
 	if (head[0] >= KV_TABLE_END || fread(head + 1, 1, HEAD_BYTES - 1, file) != HEAD_BYTES - 1)
 		return damaged(err);
-	key_n = get_le(head + 1, 2);
-	value_n = get_le(head + 3, 4);
+	key_n = jaco_le_get(head + 1, 2);
+	value_n = jaco_le_get(head + 3, 4);
 	if (value_n > JACO_VALUE_MAX + 64)
 		return damaged(err);
 	jaco_buf_reset(pair);

@@ -11,6 +11,7 @@
 
 #include "libjaco/base/assert.h"
 #include "libjaco/base/fault.h"
+#include "libjaco/base/le.h"
 #include "libjaco/base/limits.h"
 #include "libjaco/base/str.h"
 
@@ -18,21 +19,6 @@
 #define META_BYTES     (8 + 8 + DIGEST_BYTES)
 #define OUTCOME_BYTES  (8 + 1 + 4 + 8)
 #define AUDIT_KEY_MAX  40
-
-static void put_le(uint8_t *out, uint64_t value, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		out[i] = (uint8_t)(value >> (8 * i));
-}
-
-static uint64_t get_le(const uint8_t *in, size_t n)
-{
-	uint64_t value = 0;
-
-	for (size_t i = 0; i < n; i++)
-		value |= (uint64_t)in[i] << (8 * i);
-	return value;
-}
 
 bool kv_bytes_start(struct kv_bytes bytes, struct kv_bytes prefix)
 {
@@ -64,8 +50,8 @@ int machine_load(struct machine *machine, struct kv_bytes stored, struct jaco_er
 	if (stored.n != META_BYTES)
 		return jaco_err_set(err, JACO_INTERNAL, "the state's header has %zu bytes, not %d",
 				    stored.n, META_BYTES);
-	machine->applied = get_le(at, 8);
-	machine->n_keys = get_le(at + 8, 8);
+	machine->applied = jaco_le_get(at, 8);
+	machine->n_keys = jaco_le_get(at + 8, 8);
 	digest_unpack(&machine->digest, at + 16);
 	return 0;
 }
@@ -91,8 +77,8 @@ int machine_save(struct machine *machine, struct jaco_err *err)
 {
 	uint8_t meta[META_BYTES];
 
-	put_le(meta, machine->applied, 8);
-	put_le(meta + 8, machine->n_keys, 8);
+	jaco_le_put(meta, machine->applied, 8);
+	jaco_le_put(meta + 8, machine->n_keys, 8);
 	digest_pack(&machine->digest, meta + 16);
 	return machine->space->ops->put(machine->space, KV_TABLE_META, meta_key(),
 					(struct kv_bytes){.data = meta, .n = sizeof(meta)}, err);
@@ -119,7 +105,7 @@ int machine_get(struct machine *machine, struct kv_bytes key, struct kv_bytes *o
 		*out_value = (struct kv_bytes){.data = (const char *)stored.data + REVISION_BYTES,
 					       .n = stored.n - REVISION_BYTES};
 	if (out_revision)
-		*out_revision = get_le(stored.data, 8);
+		*out_revision = jaco_le_get(stored.data, 8);
 	return 1;
 }
 
@@ -142,7 +128,7 @@ int machine_next(struct machine *machine, struct kv_bytes prefix, struct kv_byte
 		.key = key,
 		.value = {.data = (const char *)stored.data + REVISION_BYTES,
 			  .n = stored.n - REVISION_BYTES},
-		.revision = get_le(stored.data, 8)};
+		.revision = jaco_le_get(stored.data, 8)};
 	return 1;
 }
 
@@ -169,7 +155,7 @@ static int put_one(struct machine *machine, struct kv_bytes key, struct kv_bytes
 		digest_remove(&machine->digest, key, stored);
 	else
 		machine->n_keys++;
-	put_le(head, revision, sizeof(head));
+	jaco_le_put(head, revision, sizeof(head));
 	jaco_buf_reset(&machine->scratch);
 	jaco_buf_add(&machine->scratch, head, sizeof(head));
 	jaco_buf_add(&machine->scratch, value.data, value.n);
@@ -312,10 +298,10 @@ static int recall(struct machine *machine, const struct txn *txn, struct machine
 				    outcome.n);
 	const uint8_t *at = outcome.data;
 
-	*out_result = (struct machine_result){.revision = get_le(at, 8),
+	*out_result = (struct machine_result){.revision = jaco_le_get(at, 8),
 					      .is_committed = at[8] != 0,
-					      .failed_compare = get_le(at + 9, 4),
-					      .actual = get_le(at + 13, 8),
+					      .failed_compare = jaco_le_get(at + 9, 4),
+					      .actual = jaco_le_get(at + 13, 8),
 					      .is_repeat = true};
 	return 1;
 }
@@ -337,10 +323,10 @@ static int remember(struct machine *machine, const struct txn *txn,
 
 	memcpy(id + 1, txn->request, TXN_REQUEST_BYTES);
 	put_order(order, result->revision);
-	put_le(outcome, result->revision, 8);
+	jaco_le_put(outcome, result->revision, 8);
 	outcome[8] = result->is_committed;
-	put_le(outcome + 9, result->failed_compare, 4);
-	put_le(outcome + 13, result->actual, 8);
+	jaco_le_put(outcome + 9, result->failed_compare, 4);
+	jaco_le_put(outcome + 13, result->actual, 8);
 	rc = space->ops->put(space, KV_TABLE_REQUEST, (struct kv_bytes){id, sizeof(id)},
 			     (struct kv_bytes){outcome, sizeof(outcome)}, err);
 	if (rc < 0)
