@@ -374,9 +374,11 @@ void host_receive(struct host *host, const struct core_message *msg)
 		jaco_buf_add(&whole, msg->data, msg->n_data);
 		if (!host_state_unpack(&state, whole.data, whole.n)) {
 			core_arriving_failed(host->core);
-			return;
+			if (msg->offset == 0)
+				return;
+		} else {
+			host_state_fini(&state);
 		}
-		host_state_fini(&state);
 	}
 	core_receive(host->core, msg);
 }

@@ -240,7 +240,8 @@ int core_compact(struct core *core, uint64_t index, struct jaco_err *err);
  * Errors: VALIDATION_FAILED. */
 int core_offer(struct core *core, uint64_t index, struct jaco_err *err);
 
-/* The snapshot that was arriving is damaged: ask for it from its first byte again. */
+/* The snapshot that was arriving is damaged: ask for it from its first byte again.  The sender knows
+ * when it is asked: hand in the chunk that showed it all the same, unless that is the first one. */
 void core_arriving_failed(struct core *core);
 
 /* Somebody at @id waits for what is committed here: it need not linger. */
