@@ -3,7 +3,15 @@
 
 #include <string.h>
 
-const char *endpoint_pick(const char *const *known, size_t n, const char *current,
+bool endpoint_is_known(const char *const *known, size_t n, const char *current)
+{
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(known[i], current) == 0)
+			return true;
+	return false;
+}
+
+const char *endpoint_pick(const char *const *known, size_t n, const char *current, bool was_known,
 			  int64_t handshake_age_ms, int64_t in_use_ms, int64_t stale_ms)
 {
 	int64_t try_ms = stale_ms < ENDPOINT_TRY_MS ? stale_ms : ENDPOINT_TRY_MS;
@@ -11,6 +19,9 @@ const char *endpoint_pick(const char *const *known, size_t n, const char *curren
 	if (n == 0)
 		return NULL;
 	if (current[0] == '\0')
+		return known[0];
+	/* Its packets from the new address may be filtered, or the answers to ours keep it at the old one. */
+	if (was_known && !endpoint_is_known(known, n, current))
 		return known[0];
 	if (handshake_age_ms >= 0 && handshake_age_ms < stale_ms)
 		return NULL;

@@ -3,7 +3,7 @@
  * endpoint.h - which of a peer's known addresses to use.
  *
  * Pure.  WireGuard learns where a peer is from its packets (roaming); what it learned is not
- * overwritten while the handshake is fresh.  A handshake is renewed every two minutes while there is
+ * overwritten while the handshake is fresh.  What came from the record follows the record.  A handshake is renewed every two minutes while there is
  * traffic and keepalives see to that, so 275 s without one means the path is broken. */
 #pragma once
 
@@ -17,11 +17,15 @@
 /*
  * @known            addresses the peer publishes, best first
  * @current          what the device has, "" when nothing
+ * @was_known        the peer published @current at some time: nobody learned it
  * @handshake_age_ms since the last handshake; < 0 never
  * @in_use_ms        since we set @current; the age of the peer when it was never set
  * @stale_ms         ENDPOINT_STALE_MS, or less in tests; candidates then get less time as well
  *
  * Returns the address to set, borrowed from @known, or NULL: leave it.
  */
-const char *endpoint_pick(const char *const *known, size_t n, const char *current,
+const char *endpoint_pick(const char *const *known, size_t n, const char *current, bool was_known,
 			  int64_t handshake_age_ms, int64_t in_use_ms, int64_t stale_ms);
+
+/* Is @current one of @known? */
+bool endpoint_is_known(const char *const *known, size_t n, const char *current);
