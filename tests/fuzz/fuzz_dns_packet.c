@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "daemons/dnsd/answer.h"
+#include "daemons/dnsd/ask.h"
 #include "daemons/dnsd/cache.h"
 #include "libjaco/base/assert.h"
 #include "libjaco/base/auto.h"
@@ -59,6 +60,23 @@ static void check_reply(const uint8_t *msg, size_t n)
 	JACO_ASSERT(!walk.bad && walk.at == n);
 }
 
+/* What goes upstream for a query is one itself, with EDNS and without, and no longer than it. */
+static void try_ask(const uint8_t *msg, const struct packet_query *query)
+{
+	static uint8_t out[PACKET_MAX + PACKET_SLACK];
+	uint8_t key[CACHE_KEY_MAX];
+	struct packet_query again;
+	size_t n_options, n = ask_make(out, msg, query, &n_options);
+
+	JACO_ASSERT(packet_parse(out, n, &again) == PACKET_OK);
+	JACO_ASSERT(again.has_edns == query->has_edns && again.options_n == n_options);
+	JACO_ASSERT(n <= query->question_end + PACKET_OPT_BYTES + query->options_n);
+	JACO_ASSERT(ask_has_options(msg, query) == (n_options > 0));
+	JACO_ASSERT(ask_key(key, msg, query) <= sizeof(key));
+	ask_count_opt(out, false);
+	JACO_ASSERT(packet_parse(out, query->question_end, &again) == PACKET_OK && !again.has_edns);
+}
+
 static void try_query(const uint8_t *data, size_t size, bool is_tcp)
 {
 	static uint8_t msg[ANSWER_BUFFER_BYTES];
@@ -70,8 +88,15 @@ static void try_query(const uint8_t *data, size_t size, bool is_tcp)
 
 	memcpy(msg, data, n);
 	memset(msg + n, 0xaa, PACKET_SLACK);
-	if (answer_query(&from, is_tcp, &prng, msg, n, sizeof(msg), &answer) != ANSWER_REPLY)
+	switch (answer_query(&from, is_tcp, &prng, msg, n, sizeof(msg), &answer)) {
+	case ANSWER_REPLY:
+		break;
+	case ANSWER_FORWARD:
+		try_ask(msg, &answer.query);
 		return;
+	case ANSWER_DROP:
+		return;
+	}
 	check_reply(msg, answer.n);
 	JACO_ASSERT(is_tcp || answer.n <= PACKET_UDP_LIMIT);
 	JACO_ASSERT(is_tcp || answer.query.has_edns || answer.n <= PACKET_UDP_PLAIN);
