@@ -296,6 +296,7 @@ struct status_watch {
 	struct cli *cli;
 	const char *deployment;
 	const char *service;
+	struct wire_strs alarms; /* when it began */
 };
 
 static void add_section(struct jaco_buf *out, const struct cli *cli, const struct jaco_desc *desc,
@@ -313,7 +314,7 @@ static void print_status(struct status_watch *watch, struct jaco_view *view, boo
 	jaco_auto(jaco_buf) struct jaco_buf out = JACO_BUF_INIT;
 	const struct cli *cli = watch->cli;
 	struct wire_status_report report =
-		report_status(view, watch->deployment, watch->service, &arena);
+		report_status(view, watch->deployment, watch->service, watch->alarms, &arena);
 
 	if (cli->format == CLI_JSON || cli->format == CLI_YAML) {
 		json_t *json = jaco_json_from_msg(&wire_status_report_desc, &report);
@@ -324,6 +325,8 @@ static void print_status(struct status_watch *watch, struct jaco_view *view, boo
 	}
 	if (again && cli->is_tty)
 		jaco_buf_add_str(&out, "\033[H\033[J");
+	for (size_t i = 0; i < report.alarms.n; i++)
+		jaco_buf_printf(&out, "ALARM: %s\n", report.alarms.v[i]);
 	jaco_buf_printf(&out, "%s\n", report.summary);
 	add_section(&out, cli, &wire_deployment_row_desc, report.deployments.v, report.deployments.n,
 		    deployment_columns);
@@ -342,13 +345,31 @@ static void on_status_change(struct jaco_view *view, void *ctx)
 	print_status(ctx, view, true);
 }
 
+/* Those of cluster status, and that this node is no member: what it would tell is history. */
+static int read_alarms(struct cli *cli, struct wire_strs *out_alarms, struct jaco_err *err)
+{
+	struct wire_nothing nothing = {.has = 0};
+	struct wire_cluster_info info;
+
+	if (cli_call(cli, &wire_raftd_cluster_status, &nothing, &info, err) < 0)
+		return -(int)err->code;
+	*out_alarms = info.alarms;
+	if (!info.removed)
+		return 0;
+	out_alarms->v = jaco_arena_alloc_n(&cli->arena, 1, sizeof(*out_alarms->v));
+	out_alarms->v[0] = info.removed;
+	out_alarms->n = 1;
+	return 0;
+}
+
 int get_status(struct cli *cli, struct jaco_err *err)
 {
 	struct status_watch watch = {.cli = cli};
 	bool follow = cli_opt(cli, "watch") != NULL;
 	struct jaco_view view;
 
-	if (take_filter(cli, 0, &watch.deployment, &watch.service, err) < 0)
+	if (take_filter(cli, 0, &watch.deployment, &watch.service, err) < 0 ||
+	    read_alarms(cli, &watch.alarms, err) < 0)
 		return -(int)err->code;
 	if (cli_view(cli, &view, report_prefixes, follow ? on_status_change : nothing_changed, &watch, err) < 0)
 		return -(int)err->code;

@@ -324,16 +324,17 @@ static const char *summarise(const struct wire_status_report *report, struct jac
 	}
 	if (report->deployments.n == 0)
 		return "nothing is deployed";
-	if (active == report->deployments.n)
+	if (active == report->deployments.n && report->alarms.n == 0)
 		return jaco_arena_printf(arena, "all is well: %zu deployments, %u replicas", active, ready);
 	return jaco_arena_printf(arena, "%zu of %zu deployments active, %u of %u replicas ready", active,
 				 report->deployments.n, ready, wanted);
 }
 
 struct wire_status_report report_status(const struct jaco_view *view, const char *deployment,
-					const char *service, struct jaco_arena *arena)
+					const char *service, struct wire_strs alarms,
+					struct jaco_arena *arena)
 {
-	struct wire_status_report report = {0};
+	struct wire_status_report report = {.alarms = alarms};
 
 	report.deployments.v = report_deployments(view, deployment, arena, &report.deployments.n);
 	report.replicas.v = report_replicas(view, deployment, service, arena, &report.replicas.n);

@@ -19,8 +19,10 @@ struct wire_route_row *report_routes(const struct jaco_view *view, const char *d
 				     struct jaco_arena *arena, size_t *out_n);
 struct wire_port_row *report_ports(const struct jaco_view *view, const char *deployment,
 				   struct jaco_arena *arena, size_t *out_n);
+/* @alarms is kept by reference. */
 struct wire_status_report report_status(const struct jaco_view *view, const char *deployment,
-					const char *service, struct jaco_arena *arena);
+					const char *service, struct wire_strs alarms,
+					struct jaco_arena *arena);
 
 /* How one service stands against what is wanted of it. */
 struct report_progress {

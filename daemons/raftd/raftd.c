@@ -397,6 +397,12 @@ void raftd_metrics(void *self, struct jaco_buf *out)
 	if (!store->is_open)
 		return;
 	status = store_status(store);
+	jaco_metrics_value(out, "jaco_raftd_state_doubted", "gauge",
+			   "1 while the state of this node is not the others', or damaged.",
+			   raftd->integrity.is_doubted);
+	jaco_metrics_value(out, "jaco_raftd_state_checked_seconds", "gauge",
+			   "When all of the state was read last and compared with its hash; 0: not yet.",
+			   (double)raftd->integrity.checked / 1e3);
 	jaco_metrics_value(out, "jaco_raftd_is_leader", "gauge", "1 on the leader.",
 			   status.role == CORE_LEADER);
 	jaco_metrics_value(out, "jaco_raftd_term", "gauge", "Raft term.", (double)status.term);

@@ -34,6 +34,11 @@ def named(node):
     return [line.split(":")[0] for line in alarms(node)]
 
 
+def doubts(node):
+    lines = node.rpc().call("metrics")["text"].splitlines()
+    return float(next(x for x in lines if x.startswith("jaco_raftd_state_doubted ")).split()[1])
+
+
 def said(node, host):
     entry = node.rpc("schedd").call("kv.get", key="/obs/node/%s/state" % host).get("entry")
     return msgpack.unpackb(entry["value"]) if entry else {}
@@ -96,6 +101,10 @@ def test_a_disk_that_changed_a_bit_is_found_named_and_not_copied(cluster, tmp_pa
         out = subprocess.run([JACO, "--socket", node.path(), "cluster", "status"],
                              capture_output=True, text=True, check=True).stdout
         assert "ALARM: %s: its disk" % bad.name in out
+        out = subprocess.run([JACO, "--socket", node.path(), "status"], capture_output=True,
+                             text=True, check=True).stdout
+        assert out.startswith("ALARM: %s: its disk" % bad.name) and "all is well" not in out
+    wait(lambda: doubts(bad) == 1 and doubts(good[0]) == 0)
     refused = backup(bad, str(tmp_path / "bad"))
     assert refused.returncode == 69 and "does not hold what was written" in refused.stderr
     assert not os.path.exists(tmp_path / "bad")

@@ -215,6 +215,8 @@ def test_a_removed_node_serves_no_command_line_far_away(cluster, tmp_path):
     said = person.run("--socket", gone.path(), "node", "list", "-o", "json")
     assert said.returncode == 0 and "this is what the node knew last" in said.stderr
     json.loads(said.stdout)
+    said = person.ok("--socket", gone.path(), "status")
+    assert said.startswith("ALARM: %s was removed" % gone.name) and "all is well" not in said
     assert "removed" in gone.status(), "who is on the machine is told"
     gone.kill()
     gone.start()
