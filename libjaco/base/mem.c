@@ -95,7 +95,8 @@ void jaco_free(void *ptr)
 
 void jaco_wipe(void *ptr, size_t bytes)
 {
-	explicit_bzero(ptr, bytes);
+	if (bytes > 0) /* an empty buffer has no address: undefined for explicit_bzero(3) */
+		explicit_bzero(ptr, bytes);
 }
 
 void jaco_ptr_cleanup(void *ptr_to_ptr)
