@@ -59,7 +59,7 @@ void create_connect_json(const struct create_input *in, size_t index, const char
 /* What an engine network of ours must be. */
 struct create_network_spec {
 	const char *cluster_id, *deployment, *network;
-	const char *engine_name; /* jaco_<deployment>_<network> */
+	const char *engine_name; /* jaco_engine_network_name_render() */
 	const char *bridge;      /* jaco_bridge_name_render() */
 	struct jaco_cidr subnet;
 	uint32_t gateway;

@@ -77,6 +77,8 @@ static json_t *endpoint(const struct create_input *in, size_t index)
 		json_out_str(config, "MacAddress", mac);
 	if (a)
 		json_out_set_pairs(config, "DriverOpts", &a->driver_opts);
+	if (a && a->gw_priority && create_has_api(in->engine, CREATE_API_GW_PRIORITY))
+		json_object_set_new(config, "GwPriority", json_integer(a->gw_priority));
 	return config;
 }
 

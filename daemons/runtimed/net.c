@@ -15,7 +15,8 @@ static struct net *find(struct runtimed *rt, const char *deployment, const char 
 	return NULL;
 }
 
-static struct net *get(struct runtimed *rt, const char *deployment, const char *network)
+static struct net *get(struct runtimed *rt, const char *deployment, const char *network,
+		       const char *engine_name)
 {
 	struct net *net = find(rt, deployment, network);
 
@@ -25,7 +26,7 @@ static struct net *get(struct runtimed *rt, const char *deployment, const char *
 	net->rt = rt;
 	jaco_str_copy(net->deployment, sizeof(net->deployment), deployment);
 	jaco_str_copy(net->network, sizeof(net->network), network);
-	(void)jaco_engine_name_render(net->engine_name, deployment, network);
+	jaco_str_copy(net->engine_name, sizeof(net->engine_name), engine_name);
 	TAILQ_INSERT_TAIL(&rt->nets, net, entry);
 	return net;
 }
@@ -127,10 +128,20 @@ static void on_inspected(void *ctx, const struct engine_network *found, const st
 	give_up(net, &why);
 }
 
-int net_ensure(struct runtimed *rt, const char *deployment, const struct slot_lease *lease,
-	       struct jaco_err *err)
+/* A network that exists keeps the name it was made with, whatever it has become since. */
+static struct net *get_or_name(struct runtimed *rt, const char *deployment, const char *network,
+			       bool is_internal)
 {
-	struct net *net = get(rt, deployment, lease->network);
+	char name[JACO_ENGINE_NAME_BYTES];
+
+	(void)jaco_engine_network_name_render(name, deployment, network, is_internal);
+	return get(rt, deployment, network, name);
+}
+
+int net_ensure(struct runtimed *rt, const char *deployment, const struct slot_lease *lease,
+	       bool is_internal, struct jaco_err *err)
+{
+	struct net *net = get_or_name(rt, deployment, lease->network, is_internal);
 	bool is_same = net->has_spec && jaco_cidr_eq(net->subnet, lease->subnet) &&
 		       net->gateway == lease->gateway && jaco_str_eq(net->bridge, lease->bridge);
 
@@ -152,6 +163,11 @@ int net_ensure(struct runtimed *rt, const char *deployment, const struct slot_le
 	return 0;
 }
 
+const char *net_engine_name(struct runtimed *rt, const char *deployment, const char *network)
+{
+	return get_or_name(rt, deployment, network, false)->engine_name;
+}
+
 void net_use(struct runtimed *rt, const char *deployment, const char *network)
 {
 	struct net *net = find(rt, deployment, network);
@@ -163,7 +179,7 @@ void net_use(struct runtimed *rt, const char *deployment, const char *network)
 void net_saw(struct runtimed *rt, const struct engine_network *network)
 {
 	if (network->deployment[0] && network->network[0])
-		(void)get(rt, network->deployment, network->network);
+		(void)get(rt, network->deployment, network->network, network->name);
 }
 
 void net_forget_ready(struct runtimed *rt)

@@ -37,7 +37,10 @@ TAILQ_HEAD(net_list, net);
 
 /* 1: ready; 0: being made, a pass follows; negative: DOCKER_ERROR with @err. */
 int net_ensure(struct runtimed *rt, const char *deployment, const struct slot_lease *lease,
-	       struct jaco_err *err);
+	       bool is_internal, struct jaco_err *err);
+
+/* The engine's name of a network that was ensured; borrowed until the pass ends. */
+const char *net_engine_name(struct runtimed *rt, const char *deployment, const char *network);
 
 /* It is in use. */
 void net_use(struct runtimed *rt, const char *deployment, const char *network);

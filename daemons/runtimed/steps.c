@@ -87,6 +87,13 @@ static void on_leases(void *ctx, const void *reply, const struct jaco_err *why)
 	succeed(slot);
 }
 
+static bool is_internal(const struct slot *slot, const char *network)
+{
+	const struct jaco_network *net = jaco_manifest_network(slot->spec->manifest, network);
+
+	return net && net->is_internal;
+}
+
 static void begin_lease(struct slot *slot)
 {
 	const struct jaco_service *service = slot->service;
@@ -96,11 +103,8 @@ static void begin_lease(struct slot *slot)
 					 .generation = slot->generation};
 
 	for (size_t i = 0; i < service->n_attachments; i++) {
-		const struct jaco_network *net = jaco_manifest_network(
-			slot->spec->manifest, service->attachments[i].network);
-
 		networks[i].name = service->attachments[i].network;
-		networks[i].internal = net && net->is_internal;
+		networks[i].internal = is_internal(slot, service->attachments[i].network);
 	}
 	req.networks.v = networks;
 	req.networks.n = service->n_attachments;
@@ -116,7 +120,9 @@ static void begin_networks(struct slot *slot)
 	struct jaco_err err = JACO_ERR_INIT;
 
 	for (; slot->at < slot->n_leases; slot->at++) {
-		int rc = net_ensure(slot->rt, slot->deployment, &slot->leases[slot->at], &err);
+		const struct slot_lease *lease = &slot->leases[slot->at];
+		int rc = net_ensure(slot->rt, slot->deployment, lease,
+				    is_internal(slot, lease->network), &err);
 
 		if (rc < 0) {
 			slot->busy = PLAN_NETWORKS;
@@ -144,18 +150,17 @@ static const char *container_of(void *ctx, const char *service)
 	return NULL;
 }
 
-static void fill_input(struct slot *slot, struct create_network *networks,
-		       char names[][JACO_ENGINE_NAME_BYTES], struct create_input *in)
+static void fill_input(struct slot *slot, struct create_network *networks, struct create_input *in)
 {
 	const char *suffix = "";
 
 	(void)jaco_replica_id_suffix(slot->id, slot->deployment, slot->service_name, &suffix);
-	for (size_t i = 0; i < slot->n_leases; i++) {
-		(void)jaco_engine_name_render(names[i], slot->deployment, slot->leases[i].network);
-		networks[i] = (struct create_network){.engine_name = names[i],
-						      .address = slot->leases[i].address,
-						      .gateway = slot->leases[i].gateway};
-	}
+	for (size_t i = 0; i < slot->n_leases; i++)
+		networks[i] = (struct create_network){
+			.engine_name = net_engine_name(slot->rt, slot->deployment,
+						       slot->leases[i].network),
+			.address = slot->leases[i].address,
+			.gateway = slot->leases[i].gateway};
 	*in = (struct create_input){.cluster_id = slot->rt->cluster_id,
 				    .deployment = slot->deployment,
 				    .replica_id = slot->id,
@@ -177,15 +182,15 @@ static void on_made(void *ctx, const struct jaco_err *err);
 /* After the container exists: the other networks, then files; @slot->at counts. */
 static void complete_container(struct slot *slot)
 {
-	char names[JACO_NETWORKS_PER_SERVICE][JACO_ENGINE_NAME_BYTES];
 	struct create_network networks[JACO_NETWORKS_PER_SERVICE];
 	struct create_input in;
 	jaco_auto(jaco_buf) struct jaco_buf body = JACO_BUF_INIT;
 
-	fill_input(slot, networks, names, &in);
+	fill_input(slot, networks, &in);
 	if (slot->at < in.n_networks) {
 		create_connect_json(&in, slot->at, slot->c.id, &body);
-		slot->call = engine_network_connect(slot->rt->engine, names[slot->at], &body, on_made,
+		slot->call = engine_network_connect(slot->rt->engine,
+						    networks[slot->at].engine_name, &body, on_made,
 						    slot);
 		slot->at++;
 		return;
@@ -275,7 +280,6 @@ static bool has_sibling_container(struct slot *slot)
 
 static void begin_create(struct slot *slot, bool with_generation)
 {
-	char names[JACO_NETWORKS_PER_SERVICE][JACO_ENGINE_NAME_BYTES];
 	struct create_network networks[JACO_NETWORKS_PER_SERVICE];
 	char name[JACO_CONTAINER_NAME_BYTES];
 	char files[FILES_DIR_BYTES];
@@ -283,7 +287,7 @@ static void begin_create(struct slot *slot, bool with_generation)
 	struct jaco_err err = JACO_ERR_INIT;
 	jaco_auto(jaco_buf) struct jaco_buf body = JACO_BUF_INIT;
 
-	fill_input(slot, networks, names, &in);
+	fill_input(slot, networks, &in);
 	files_dir(slot, files);
 	in.files_dir = files;
 	if (files_write(slot, &err) < 0 || create_container_json(&in, false, &body, &err) < 0) {

@@ -46,6 +46,13 @@ bool jaco_container_name_render(char out[static JACO_CONTAINER_NAME_BYTES], cons
 	                       generation);
 }
 
+bool jaco_engine_network_name_render(char out[static JACO_ENGINE_NAME_BYTES],
+                                     const char *deployment, const char *network, bool is_internal)
+{
+	return jaco_str_format(out, JACO_ENGINE_NAME_BYTES, "jaco%s_%s_%s", is_internal ? "i" : "",
+	                       deployment, network);
+}
+
 bool jaco_engine_name_render(char out[static JACO_ENGINE_NAME_BYTES], const char *deployment,
                              const char *name)
 {

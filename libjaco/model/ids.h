@@ -34,7 +34,14 @@ bool jaco_replica_id_suffix(const char *id, const char *deployment, const char *
 bool jaco_container_name_render(char out[static JACO_CONTAINER_NAME_BYTES], const char *replica_id,
                                 uint64_t generation, bool is_coexisting);
 
-/* "jaco_<deployment>_<name>": the engine's network or volume. */
+/* "jaco_<deployment>_<network>", or "jacoi_..." for an internal one.  The engine gives a container the
+ * default route of the network whose name sorts first: that must be one with a way out if there is
+ * any. */
+bool jaco_engine_network_name_render(char out[static JACO_ENGINE_NAME_BYTES],
+                                     const char *deployment, const char *network,
+                                     bool is_internal);
+
+/* "jaco_<deployment>_<name>": the engine's volume. */
 bool jaco_engine_name_render(char out[static JACO_ENGINE_NAME_BYTES], const char *deployment,
                              const char *name);
 

@@ -491,6 +491,26 @@ def test_ports_in_every_form_answer_where_they_should(host):
     host.delete("open")
 
 
+# "inner" sorts before "outer": the way out must not depend on that
+OUT = r"""
+services:
+  web: {image: 'jaco/test:1', command: [http], networks: [inner, outer]}
+  shut: {image: 'jaco/test:1', command: [http], networks: [inner]}
+networks: {inner: {internal: true}, outer: {}}
+"""
+
+
+def test_a_service_on_an_internal_and_an_open_network_has_a_way_out(host):
+    host.apply(put(host, "out", OUT, {}, env=False))
+    networks = host.api.inspect("out-web-0")["NetworkSettings"]["Networks"]
+    assert set(networks) == {"jacoi_out_inner", "jaco_out_outer"}
+    gateway, = [line.split()[2] for line in host.exec("out-web-0", "/bin/ip", "route")[1].splitlines()
+                if line.startswith("default ")]
+    assert gateway == networks["jaco_out_outer"]["Gateway"]
+    assert host.exec("out-web-0", "/bin/kit", "probe", "dns", "shut")[0] == 0
+    host.delete("out")
+
+
 def test_scale_makes_replicas(host):
     host.apply(put(host, "many", "services:\n  web: {image: 'jaco/test:1', scale: 3}\n"
                    "  none: {image: 'jaco/test:1', deploy: {replicas: 0}}\n", {}, env=False))

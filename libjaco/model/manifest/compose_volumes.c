@@ -216,7 +216,7 @@ static const struct jaco_key_row bind_rows[] = {
          offsetof(struct jaco_mount, create_host_path), NULL},
 	{"propagation", JACO_HONOURED, jaco_fill_text, offsetof(struct jaco_mount, propagation),
          NULL},
-	{"recursive", JACO_SILENT, NULL, 0, NULL},
+	{"recursive", JACO_IGNORED, NULL, 0, "recursive is ignored: a bind mount is recursive"},
 	{"selinux", JACO_HONOURED, jaco_fill_text, offsetof(struct jaco_mount, selinux), NULL},
 	{NULL},
 };

@@ -39,9 +39,10 @@ static const char *container_of(void *ctx, const char *service)
 	return jaco_str_eq(service, "absent") ? NULL : "c0ffee";
 }
 
-static void print_network(const struct ask *ask, const char *network, uint32_t gateway)
+static void print_network(const struct ask *ask, const char *network, const char *name,
+			  uint32_t gateway)
 {
-	char name[JACO_ENGINE_NAME_BYTES], bridge[JACO_BRIDGE_NAME_BYTES];
+	char bridge[JACO_BRIDGE_NAME_BYTES];
 	struct jaco_buf out = JACO_BUF_INIT;
 	struct create_network_spec spec = {.cluster_id = "c1",
 					   .deployment = "shop",
@@ -52,7 +53,6 @@ static void print_network(const struct ask *ask, const char *network, uint32_t g
 					   .gateway = gateway,
 					   .mtu = 1420};
 
-	(void)jaco_engine_name_render(name, "shop", network);
 	jaco_bridge_name_render(bridge, "shop", network, 0);
 	if (ask->engine.is_podman)
 		engine_podman_network_json(&spec, &out);
@@ -60,6 +60,13 @@ static void print_network(const struct ask *ask, const char *network, uint32_t g
 		create_network_json(&spec, &ask->engine, &out);
 	printf("network %s %s\n", network, jaco_buf_str(&out));
 	jaco_buf_fini(&out);
+}
+
+static bool is_internal(const struct jaco_manifest *manifest, const char *network)
+{
+	const struct jaco_network *net = jaco_manifest_network(manifest, network);
+
+	return net && net->is_internal;
 }
 
 static int print_service(const struct ask *ask, const struct jaco_manifest *manifest,
@@ -87,11 +94,13 @@ static int print_service(const struct ask *ask, const struct jaco_manifest *mani
 	in.replica_id = id;
 	for (size_t i = 0; i < service->n_attachments && i < NETWORKS_MAX; i++) {
 		uint32_t gateway = 0x0acb0001 + ((uint32_t)i << 8);
+		const char *network = service->attachments[i].network;
 
-		(void)jaco_engine_name_render(names[i], "shop", service->attachments[i].network);
+		(void)jaco_engine_network_name_render(names[i], "shop", network,
+						      is_internal(manifest, network));
 		networks[i] = (struct create_network){names[i], gateway + 4, gateway};
 		in.n_networks++;
-		print_network(ask, service->attachments[i].network, gateway);
+		print_network(ask, network, names[i], gateway);
 	}
 	printf("service %s\n", service->name);
 	if (create_container_json(&in, true, &out, &err) < 0)
