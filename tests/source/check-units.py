@@ -46,6 +46,11 @@ def check_spec(verdict, name, unit, where):
         verdict.wrong(f"daemons/{name}/main.c", f".role is not ROLE_{role}")
 
 
+# Who calls whom on its own socket: a directory of mode 0750 that belongs to the daemon's group.
+ASKS = {"raftd": [name for name in source.DAEMONS if name != "raftd"],
+        "runtimed": ["ipamd", "fwd-nft", "dnsd"]}
+
+
 def check_form(verdict, name, unit, where):
     values = {key: value for _, key, value in unit}
     expected = dict(NEEDED, User=f"jaco-{name}", Group=f"jaco-{name}", PartOf="jaco.target",
@@ -66,6 +71,13 @@ def check_form(verdict, name, unit, where):
     calls = [value for _, key, value in unit if key == "SystemCallFilter"]
     if calls[-1:] != ["capset seccomp"]:
         verdict.wrong(where, "the last SystemCallFilter does not allow capset and seccomp")
+    # without it chown(2) is refused and every daemon stands before a socket that is not its own
+    if name == "raftd" and "@chown" not in calls:
+        verdict.wrong(where, "the filter does not let it give its sockets to their groups")
+    groups = " ".join(v for _, k, v in unit if k == "SupplementaryGroups").split()
+    missing = {"jaco-" + peer for peer in ASKS.get(name, ())} - set(groups)
+    if missing:
+        verdict.wrong(where, f"cannot reach the sockets of {sorted(missing)}")
     after = [v for _, k, v in unit if k in ("After", "Requires", "Before") and "jaco-" in v]
     if after:
         verdict.wrong(where, f"depends on the order of daemons: {after}")
