@@ -246,10 +246,8 @@ static int perform(struct store *store, struct jaco_err *err)
 		core_applied(store->core, store->machine.applied);
 	if (is_replaced && store->events.on_replaced)
 		store->events.on_replaced(store->events.ctx);
-	if (is_wanted && store_offer(store, err) < 0) {
-		JACO_LOG_FAILURE(JACO_LOG_WARNING, "no snapshot for a member that lags", err);
-		store_drop_offer(store);
-	}
+	if (is_wanted)
+		store_try_offer(store);
 	if (store->offer_fd >= 0 && !core_is_sending(store->core))
 		store_drop_offer(store);
 	if (is_changed && !store_is_leader(store))

@@ -95,6 +95,7 @@ struct store {
 	bool is_push_due;          /* messages to peers wait for it */
 	struct jaco_timer tick;    /* the core's next deadline */
 	struct jaco_timer pour;    /* the next try to store what is held */
+	struct jaco_time offers_from;    /* none is made before that */
 	struct jaco_time snapshots_from; /* chunks before that find no room and are ignored */
 	char full[256];            /* why writes are refused, "" when they are not */
 	char doubt[256];           /* the owner's: why no snapshot may be made of this state, or "" */

@@ -64,8 +64,11 @@ int store_install(struct store *store, const struct core_chunk *chunk, struct ja
 /* The last chunk makes the core replace everything: it has to be right before the core sees it. */
 bool store_is_whole(struct store *store, const struct core_message *msg);
 
-/* A member needs what is no longer in the log. */
-int store_offer(struct store *store, struct jaco_err *err);
+/* A member needs what is no longer in the log.  What fails is tried again some time later. */
+void store_try_offer(struct store *store);
+
+/* Files of a transfer that a crash ended: their room is needed. */
+void store_drop_left_overs(struct store *store);
 void store_drop_offer(struct store *store);
 
 /* Fill in the data of a CORE_SNAP_REQ and send it. */

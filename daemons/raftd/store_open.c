@@ -227,6 +227,7 @@ int store_open(struct store *store, struct jaco_loop *loop, const char *dir,
 	hold_init(&store->hold);
 	store_save_init(store);
 	store->is_open = true;
+	store_drop_left_overs(store);
 	if (open_files(store, dir, err) < 0 || (n_voters = start_core(store, err)) < 0) {
 		store_close(store);
 		return jaco_err_wrap(err, "store %s", dir);

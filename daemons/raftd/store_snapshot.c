@@ -129,6 +129,17 @@ void store_send_chunk(struct store *store, const struct core_message *plan)
 	jaco_arena_reset(&store->arena);
 }
 
+void store_drop_left_overs(struct store *store)
+{
+	static const char *const names[] = {"snapshot.in", "snapshot.out"};
+	char path[600];
+
+	for (size_t i = 0; i < JACO_ARRAY_SIZE(names); i++) {
+		(void)jaco_str_format(path, sizeof(path), "%s/%s", store->dir, names[i]);
+		(void)unlink(path); /* mostly there is none */
+	}
+}
+
 void store_drop_offer(struct store *store)
 {
 	jaco_fd_close(&store->offer_fd);
@@ -140,7 +151,7 @@ static int check_doubt(const struct store *store, struct jaco_err *err)
 	return store->doubt[0] ? jaco_err_set(err, JACO_UNAVAILABLE, "%s", store->doubt) : 0;
 }
 
-int store_offer(struct store *store, struct jaco_err *err)
+static int offer(struct store *store, struct jaco_err *err)
 {
 	char path[600];
 
@@ -150,16 +161,32 @@ int store_offer(struct store *store, struct jaco_err *err)
 		return -(int)err->code;
 	if (store->full[0] != '\0')
 		return jaco_err_set(err, JACO_UNAVAILABLE, "%s", store->full);
-	if (snapfile_write(&store->state, path, &store->offer_bytes, err) < 0)
+	if (snapfile_write(&store->state, path, &store->offer_bytes, err) < 0) {
+		(void)unlink(path); /* a part of it would only take the room */
 		return -(int)err->code;
+	}
 	store->offer_fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (store->offer_fd < 0)
-		return jaco_err_errno(err, "%s", path);
+		jaco_err_errno(err, "%s", path);
 	(void)unlink(path); /* the descriptor keeps it */
+	if (store->offer_fd < 0)
+		return -(int)err->code;
 	store->offer_index = store->machine.applied;
 	jaco_log_info("snapshot offered", KV_INT(index, store->offer_index),
 		      KV_INT(bytes, store->offer_bytes));
 	return core_offer(store->core, store->offer_index, err);
+}
+
+void store_try_offer(struct store *store)
+{
+	struct jaco_err err = JACO_ERR_INIT;
+
+	if (jaco_time_before(jaco_loop_now(store->loop), store->offers_from) ||
+	    offer(store, &err) >= 0)
+		return;
+	JACO_LOG_FAILURE(JACO_LOG_WARNING, "no snapshot for a member that lags", &err);
+	store_drop_offer(store);
+	store->offers_from = jaco_time_add_ms(jaco_loop_now(store->loop), RETRY_MS);
 }
 
 int store_snapshot(struct store *store, struct snapfile_source *out_source, struct jaco_err *err)

@@ -198,8 +198,10 @@ def test_the_history_under_faults_is_linearizable(tmp_path, family):
     print("seed %d" % SEED)
     rng = random.Random("%d %s" % (SEED, family))
     with Cluster(tmp_path, disk=disk) as cluster:
-        # a set that grows for ten minutes has no place on a disk of 16 MB
-        load = Load(cluster, rng.random(), set_pace=0.035 if not disk else max(0.035, seconds / 1000))
+        # a disk of 16 MB has no place for a set that grows for ten minutes, nor for the 200,000 requests
+        # that the state remembers (80 bytes each, and a snapshot of them): some 50,000 it has to hold
+        paces = {"pace": max(0.004, seconds / 15000), "set_pace": max(0.035, seconds / 1000)}
+        load = Load(cluster, rng.random(), **(paces if disk else {}))
         nemesis = Nemesis(cluster, rng, faults)
         nemesis.rage(seconds)
         judge(cluster, load, nemesis)

@@ -182,6 +182,28 @@ JT_CASE(old_segments_go_once_the_state_holds_them)
 	remove_all(&dir);
 }
 
+JT_CASE(what_a_crash_left_of_a_snapshot_goes_at_the_next_start)
+{
+	static const char *const names[] = {"snapshot.in", "snapshot.out"};
+	jaco_auto(tmpdir) struct tmpdir dir;
+	struct jaco_err err = JACO_ERR_INIT;
+	struct rig rig;
+	char path[128];
+
+	tmpdir_init(&dir);
+	for (size_t i = 0; i < JACO_ARRAY_SIZE(names); i++) {
+		snprintf(path, sizeof(path), "%s/%s", dir.path, names[i]);
+		JT_OK(jaco_fs_replace(path, "half", 4, 0600, &err), &err);
+	}
+	rig_open(&rig, dir.path);
+	for (size_t i = 0; i < JACO_ARRAY_SIZE(names); i++) {
+		snprintf(path, sizeof(path), "%s/%s", dir.path, names[i]);
+		JT_FALSE(jaco_fs_exists(path));
+	}
+	rig_close(&rig);
+	remove_all(&dir);
+}
+
 static void keep_answer(void *ctx, const struct core_message *msg)
 {
 	if (msg->type == CORE_SNAP_RESP)
@@ -358,6 +380,7 @@ int main(int argc, char **argv)
 		JT_RUN(a_read_is_confirmed_and_a_forgotten_caller_is_not_called),
 		JT_RUN(old_segments_go_once_the_state_holds_them),
 		JT_RUN(acknowledged_is_present_after_a_crash_at_any_point),
+		JT_RUN(what_a_crash_left_of_a_snapshot_goes_at_the_next_start),
 		JT_RUN(the_last_chunk_of_a_snapshot_that_is_not_here_is_answered_with_the_wish_for_the_first),
 		JT_RUN(a_full_disk_refuses_writes_and_recovers),
 	};
