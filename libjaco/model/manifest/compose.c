@@ -20,6 +20,22 @@ bool jaco_compose_check_count(struct jaco_read *read, const struct jaco_yaml_nod
 	                            "%zu %s, at most %zu are allowed", node->n, what, max);
 }
 
+void jaco_compose_read_forms(struct jaco_read *read, const struct jaco_yaml_node *list,
+                             struct jaco_service *service, jaco_compose_form_fn read_short,
+                             jaco_compose_form_fn read_long)
+{
+	for (size_t i = 0; i < list->n; i++) {
+		const struct jaco_yaml_node *item = list->entries[i].value;
+
+		jaco_read_push_index(read, i);
+		if (item->kind == JACO_YAML_MAP)
+			read_long(read, service, item);
+		else if (jaco_read_is_scalar(read, item) && !jaco_read_is_unset(item))
+			read_short(read, service, item);
+		jaco_read_pop(read);
+	}
+}
+
 static int compare_services(const void *a, const void *b)
 {
 	const struct compose_service *const *left = a;

@@ -121,14 +121,20 @@ void jaco_compose_fill_ulimits(struct jaco_read *read, const struct jaco_yaml_no
                                void *out);
 void jaco_compose_fill_cpus(struct jaco_read *read, const struct jaco_yaml_node *node, void *out);
 
-/* "node.labels.disk == ssd" into @out; false after a report.  *out_ignored: understood, but says
- * nothing here (node.role). */
-bool jaco_compose_read_constraint(struct jaco_read *read, const struct jaco_yaml_node *node,
-                                  struct jaco_constraint *out, bool *out_ignored);
+/* A list of "node.labels.disk == ssd"; what says nothing here (node.role) warns and is left out. */
+void jaco_compose_read_constraints(struct jaco_read *read, const struct jaco_yaml_node *list,
+                                   struct jaco_constraint **out, size_t *out_n);
 
 /* Top-level configs and secrets into @doc. */
 void jaco_compose_read_blobs(struct jaco_read *read, const struct jaco_yaml_node *map,
                              bool is_secret, struct compose_doc *doc);
+
+/* Walk a list whose elements are written short, as a scalar, or long, as a mapping. */
+typedef void (*jaco_compose_form_fn)(struct jaco_read *read, struct jaco_service *service,
+                                     const struct jaco_yaml_node *node);
+void jaco_compose_read_forms(struct jaco_read *read, const struct jaco_yaml_node *list,
+                             struct jaco_service *service, jaco_compose_form_fn read_short,
+                             jaco_compose_form_fn read_long);
 
 /* Report LIMIT_EXCEEDED and return false when @node has more than @max elements. */
 bool jaco_compose_check_count(struct jaco_read *read, const struct jaco_yaml_node *node, size_t max,

@@ -29,8 +29,9 @@ static char *trim(struct jaco_arena *arena, const char *text, size_t n)
 	return jaco_arena_strndup(arena, text, n);
 }
 
-bool jaco_compose_read_constraint(struct jaco_read *read, const struct jaco_yaml_node *node,
-                                  struct jaco_constraint *out, bool *out_ignored)
+/* False after a report.  *out_ignored: understood, but says nothing here (node.role). */
+static bool read_constraint(struct jaco_read *read, const struct jaco_yaml_node *node,
+                            struct jaco_constraint *out, bool *out_ignored)
 {
 	const char *op;
 	const char *subject;
@@ -79,27 +80,30 @@ bool jaco_compose_read_constraint(struct jaco_read *read, const struct jaco_yaml
 	return true;
 }
 
+void jaco_compose_read_constraints(struct jaco_read *read, const struct jaco_yaml_node *list,
+                                   struct jaco_constraint **out, size_t *out_n)
+{
+	if (jaco_read_is_unset(list) || !jaco_read_is_seq(read, list))
+		return;
+	*out = jaco_arena_alloc_n(read->arena, list->n + 1, sizeof(**out));
+	for (size_t i = 0; i < list->n; i++) {
+		bool is_ignored;
+
+		jaco_read_push_index(read, i);
+		if (read_constraint(read, list->entries[i].value, &(*out)[*out_n], &is_ignored) &&
+		    !is_ignored)
+			++*out_n;
+		jaco_read_pop(read);
+	}
+}
+
 /* -- placement ---------------------------------------------------------------------------- */
 
 static void fill_constraints(struct jaco_read *read, const struct jaco_yaml_node *node, void *out)
 {
 	struct jaco_service *service = out;
 
-	if (jaco_read_is_unset(node) || !jaco_read_is_seq(read, node))
-		return;
-	service->constraints =
-		jaco_arena_alloc_n(read->arena, node->n + 1, sizeof(*service->constraints));
-	for (size_t i = 0; i < node->n; i++) {
-		bool is_ignored;
-
-		jaco_read_push_index(read, i);
-		if (jaco_compose_read_constraint(read, node->entries[i].value,
-		                                 &service->constraints[service->n_constraints],
-		                                 &is_ignored) &&
-		    !is_ignored)
-			service->n_constraints++;
-		jaco_read_pop(read);
-	}
+	jaco_compose_read_constraints(read, node, &service->constraints, &service->n_constraints);
 }
 
 static void fill_max_per_node(struct jaco_read *read, const struct jaco_yaml_node *node, void *out)

@@ -307,16 +307,7 @@ void jaco_compose_fill_volumes(struct jaco_read *read, const struct jaco_yaml_no
 	if (jaco_read_is_unset(node) || !jaco_read_is_seq(read, node) ||
 	    !jaco_compose_check_count(read, node, COMPOSE_MOUNTS_MAX, "volumes of one service"))
 		return;
-	for (size_t i = 0; i < node->n; i++) {
-		const struct jaco_yaml_node *item = node->entries[i].value;
-
-		jaco_read_push_index(read, i);
-		if (item->kind == JACO_YAML_MAP)
-			read_long(read, &service->s, item);
-		else if (jaco_read_is_scalar(read, item) && !jaco_read_is_unset(item))
-			read_short(read, &service->s, item);
-		jaco_read_pop(read);
-	}
+	jaco_compose_read_forms(read, node, &service->s, read_short, read_long);
 }
 
 void jaco_compose_fill_tmpfs(struct jaco_read *read, const struct jaco_yaml_node *node, void *out)

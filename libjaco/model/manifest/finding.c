@@ -36,6 +36,15 @@ static const char *format(struct jaco_arena *arena, const char *fmt, va_list arg
 	return jaco_arena_strdup(arena, text);
 }
 
+/* @finding with its message; beyond the bound it is only counted and needs none. */
+JACO_PRINTF(3, 0)
+static void add_formatted(struct jaco_findings *findings, struct jaco_finding finding,
+                          const char *fmt, va_list args)
+{
+	finding.message = findings->n < JACO_FINDINGS_MAX ? format(findings->arena, fmt, args) : "";
+	jaco_findings_add(findings, &finding);
+}
+
 void jaco_findings_error(struct jaco_findings *findings, enum jaco_code code, struct jaco_pos pos,
                          const char *path, const char *remedy, const char *fmt, ...)
 {
@@ -47,9 +56,8 @@ void jaco_findings_error(struct jaco_findings *findings, enum jaco_code code, st
 	va_list args;
 
 	va_start(args, fmt);
-	finding.message = findings->n < JACO_FINDINGS_MAX ? format(findings->arena, fmt, args) : "";
+	add_formatted(findings, finding, fmt, args);
 	va_end(args);
-	jaco_findings_add(findings, &finding);
 }
 
 void jaco_findings_warn(struct jaco_findings *findings, struct jaco_pos pos, const char *path,
@@ -63,9 +71,8 @@ void jaco_findings_warn(struct jaco_findings *findings, struct jaco_pos pos, con
 	va_list args;
 
 	va_start(args, fmt);
-	finding.message = findings->n < JACO_FINDINGS_MAX ? format(findings->arena, fmt, args) : "";
+	add_formatted(findings, finding, fmt, args);
 	va_end(args);
-	jaco_findings_add(findings, &finding);
 }
 
 struct ranked {

@@ -288,21 +288,7 @@ static void fill_constraints(struct jaco_read *read, const struct jaco_yaml_node
 {
 	struct overlay_service *service = out;
 
-	if (jaco_read_is_unset(node) || !jaco_read_is_seq(read, node))
-		return;
-	service->constraints =
-		jaco_arena_alloc_n(read->arena, node->n + 1, sizeof(*service->constraints));
-	for (size_t i = 0; i < node->n; i++) {
-		bool is_ignored;
-
-		jaco_read_push_index(read, i);
-		if (jaco_compose_read_constraint(read, node->entries[i].value,
-		                                 &service->constraints[service->n_constraints],
-		                                 &is_ignored) &&
-		    !is_ignored)
-			service->n_constraints++;
-		jaco_read_pop(read);
-	}
+	jaco_compose_read_constraints(read, node, &service->constraints, &service->n_constraints);
 }
 
 static void fill_health(struct jaco_read *read, const struct jaco_yaml_node *node, void *out)
