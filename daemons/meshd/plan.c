@@ -150,6 +150,18 @@ static void fill_allowed(struct mesh_peer *peer, const struct mesh_subnet *subne
 	peer->n_allowed = n;
 }
 
+/* WireGuard tells peers apart by their key alone, and takes none with its own: of members with one key,
+ * as cloned disks have them, the first keeps it, and to this node its clone is no peer. */
+static bool is_taken(const struct mesh_device *out, const char *self, const struct mesh_member *members,
+		     size_t n_members, const struct mesh_member *member)
+{
+	for (size_t i = 0; i < n_members; i++)
+		if (strcmp(members[i].host, self) == 0 && members[i].has_key &&
+		    memcmp(members[i].key, member->key, MESH_KEY_BYTES) == 0)
+			return true; /* also of the node itself */
+	return plan_find_peer(out, member->key) != NULL;
+}
+
 void plan_desired(struct mesh_device *out, const char *self, struct jaco_cidr pool,
 		  const struct mesh_member *members, size_t n_members,
 		  const struct mesh_subnet *subnets, size_t n_subnets, struct jaco_arena *arena)
@@ -161,7 +173,7 @@ void plan_desired(struct mesh_device *out, const char *self, struct jaco_cidr po
 		struct mesh_peer *peer = &out->peers[out->n_peers];
 
 		if (!member->has_key || strcmp(member->host, self) == 0 ||
-		    plan_find_peer(out, member->key))
+		    is_taken(out, self, members, n_members, member))
 			continue;
 		(void)jaco_str_copy(peer->host, sizeof(peer->host), member->host);
 		memcpy(peer->key, member->key, MESH_KEY_BYTES);
