@@ -50,7 +50,7 @@ class Machine:
             ["qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2",
              "-m", "1536", "-display", "none", "-nodefaults", "-no-user-config", "-nic", "none",
              "-kernel", self.kernel, "-initrd", self.initrd,
-             "-append", "root=/dev/vda rw console=ttyS0 quiet panic=-1 mitigations=off",
+             "-append", "root=/dev/vda rw console=ttyS0 quiet panic=-1 mitigations=off apparmor=0",
              "-drive", "file=%s,format=raw,if=virtio,cache=writeback" % self.root,
              "-drive", "file=%s,format=raw,if=virtio,readonly=on" % self.tree,
              "-device", "virtio-rng-pci",
