@@ -238,6 +238,22 @@ static json_t *tree_json(const struct jaco_yaml_node *node)
 	return out;
 }
 
+/* Escapes can make of a document that was read one that is too large to be read again. */
+static int print_json(struct cli *cli, const struct jaco_resolved *resolved, struct jaco_err *err)
+{
+	struct jaco_findings findings = JACO_FINDINGS_INIT(&cli->arena);
+	const struct jaco_yaml_node *root = jaco_yaml_parse(
+		resolved->compose.name, resolved->compose.data, resolved->compose.n, &cli->arena, &findings);
+	json_t *json;
+
+	if (!root)
+		return jaco_findings_to_err(&findings, err);
+	json = tree_json(root);
+	out_json(cli, json, false);
+	json_decref(json);
+	return 0;
+}
+
 int deploy_config(struct cli *cli, struct jaco_err *err)
 {
 	struct jaco_findings findings = JACO_FINDINGS_INIT(&cli->arena);
@@ -247,14 +263,8 @@ int deploy_config(struct cli *cli, struct jaco_err *err)
 	manifest_print(cli, &findings);
 	if (rc < 0)
 		return rc;
-	if (cli->format == CLI_JSON) {
-		json_t *json = tree_json(jaco_yaml_parse(resolved.compose.name, resolved.compose.data,
-							 resolved.compose.n, &cli->arena, &findings));
-
-		out_json(cli, json, false);
-		json_decref(json);
-	} else {
-		fwrite(resolved.compose.data, 1, resolved.compose.n, stdout);
-	}
+	if (cli->format == CLI_JSON)
+		return print_json(cli, &resolved, err);
+	fwrite(resolved.compose.data, 1, resolved.compose.n, stdout);
 	return 0;
 }

@@ -92,6 +92,14 @@ def test_the_resolved_document_as_json(work):
         "environment": {"A": "1.10", "B": "0644", "C": 7, "D": "true"}}}}
 
 
+def test_a_document_that_grows_beyond_what_can_be_read_is_refused_as_json(work):
+    (work / "compose.yaml").write_text("services: {web: {image: x, environment: {%s}}}\n" % ", ".join(
+        "A%d: '%s'" % (i, '"' * 4000) for i in range(150)))
+    assert len(config(work)) > 1 << 20
+    r = jaco(work, "config", "-o", "json")
+    assert r.returncode == 65 and "at most 1048576 are read" in r.stderr, (r.returncode, r.stderr)
+
+
 def test_every_source_of_variables_and_their_order(work):
     assert "image: x:1\n" in config(work) and "A: default" in config(work)
     assert "image: x:2\n" in config(work, "--env-file", "other.env")
