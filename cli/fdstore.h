@@ -36,7 +36,8 @@ struct fdstore {
 int fdstore_open(struct fdstore *store, struct jaco_loop *loop, struct jaco_err *err);
 void fdstore_close(struct fdstore *store); /* closes what is kept as well */
 
-/* @pid speaks for @owner from now on. */
+/* @pid speaks for @owner from now on; what the one before said was taken by fdstore_list(), which
+ * comes first. */
 void fdstore_set_owner(struct fdstore *store, size_t owner, pid_t pid);
 
 /* What is kept for @owner: descriptors in ascending order, which stay the store's, and their names in

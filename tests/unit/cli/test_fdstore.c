@@ -127,6 +127,17 @@ JT_CASE(strangers_and_bad_names_are_not_kept)
 	JT_EQ(after, before); /* all were closed */
 }
 
+JT_CASE(a_child_that_speaks_before_its_parent_knows_it_is_heard)
+{
+	rig_open();
+	fdstore_set_owner(&rig.store, 3, 1);
+	tell("FDSTORE=1\nFDNAME=early", STDERR_FILENO);
+	fdstore_set_owner(&rig.store, 3, getpid());
+	JT_EQ(list(3), 1);
+	JT_STR(rig.names, "early");
+	rig_close();
+}
+
 JT_CASE(what_is_kept_is_bounded)
 {
 	char text[64];
@@ -142,4 +153,4 @@ JT_CASE(what_is_kept_is_bounded)
 
 JT_MAIN(JT_RUN(what_a_child_gives_comes_back_by_name_to_it_alone),
 	JT_RUN(a_name_is_there_once_and_goes_when_told), JT_RUN(strangers_and_bad_names_are_not_kept),
-	JT_RUN(what_is_kept_is_bounded))
+	JT_RUN(a_child_that_speaks_before_its_parent_knows_it_is_heard), JT_RUN(what_is_kept_is_bounded))
