@@ -91,11 +91,17 @@ static void check_initialised(struct raftd *raftd)
 
 static void check_membership(struct raftd *raftd)
 {
-	bool is_member = removed_membership(raftd) > 0;
+	struct jaco_err err = JACO_ERR_INIT;
+	uint64_t revision;
+	int rc = removed_membership(raftd, &revision, &err);
 
-	if (raftd->was_member && !is_member)
+	if (rc < 0) {
+		JACO_LOG_FAILURE(JACO_LOG_ERR, "the record of this node cannot be read", &err);
+		return;
+	}
+	if (raftd->was_member && rc == 0)
 		removed_by_state(raftd);
-	raftd->was_member = is_member;
+	raftd->was_member = rc > 0;
 }
 
 static void follow_members(struct raftd *raftd)

@@ -70,19 +70,16 @@ static void learn(struct raftd *raftd, bool is_refused, const char *text)
 	jaco_timer_arm(&raftd->cut, 0); /* not from inside a connection's callback */
 }
 
-uint64_t removed_membership(struct raftd *raftd)
+int removed_membership(struct raftd *raftd, uint64_t *out_revision, struct jaco_err *err)
 {
 	jaco_auto(jaco_arena) struct jaco_arena arena = JACO_ARENA_INIT;
-	uint64_t revision = 0;
-	struct jaco_err err = JACO_ERR_INIT;
 	struct wire_node node;
 	char key[JACO_KEY_MAX];
+	int rc;
 
 	(void)jaco_str_format(key, sizeof(key), "/node/%s", raftd->host);
-	if (api_get(raftd, key, &wire_node_desc, &arena, &node, &revision, &err) <= 0 ||
-	    node.raft_id != raftd->store.raft_id)
-		return 0;
-	return revision;
+	rc = api_get(raftd, key, &wire_node_desc, &arena, &node, out_revision, err);
+	return rc > 0 && node.raft_id != raftd->store.raft_id ? 0 : rc;
 }
 
 void removed_by_state(struct raftd *raftd)
@@ -97,16 +94,20 @@ void removed_by_state(struct raftd *raftd)
 
 void removed_hear(struct raftd *raftd, const struct wire_raft_hello *hello)
 {
-	uint64_t since;
+	struct jaco_err err = JACO_ERR_INIT;
+	uint64_t since = 0;
+	int rc;
 
 	if (!raftd->store.is_open || hello->epoch < raftd->epoch)
 		return;
 	if (raftd->is_initialised && (!hello->cluster_id ||
 				      strcmp(hello->cluster_id, raftd->cluster_id) != 0))
 		return;
-	since = removed_membership(raftd);
-	if (since == 0 && !raftd->removed[0])
-		since = link_joined_at(&raftd->link);
+	rc = removed_membership(raftd, &since, &err);
+	if (rc == 0)
+		since = raftd->removed[0] ? 0 : link_joined_at(&raftd->link);
+	else if (rc < 0 && since == 0)
+		return;
 	if ((!raftd->is_initialised || hello->epoch == raftd->epoch) && hello->revision < since)
 		return; /* it has not heard of this node yet */
 	learn(raftd, true, hello->refused);

@@ -18,9 +18,10 @@ struct raftd;
 void removed_open(struct raftd *raftd);
 void removed_fini(struct raftd *raftd);
 
-/* The revision of the record in this node's own state that makes it a member; 0: there is none.  One of
- * a former life, which a node that joined again reads as history, has another number in raft. */
-uint64_t removed_membership(struct raftd *raftd);
+/* Does the state of this node have the record that makes it a member, and since which revision?  1, 0:
+ * there is none.  One of a former life, which a node that joined again reads as history, has another
+ * number in raft.  Errors: of reading it, as of one that a newer version wrote; that is no removal. */
+int removed_membership(struct raftd *raftd, uint64_t *out_revision, struct jaco_err *err);
 
 /* The state of this node has no record of it any more. */
 void removed_by_state(struct raftd *raftd);
