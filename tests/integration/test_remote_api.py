@@ -308,6 +308,12 @@ def test_what_a_token_may_do_and_until_when_is_shown_and_audited(three, person):
     event = next(e for e in events if e.get("identity") == "narrow")
     assert event["read_only"] == "true" and event["deployments"] == "shop,blog"
     assert event["expires"].startswith("20") and "allow_privileged" not in event
+    # all that it may touch, however many they are
+    many = ["d%02d-%s" % (i, "x" * 36) for i in range(64)]
+    issue(node, "wide", deployments=many)
+    event, = [e["event"]["payload"] for page in node.rpc().stream("audit.list", types=["token_issue"])
+              for e in page["events"] if e["event"]["payload"].get("identity") == "wide"]
+    assert event["deployments"].split(",") == many and "incomplete" not in event
 
 
 def test_labels_are_words_and_audited(three, person):
@@ -325,6 +331,10 @@ def test_labels_are_words_and_audited(three, person):
               for e in page["events"]]
     assert [e["payload"]["labels"] for e in events][-2:] == ["example.com/zone=a b,gone=1", "gone-"]
     assert events[-1]["identity"] == "local:root" and events[-1]["payload"]["host"] == "n1"
+    node.rpc().call("node.label", host="n1", set={"a": "1", "long": "x" * 5000})
+    payload = [e["event"]["payload"] for page in node.rpc().stream("audit.list", types=["node_label"])
+               for e in page["events"]][-1]
+    assert payload == {"host": "n1", "labels": "a=1", "incomplete": "true"}
 
 
 def test_a_request_id_is_its_callers_own(three):

@@ -9,6 +9,8 @@
 #include "libjaco/base/str.h"
 #include "libjaco/base/time.h"
 
+#define AUDIT_BYTES 4096 /* of labels changed at once; more are not all named */
+
 static const char *node_key(struct jaco_call *call, const char *host)
 {
 	return jaco_arena_printf(call->arena, "/node/%s", host);
@@ -216,7 +218,7 @@ static int check_labels(const struct wire_dict *labels, struct jaco_err *err)
 static void audit_labels(struct api_txn *txn, const struct jaco_call *call,
 			 const struct wire_node_label *req)
 {
-	jaco_auto(jaco_buf) struct jaco_buf text = JACO_BUF_BOUND(JACO_TEXT_MAX / 2);
+	jaco_auto(jaco_buf) struct jaco_buf text = JACO_BUF_BOUND(AUDIT_BYTES);
 
 	for (size_t i = 0; i < req->set.n; i++)
 		jaco_buf_printf(&text, "%s%s=%s", text.n ? "," : "", req->set.v[i].key,
@@ -225,7 +227,8 @@ static void audit_labels(struct api_txn *txn, const struct jaco_call *call,
 		jaco_buf_printf(&text, "%s%s-", text.n ? "," : "", req->remove.v[i]);
 	api_audit(txn, JACO_AUDIT_NODE_LABEL, call->identity,
 		  (const char *const[]){"host", req->host, "labels",
-					jaco_arena_strdup(txn->arena, jaco_buf_str(&text)), NULL});
+					jaco_arena_strdup(txn->arena, jaco_buf_str(&text)),
+					text.overflow ? "incomplete" : NULL, "true", NULL});
 }
 
 int raftd_on_node_label(struct raftd *raftd, struct jaco_call *call,

@@ -17,6 +17,7 @@
 #define TOKEN_BYTES 32
 #define TOKENS_MAX  1024
 #define TTL_MAX_MS  (100ull * 365 * 24 * 3600 * 1000)
+#define AUDIT_BYTES (64 * (JACO_DEPLOYMENT_MAX + 1)) /* as many deployments as a token names */
 
 static const char *token_key(struct jaco_call *call, const char *identity)
 {
@@ -49,9 +50,9 @@ static bool is_identity(const char *text)
 static void audit_issue(struct api_txn *txn, const struct jaco_call *call,
 			const struct wire_token *token)
 {
-	jaco_auto(jaco_buf) struct jaco_buf deployments = JACO_BUF_BOUND(JACO_TEXT_MAX / 2);
+	jaco_auto(jaco_buf) struct jaco_buf deployments = JACO_BUF_BOUND(AUDIT_BYTES);
 	char when[JACO_RFC3339_BYTES];
-	const char *pairs[11] = {"identity", token->identity};
+	const char *pairs[13] = {"identity", token->identity};
 	size_t n = 2;
 
 	for (size_t i = 0; i < token->deployments.n; i++)
@@ -67,6 +68,10 @@ static void audit_issue(struct api_txn *txn, const struct jaco_call *call,
 	if (token->deployments.n > 0) {
 		pairs[n++] = "deployments";
 		pairs[n++] = jaco_arena_strdup(txn->arena, jaco_buf_str(&deployments));
+	}
+	if (deployments.overflow) {
+		pairs[n++] = "incomplete";
+		pairs[n++] = "true";
 	}
 	if (token->expires) {
 		jaco_rfc3339_render(when, (int64_t)token->expires);
