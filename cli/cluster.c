@@ -141,14 +141,15 @@ int cluster_status(struct cli *cli, struct jaco_err *err)
 		return 0;
 	if (!info.initialised) {
 		printf("not initialised: %s runs jaco %s and belongs to no cluster\n", info.host, info.version);
-		puts(info.removed ? info.removed : "jaco cluster init makes it the first node");
+		puts(info.removed ? out_printable(&cli->arena, info.removed)
+				  : "jaco cluster init makes it the first node");
 		return 0;
 	}
 	if (info.removed)
 		printf("NO MEMBER ANY MORE: %s\nwhat follows is what this node knew last\n\n",
-		       info.removed);
+		       out_printable(&cli->arena, info.removed));
 	for (size_t i = 0; i < info.alarms.n; i++)
-		printf("ALARM: %s\n", info.alarms.v[i]);
+		printf("ALARM: %s\n", out_printable(&cli->arena, info.alarms.v[i]));
 	printf("cluster %s (%s), epoch %llu\n", info.name, info.cluster_id,
 	       (unsigned long long)info.cluster_epoch);
 	printf("leader %s, term %llu, revision %llu, %s\n\n", info.leader ? info.leader : "unknown",

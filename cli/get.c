@@ -176,7 +176,8 @@ static int read_members(struct cli *cli, struct wire_cluster_info *out_info, str
 	if (cli_call(cli, &wire_raftd_cluster_status, &req, out_info, err) < 0)
 		return -(int)err->code;
 	if (out_info->removed)
-		fprintf(stderr, "Warning: %s; this is what the node knew last\n", out_info->removed);
+		fprintf(stderr, "Warning: %s; this is what the node knew last\n",
+			out_printable(&cli->arena, out_info->removed));
 	return 0;
 }
 
