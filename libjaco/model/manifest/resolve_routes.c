@@ -197,15 +197,21 @@ static void check_port(struct resolve *resolve, struct compose_service *service,
 			"port %u belongs to JACO's ingress", port->published);
 }
 
+/* By port, protocol and address, those of every address first: what collides then stands beside each
+ * other, or at the head of its group. */
 static int compare_published(const void *a, const void *b)
 {
 	const struct jaco_published *left = a;
 	const struct jaco_published *right = b;
+	int by_address = strcmp(left->port.host_ip ? left->port.host_ip : "",
+	                        right->port.host_ip ? right->port.host_ip : "");
 
 	if (left->port.published != right->port.published)
 		return left->port.published < right->port.published ? -1 : 1;
 	if (left->port.proto != right->port.proto)
 		return left->port.proto < right->port.proto ? -1 : 1;
+	if (by_address != 0)
+		return by_address;
 	if (left->port.pos.line != right->port.pos.line)
 		return left->port.pos.line < right->port.pos.line ? -1 : 1;
 	return strcmp(left->service, right->service);
@@ -224,6 +230,7 @@ static bool collides(const struct jaco_port *a, const struct jaco_port *b)
 static void check_collisions(struct resolve *resolve)
 {
 	struct jaco_manifest *manifest = resolve->manifest;
+	const struct jaco_published *head = manifest->published;
 
 	for (size_t i = 1; i < manifest->n_published; i++) {
 		const struct jaco_published *before = &manifest->published[i - 1];
@@ -236,7 +243,12 @@ static void check_collisions(struct resolve *resolve)
 			.detail_key = "owner",
 		};
 
+		if (head->port.published != port->port.published ||
+		    head->port.proto != port->port.proto)
+			head = port;
 		if (!collides(&before->port, &port->port))
+			before = head;
+		if (before == port || !collides(&before->port, &port->port))
 			continue;
 		finding.path =
 			jaco_arena_printf(resolve->read->arena, "services.%s.ports", port->service);
