@@ -84,8 +84,7 @@ static bool expand(struct jaco_read *read, struct jaco_service *service, struct 
 			                       "the ranges %u-%u and %u-%u differ in length",
 			                       published.first, published.last, target.first,
 			                       target.last);
-		jaco_read_warn(read, base.pos, "the first port %u of the range %u-%u is published",
-		               published.first, published.first, published.last);
+		base.last = published.last;
 	}
 	for (unsigned i = 0; i < n; i++) {
 		base.target = (uint16_t)(target.first + i);

@@ -262,12 +262,71 @@ static void check_collisions(struct resolve *resolve)
 	}
 }
 
+struct taken {
+	bool tcp[65536], udp[65536];
+};
+
+static bool *taken_at(struct taken *taken, enum jaco_proto proto, unsigned port)
+{
+	return proto == JACO_PROTO_TCP ? &taken->tcp[port] : &taken->udp[port];
+}
+
+static void choose_port(struct resolve *resolve, const struct jaco_service *s, struct jaco_port *port,
+                        struct taken *taken)
+{
+	unsigned first = port->published;
+	unsigned at = first;
+
+	while (at < port->last && *taken_at(taken, port->proto, at))
+		at++;
+	if (*taken_at(taken, port->proto, at))
+		at = first; /* the collision is reported */
+	*taken_at(taken, port->proto, at) = true;
+	jaco_resolve_warn(resolve, port->pos, s->name, "ports",
+	                  "port %u of the range %u-%u is published", at, first, port->last);
+	port->published = (uint16_t)at;
+	port->last = 0;
+}
+
+/* One container port with a range of host ports takes the first that is free in this deployment, as
+ * the engine takes the first that is free on its host. */
+static void choose_ports(struct resolve *resolve)
+{
+	struct compose_doc *doc = resolve->compose;
+	struct taken *taken = jaco_arena_alloc(resolve->read->arena, sizeof(*taken));
+
+	taken->tcp[80] = taken->tcp[443] = true;
+	for (size_t i = 0; i < doc->n_services; i++)
+		for (size_t j = 0; j < doc->services[i]->s.n_ports; j++) {
+			const struct jaco_port *port = &doc->services[i]->s.ports[j];
+
+			if (!port->last)
+				*taken_at(taken, port->proto, port->published) = true;
+		}
+	for (size_t i = 0; i < doc->n_services; i++)
+		for (size_t j = 0; j < doc->services[i]->s.n_ports; j++)
+			if (doc->services[i]->s.ports[j].last)
+				choose_port(resolve, &doc->services[i]->s,
+				            &doc->services[i]->s.ports[j], taken);
+}
+
+static bool has_ranges(const struct compose_doc *doc)
+{
+	for (size_t i = 0; i < doc->n_services; i++)
+		for (size_t j = 0; j < doc->services[i]->s.n_ports; j++)
+			if (doc->services[i]->s.ports[j].last)
+				return true;
+	return false;
+}
+
 void jaco_resolve_ports(struct resolve *resolve)
 {
 	struct compose_doc *doc = resolve->compose;
 	struct jaco_manifest *manifest = resolve->manifest;
 	size_t n = 0;
 
+	if (has_ranges(doc))
+		choose_ports(resolve);
 	for (size_t i = 0; i < doc->n_services; i++) {
 		struct jaco_service *s = &doc->services[i]->s;
 

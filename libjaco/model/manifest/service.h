@@ -61,6 +61,7 @@ struct jaco_port {
 	enum jaco_proto proto;
 	uint16_t target;     /* in the container */
 	uint16_t published;  /* on nodes; 0 for JACO_PORT_EXPOSED */
+	uint16_t last;       /* "8000-8005:80": until resolved, any up to this one; else 0 */
 	const char *host_ip; /* JACO_PORT_HOST only: address to bind, NULL = all */
 	struct jaco_pos pos;
 };
