@@ -23,11 +23,22 @@ static void add_address(struct addresses *a, struct wire_obs_gen *gen, const cha
 	a->v[i] = (struct wire_replica_address){.network = network, .address = a->text[i]};
 }
 
-/* Leased addresses; of an adopted container whose leases were not asked for, the engine's. */
-static void fill_addresses(const struct slot *slot, struct addresses *a, struct wire_obs_gen *gen)
+/* What the engine calls @engine_name as the manifest calls it; NULL: it is none of the deployment's. */
+static const char *network_of(const struct slot *slot, const char *engine_name)
 {
 	char prefix[JACO_ENGINE_NAME_BYTES];
 
+	for (int is_internal = 0; is_internal < 2; is_internal++) {
+		(void)jaco_engine_network_name_render(prefix, slot->deployment, "", is_internal);
+		if (jaco_str_starts(engine_name, prefix))
+			return engine_name + strlen(prefix);
+	}
+	return NULL;
+}
+
+/* Leased addresses; of an adopted container whose leases were not asked for, the engine's. */
+static void fill_addresses(const struct slot *slot, struct addresses *a, struct wire_obs_gen *gen)
+{
 	gen->addresses.v = a->v;
 	gen->addresses.n = 0;
 	if (slot->has_leases) {
@@ -37,11 +48,12 @@ static void fill_addresses(const struct slot *slot, struct addresses *a, struct 
 	}
 	if (!slot->has_container)
 		return;
-	jaco_str_format(prefix, sizeof(prefix), "jaco_%s_", slot->deployment);
-	for (size_t i = 0; i < slot->c.n_networks; i++)
-		if (jaco_str_starts(slot->c.networks[i].network, prefix) && slot->c.networks[i].address)
-			add_address(a, gen, slot->c.networks[i].network + strlen(prefix),
-				    slot->c.networks[i].address);
+	for (size_t i = 0; i < slot->c.n_networks; i++) {
+		const char *network = network_of(slot, slot->c.networks[i].network);
+
+		if (network && slot->c.networks[i].address)
+			add_address(a, gen, network, slot->c.networks[i].address);
+	}
 }
 
 static void fill_gen(const struct slot *slot, struct addresses *a, struct wire_obs_gen *gen)

@@ -299,6 +299,28 @@ def test_a_restarted_runtimed_adopts_and_never_takes_out_of_service(lab):
             assert record["generations"][0].get("healthy"), record
 
 
+def test_an_adopted_container_keeps_its_address_on_an_internal_network(lab):
+    lab.apply("""
+services:
+  web:
+    image: jaco/test:1
+    expose: ["8080"]
+    networks: [front, back]
+networks: {front: {}, back: {internal: true}}
+""")
+    rid = lab.want("web")
+    before = lab.wait_healthy(rid)["addresses"]
+    assert {a["network"] for a in before} == {"front", "back"}
+    told = len(lab.history(rid))
+    lab.runtimed.kill()
+    lab.runtimed.start()
+    lab.runtimed.wait_status("'replicas': '1'")
+    lab.wait(lambda: len(lab.history(rid)) > told, "said again")
+    for record in lab.history(rid)[told:]:
+        said = record["generations"][0]["addresses"]
+        assert sorted(said, key=str) == sorted(before, key=str), record
+
+
 def test_strangers_are_left_alone_and_removed_replicas_go(lab):
     def make(name, labels):
         cid = lab.api.call("POST", "/containers/create?name=" + name, {
