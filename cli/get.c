@@ -327,7 +327,7 @@ static void print_status(struct status_watch *watch, struct jaco_view *view, boo
 	if (again && cli->is_tty)
 		jaco_buf_add_str(&out, "\033[H\033[J");
 	for (size_t i = 0; i < report.alarms.n; i++)
-		jaco_buf_printf(&out, "ALARM: %s\n", report.alarms.v[i]);
+		jaco_buf_printf(&out, "ALARM: %s\n", out_printable(&arena, report.alarms.v[i]));
 	jaco_buf_printf(&out, "%s\n", report.summary);
 	add_section(&out, cli, &wire_deployment_row_desc, report.deployments.v, report.deployments.n,
 		    deployment_columns);
