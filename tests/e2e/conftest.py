@@ -7,6 +7,7 @@ import pytest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import lab  # noqa: E402
+import lab_net  # noqa: E402
 
 EXAMPLES = os.path.join(lab.TOP, "contrib", "examples")
 
@@ -24,3 +25,14 @@ def host():
         yield h
     finally:
         h.close()
+
+
+@pytest.fixture(scope="session")
+def cluster():
+    """Three hosts for test_three_nodes_net.py and test_three_nodes_wire.py, which are the last files: no
+    other test runs beside them."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root: network namespaces and an engine")
+    c = lab_net.make()
+    yield c
+    c.close()

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Three hosts on one wire: a bridge in a namespace of its own, where links are cut, one way or both,
-or lose packets, by nftables (testing.md, "The host rig").
+or lose packets, by nftables, or get longer, by lab_relay.py (testing.md, "The host rig").
 
     with Cluster() as c:
         c.n1.apply(path)                   any method of lab.Host, on any node
@@ -14,6 +14,7 @@ import tempfile
 from lab import Host, sh, sweep, wait_for
 
 NET = "10.99.0."
+RELAY = os.path.join(os.path.dirname(os.path.abspath(__file__)), "lab_relay.py")
 # Faults are noticed and acted on in seconds; the defaults would make every test wait for minutes.
 SWIFT = "unreachable_after: 3s\nreschedule_after: 5s\n"
 
@@ -32,6 +33,8 @@ class Wire:
         sh("ip", "-n", self.ns, "link", "set", "br0", "up")
         self.names = []
         self.faults = []
+        self.always = []        # faults that mend() leaves
+        self.relays = {}
 
     def plug(self, ns, name):
         """A port called @name whose other end is eth0 of namespace @ns."""
@@ -71,19 +74,44 @@ class Wire:
         self.faults.append(match + " drop")
         self._load()
 
+    def delay(self, name, milliseconds):
+        """Every frame to and from this host takes that long."""
+        near, far = name + "near", name + "far"
+        sh("ip", "-n", self.ns, "link", "add", near, "type", "veth", "peer", "name", far)
+        sh("ip", "-n", self.ns, "link", "set", far, "master", "br0", "up")
+        sh("ip", "-n", self.ns, "link", "set", near, "up")
+        sh("ip", "-n", self.ns, "link", "set", name, "nomaster")
+        self.relays[name] = subprocess.Popen(
+            ["nsenter", "--net=/run/netns/" + self.ns, "/usr/bin/python3", RELAY, str(milliseconds), name, near],
+            stdout=subprocess.PIPE, text=True)
+        assert self.relays[name].stdout.readline() == "up\n"
+
+    def hole(self, bytes, source, target):
+        """For good: larger datagrams of the mesh vanish between the two, and nobody is told."""
+        for a, b in ((source, target), (target, source)):
+            self.always.append('iifname "%s" oifname "%s" udp dport 51820 meta length > %d drop' % (a, b, bytes))
+        self._load()
+
     def mend(self):
+        for name, relay in self.relays.items():
+            relay.kill()
+            relay.wait()
+            sh("ip", "-n", self.ns, "link", "del", name + "near")
+            sh("ip", "-n", self.ns, "link", "set", name, "master", "br0")
+        self.relays = {}
         self.faults = []
         self._load()
 
     def _load(self):
         rules = ("table bridge wire\ndelete table bridge wire\ntable bridge wire {\n chain cut {\n"
                  "  type filter hook forward priority 0; policy accept;\n  %s\n }\n}\n"
-                 % "\n  ".join(self.faults))
+                 % "\n  ".join(self.always + self.faults))
         r = subprocess.run(["nsenter", "--net=/run/netns/" + self.ns, "nft", "-f", "-"],
                            input=rules, capture_output=True, text=True)
         assert r.returncode == 0, r.stderr
 
     def close(self):
+        self.mend()
         sh("ip", "netns", "del", self.ns)
         os.rmdir(self.dir)
 

@@ -7,7 +7,13 @@
                            then one JSON object: address -> {"sent": n, "got": n, "gap": longest time
                            in s over which all requests were lost, "first", "last": wall time of an
                            answer}.  An answer that comes late, because the machine is busy, is no
-                           loss."""
+                           loss.
+    follow SERVER NAME PORT
+                           asks the DNS server for the name 50 times a second until standard input
+                           ends, and connects to each address that comes up; a JSON line for each
+                           [wall time, "named" | "reached" | "gone", address], at once
+    ask SERVER NAME        eight queries at a time, the next eight when all are answered, until standard
+                           input ends; then {"answered": n, "lost": n}.  Nothing is asked twice."""
 import json
 import os
 import select
@@ -138,8 +144,121 @@ def watch(addresses):
     print(json.dumps(rows))
 
 
+def dns_query(name, ident):
+    labels = b"".join(bytes([len(x)]) + x.encode() for x in name.split("."))
+    return struct.pack("!6H", ident & 0xffff, 0x100, 1, 0, 0, 0) + labels + b"\0" + struct.pack("!2H", 1, 1)
+
+
+def dns_addresses(reply, query_n):
+    """Of the A records behind the question, each named by a pointer to it."""
+    if reply[3] & 15:
+        return set()
+    n = struct.unpack("!H", reply[6:8])[0]
+    rows = [reply[query_n + 16 * i:query_n + 16 * (i + 1)] for i in range(n)]
+    return {socket.inet_ntoa(r[12:16]) for r in rows if r[2:4] == b"\0\1"}
+
+
+def dns_socket(server):
+    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    s.connect((server, 53))
+    return s
+
+
+class Connects:
+    """A new attempt every tick until one succeeds: the kernel repeats a lost SYN only after a second."""
+
+    def __init__(self, port):
+        self.port, self.trying = port, {}
+
+    def start(self, address):
+        self.trying[address] = []
+
+    def stop(self, address):
+        for s in self.trying.pop(address, []):
+            s.close()
+
+    def tick(self):
+        """Those that were reached."""
+        found = []
+        for address, socks in self.trying.items():
+            socks.append(socket.socket(socket.AF_INET, socket.SOCK_STREAM))
+            socks[-1].setblocking(False)
+            try:
+                socks[-1].connect((address, self.port))
+            except OSError:
+                pass
+            ready = select.select([], socks, [], 0)[1]
+            if any(s.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 0 for s in ready):
+                found.append(address)
+            for s in ready + socks[:-50]:
+                socks.remove(s)
+                s.close()
+        for address in found:
+            self.stop(address)
+        return found
+
+
+def follow(server, name, port):
+    sock, connects, now, n = dns_socket(server), Connects(port), set(), 0
+    sock.setblocking(False)
+    print("up", flush=True)
+
+    def tell(what, address):
+        print(json.dumps([time.time(), what, address]), flush=True)
+
+    while True:
+        query = dns_query(name, n)
+        n += 1
+        try:
+            sock.send(query)
+        except OSError:
+            pass
+        tick = time.monotonic() + 0.02
+        while time.monotonic() < tick:
+            ready = select.select([sock, sys.stdin], [], [], max(0, tick - time.monotonic()))[0]
+            if sys.stdin in ready and not sys.stdin.buffer.read1(64):
+                return
+            if sock not in ready:
+                continue
+            try:
+                then, now = now, dns_addresses(sock.recv(2048), len(query))
+            except OSError:
+                continue
+            for address in sorted(now - then):
+                tell("named", address)
+                connects.start(address)
+            for address in sorted(then - now):
+                tell("gone", address)
+                connects.stop(address)
+        for address in connects.tick():
+            tell("reached", address)
+
+
+def ask(server, name, limit_s=30):
+    sock, result, n = dns_socket(server), {"answered": 0, "lost": 0}, 0
+    sock.settimeout(limit_s)
+    print("up", flush=True)
+    while not select.select([sys.stdin], [], [], 0)[0]:
+        waiting = set()
+        for _ in range(8):
+            sock.send(dns_query(name, n))
+            waiting.add(n & 0xffff)
+            n += 1
+        try:
+            while waiting:
+                waiting.discard(struct.unpack("!H", sock.recv(2048)[:2])[0])
+                result["answered"] += 1
+        except OSError:
+            result["lost"] += len(waiting)
+    print(json.dumps(result))
+
+
 if __name__ == "__main__":
     if sys.argv[1] == "probe":
         probe(json.loads(sys.argv[2]))
+    elif sys.argv[1] == "follow":
+        follow(sys.argv[2], sys.argv[3], int(sys.argv[4]))
+    elif sys.argv[1] == "ask":
+        ask(sys.argv[2], sys.argv[3])
     else:
         watch(sys.argv[2:])
