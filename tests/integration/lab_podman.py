@@ -66,19 +66,19 @@ class Podman:
             self.tidy()
         finally:
             self.stop()
-            end_conmons(self.dir)
+            end_rest(self.dir)
             clean(self.name, self.dir)
 
 
-def end_conmons(path):
-    """What holds a container of this engine, known by the directory in its arguments."""
+def end_rest(path):
+    """What holds a container of this engine, and the engine; known by the directory in their arguments."""
     for cmdline in glob.glob("/proc/[0-9]*/cmdline"):
         try:
             with open(cmdline, "rb") as f:
                 words = f.read().split(b"\0")
         except OSError:
             continue
-        if words[0].endswith(b"conmon") and any(w.startswith(path.encode() + b"/") for w in words):
+        if words[0].endswith((b"conmon", b"podman")) and any(w.startswith(path.encode() + b"/") for w in words):
             pid = int(cmdline.split("/")[2])
             os.kill(pid, signal.SIGKILL)
             while running(pid):
@@ -90,5 +90,5 @@ def sweep():
     for path in glob.glob(os.path.join(tempfile.gettempdir(), "jaco-podman-*")):
         pid = os.path.basename(path).split("-")[2]
         if pid.isdigit() and not os.path.exists("/proc/" + pid):
-            end_conmons(path)
+            end_rest(path)
             clean("jpm" + pid, path)
