@@ -11,7 +11,7 @@ bool endpoint_is_known(const char *const *known, size_t n, const char *current)
 	return false;
 }
 
-const char *endpoint_pick(const char *const *known, size_t n, const char *current, bool was_known,
+const char *endpoint_pick(const char *const *known, size_t n, const char *current, bool has_moved,
 			  int64_t handshake_age_ms, int64_t in_use_ms, int64_t stale_ms)
 {
 	int64_t try_ms = stale_ms < ENDPOINT_TRY_MS ? stale_ms : ENDPOINT_TRY_MS;
@@ -21,7 +21,7 @@ const char *endpoint_pick(const char *const *known, size_t n, const char *curren
 	if (current[0] == '\0')
 		return known[0];
 	/* Its packets from the new address may be filtered, or the answers to ours keep it at the old one. */
-	if (was_known && !endpoint_is_known(known, n, current))
+	if (has_moved && strcmp(known[0], current) != 0)
 		return known[0];
 	if (handshake_age_ms >= 0 && handshake_age_ms < stale_ms)
 		return NULL;

@@ -17,14 +17,14 @@
 /*
  * @known            addresses the peer publishes, best first
  * @current          what the device has, "" when nothing
- * @was_known        the peer published @current at some time: nobody learned it
+ * @has_moved        the peer publishes another first address than before, and @current came from it
  * @handshake_age_ms since the last handshake; < 0 never
  * @in_use_ms        since we set @current; the age of the peer when it was never set
  * @stale_ms         ENDPOINT_STALE_MS, or less in tests; candidates then get less time as well
  *
  * Returns the address to set, borrowed from @known, or NULL: leave it.
  */
-const char *endpoint_pick(const char *const *known, size_t n, const char *current, bool was_known,
+const char *endpoint_pick(const char *const *known, size_t n, const char *current, bool has_moved,
 			  int64_t handshake_age_ms, int64_t in_use_ms, int64_t stale_ms);
 
 /* Is @current one of @known? */

@@ -164,14 +164,17 @@ static void choose_endpoints(struct meshd *meshd)
 		struct meshd_memory *memory = remember(meshd, peer->key);
 		int64_t age = have && have->handshake_ms ? wall - have->handshake_ms : -1;
 		const char *current = have ? have->endpoint : "";
+		const char *best = peer->n_endpoints > 0 ? peer->endpoints[0] : "";
 		const char *pick = endpoint_pick(peer->endpoints, peer->n_endpoints, current,
-						 strcmp(memory->published, current) == 0, age,
+						 strcmp(memory->best, best) != 0 &&
+							 strcmp(memory->published, current) == 0, age,
 						 jaco_time_diff_ms(now, memory->endpoint_set),
 						 meshd->daemon->config.wg_stale);
 
 		memory->is_seen = true;
 		if (endpoint_is_known(peer->endpoints, peer->n_endpoints, current))
 			(void)jaco_str_copy(memory->published, sizeof(memory->published), current);
+		(void)jaco_str_copy(memory->best, sizeof(memory->best), best);
 		listen_to(memory, have, now);
 		if (pick && jaco_str_copy(peer->endpoint, sizeof(peer->endpoint), pick))
 			memory->endpoint_set = now;

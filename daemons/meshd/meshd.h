@@ -23,6 +23,7 @@ struct meshd_memory {
 	struct jaco_time endpoint_set;
 	char endpoint[JACO_ADDR_MAX]; /* in use at the last pass */
 	char published[JACO_ADDR_MAX]; /* the last one in use that the record named */
+	char best[JACO_ADDR_MAX];      /* what the record named first at the last pass */
 	uint64_t rx_bytes;           /* as of the last pass; it moves with handshakes too */
 	struct jaco_time heard;      /* .ns 0: never */
 	bool is_seen;
