@@ -187,13 +187,9 @@ int deploy_delete(struct cli *cli, struct jaco_err *err)
 	struct wire_changed got;
 	int rc;
 
-	if (req.volumes || cli->is_tty) {
-		rc = cli_confirm(cli, question, "yes", err);
-		if (rc < 0)
-			return rc;
-		if (rc == 0)
-			return 1;
-	}
+	rc = cli_confirm(cli, question, "yes", err);
+	if (rc <= 0)
+		return rc < 0 ? rc : 1;
 	if (cli_call_print(cli, &wire_raftd_deploy_delete, &req, &got, err) < 0)
 		return -(int)err->code;
 	out_say(cli, "%s deleted", req.deployment);

@@ -171,6 +171,11 @@ def test_a_noun_lists_its_commands_and_each_names_its_page(person):
         assert os.path.exists(os.path.join(BUILD, "../man", page + ".1")), page
 
 
+def test_without_a_terminal_a_question_is_refused_and_names_the_option(person):
+    for more in ([], ["--volumes"]):
+        person.fails("validation_failed", 65, "pass --yes", "delete", "shop", *more)
+
+
 @pytest.mark.parametrize("command", [c for c in COMMANDS if COMMANDS[c] is not None])
 def test_every_command_says_the_same_on_both_transports(three, person, command):
     if command not in set(known_commands()):
