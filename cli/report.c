@@ -137,28 +137,42 @@ static bool is_ready(const struct wire_replica_row *row)
 	return row->state == JACO_REPLICA_COMPLETED || (row->state == JACO_REPLICA_RUNNING && row->healthy);
 }
 
+/* A container that is there, or on its way without an obstacle: what of it is too much has yet to go. */
+static bool is_live(const struct wire_replica_row *row)
+{
+	if (row->state == JACO_REPLICA_PENDING || row->state == JACO_REPLICA_PULLING)
+		return row->code == NULL;
+	if (row->state == JACO_REPLICA_DEGRADED) /* nobody can stop what is on a silent node */
+		return !jaco_str_eq(row->code, "node_unreachable");
+	return row->state != JACO_REPLICA_FAILED && row->state != JACO_REPLICA_STOPPED;
+}
+
 struct report_progress report_service(const struct jaco_view *view, const char *deployment,
 				      const struct wire_service *service, struct jaco_arena *arena)
 {
 	struct report_progress progress = {.wanted = service->replicas};
 	size_t n;
 	struct wire_replica_row *rows = report_replicas(view, deployment, service->name, arena, &n);
+	size_t live = 0;
 
 	if (service->placement == JACO_PLACE_GLOBAL)
 		progress.wanted = n ? n : 1;
 	for (size_t i = 0; i < n; i++) {
-		if (!jaco_str_eq(rows[i].spec_hash, service->spec_hash))
+		/* What the last revision did not manage says nothing about this one. */
+		if (!jaco_str_eq(rows[i].spec_hash, service->spec_hash)) {
 			progress.old++;
-		else if (is_ready(&rows[i]))
+			progress.old_ready += is_ready(&rows[i]);
+			continue;
+		}
+		live += is_live(&rows[i]);
+		progress.failed += rows[i].state == JACO_REPLICA_FAILED;
+		if (is_ready(&rows[i]))
 			progress.ready++;
 		else if (!progress.worst || progress.worst->state != JACO_REPLICA_FAILED)
 			progress.worst = &rows[i];
-		/* What the last revision did not manage says nothing about this one. */
-		progress.failed += rows[i].state == JACO_REPLICA_FAILED &&
-				   jaco_str_eq(rows[i].spec_hash, service->spec_hash);
 	}
-	if (progress.ready > progress.wanted)
-		progress.old += progress.ready - progress.wanted;
+	if (live > progress.wanted)
+		progress.old += live - progress.wanted;
 	return progress;
 }
 

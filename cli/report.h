@@ -28,7 +28,8 @@ struct wire_status_report report_status(const struct jaco_view *view, const char
 struct report_progress {
 	size_t wanted;    /* replicas */
 	size_t ready;     /* running the wanted spec and healthy, or completed */
-	size_t old;       /* containers of another spec, or of replicas that should go */
+	size_t old;       /* containers of another spec, or more of this one than wanted */
+	size_t old_ready; /* those of another spec that serve meanwhile */
 	size_t failed;    /* gave up */
 	const struct wire_replica_row *worst; /* one that is not ready, for its message; may be NULL */
 };

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Deployments as a person is told them: what counts as done, what is in the way, who decided. */
+#include "cli/report.h"
+
+#include <stdio.h>
+
+#include "cli/cli.h"
+#include "tests/lib/test.h"
+
+const struct cli_command cli_commands[] = {{.words = NULL}};
+const struct cli_option cli_global_options[] = {{.name = NULL}};
+
+struct world {
+	struct jaco_loop loop;
+	struct jaco_client client;
+	struct jaco_view view;
+	struct jaco_arena arena;
+};
+
+static void begin(struct world *world)
+{
+	struct jaco_err err = JACO_ERR_INIT;
+
+	*world = (struct world){.arena = JACO_ARENA_INIT};
+	JT_OK(jaco_loop_open(&world->loop, NULL, &err), &err);
+	jaco_view_open(&world->view, &world->loop, &world->client, report_prefixes, 20, "", NULL, NULL);
+}
+
+static void end(struct world *world)
+{
+	jaco_view_close(&world->view);
+	jaco_loop_close(&world->loop);
+	jaco_arena_fini(&world->arena);
+}
+
+static void put(struct world *world, const char *key, const struct jaco_desc *desc, const void *msg)
+{
+	jaco_auto(jaco_buf) struct jaco_buf raw = JACO_BUF_INIT;
+	struct jaco_err err = JACO_ERR_INIT;
+
+	JT_OK(jaco_pack(&raw, desc, msg, &err), &err);
+	JT_OK(jaco_view_put(&world->view, key, 1, raw.data, raw.n, &err), &err);
+}
+
+/* Deployment hello with one service, web, whose spec is "new". */
+static struct wire_service put_web(struct world *world, uint32_t replicas, bool scaled)
+{
+	struct wire_service web = {.name = "web", .spec_hash = "new", .placement = JACO_PLACE_SPREAD};
+	struct wire_deployment hello = {.name = "hello", .revision = 2, .updated = 1,
+					.services = {.v = &web, .n = 1}};
+
+	JACO_SET(&web, service, replicas, replicas);
+	JACO_SET(&web, service, scaled, scaled);
+	put(world, "/deployment/hello", &wire_deployment_desc, &hello);
+	return web;
+}
+
+/* hello-web-@index on n1, as n1 sees it. */
+static void put_replica(struct world *world, int index, const char *spec, enum jaco_replica_state state,
+			bool healthy, const char *code)
+{
+	char id[32];
+	char key[64];
+	struct wire_replica_gen gen = {.generation = 1, .host = "n1", .revision = 1, .spec_hash = spec};
+	struct wire_replica replica = {.id = id, .deployment = "hello", .service = "web",
+				       .generations = {.v = &gen, .n = 1}};
+	struct wire_obs_gen seen = {.generation = 1, .state = state, .healthy = healthy, .code = code};
+	struct wire_obs_replica observed = {.id = id, .host = "n1", .deployment = "hello", .service = "web",
+					    .generations = {.v = &seen, .n = 1}};
+
+	snprintf(id, sizeof(id), "hello-web-%d", index);
+	snprintf(key, sizeof(key), "/replica/hello/web/%s", id);
+	put(world, key, &wire_replica_desc, &replica);
+	snprintf(key, sizeof(key), "/obs/replica/%s@n1", id);
+	put(world, key, &wire_obs_replica_desc, &observed);
+}
+
+JT_CASE(a_surplus_replica_that_starts_has_yet_to_go)
+{
+	struct report_progress progress;
+	struct wire_service web;
+	struct world world;
+
+	begin(&world);
+	web = put_web(&world, 0, true);
+	put_replica(&world, 0, "new", JACO_REPLICA_STARTING, false, NULL);
+	put_replica(&world, 1, "new", JACO_REPLICA_DRAINING, false, NULL);
+	progress = report_service(&world.view, "hello", &web, &world.arena);
+	JT_EQ(progress.wanted, 0);
+	JT_EQ(progress.ready, 0);
+	JT_EQ(progress.old, 2);
+	end(&world);
+}
+
+JT_CASE(one_that_gave_up_or_is_out_of_reach_is_not_waited_for)
+{
+	struct report_progress progress;
+	struct wire_service web;
+	struct world world;
+
+	begin(&world);
+	web = put_web(&world, 1, false);
+	put_replica(&world, 0, "new", JACO_REPLICA_RUNNING, true, NULL);
+	put_replica(&world, 1, "new", JACO_REPLICA_FAILED, false, "restart_exhausted");
+	put_replica(&world, 2, "new", JACO_REPLICA_DEGRADED, false, "node_unreachable");
+	progress = report_service(&world.view, "hello", &web, &world.arena);
+	JT_EQ(progress.ready, 1);
+	JT_EQ(progress.old, 0);
+	end(&world);
+}
+
+JT_MAIN(JT_RUN(a_surplus_replica_that_starts_has_yet_to_go),
+	JT_RUN(one_that_gave_up_or_is_out_of_reach_is_not_waited_for))
