@@ -9,6 +9,7 @@
 #include "cli/commands.h"
 #include "cli/manifest.h"
 #include "cli/out.h"
+#include "cli/report.h"
 #include "cli/wait.h"
 #include "libjaco/base/str.h"
 #include "libjaco/base/time.h"
@@ -37,7 +38,49 @@ static void print_plan(const struct cli *cli, const struct wire_applied *got)
 	}
 }
 
-static int apply(struct cli *cli, bool dry_run, struct wire_applied *out, struct jaco_err *err)
+/* Whether a plan changes the number of replicas, which ends an override. */
+static bool does_rescale(const struct wire_applied *got, const char *service)
+{
+	char object[JACO_NAME_MAX + sizeof("service ")];
+
+	(void)jaco_str_format(object, sizeof(object), "service %s", service);
+	for (size_t i = 0; i < got->changes.n; i++) {
+		const struct wire_change *change = &got->changes.v[i];
+
+		for (size_t k = 0; jaco_str_eq(change->object, object) && k < change->fields.n; k++)
+			if (jaco_str_eq(change->fields.v[k], "replicas"))
+				return true;
+	}
+	return false;
+}
+
+/* A number that jaco scale set outlives an apply that does not change replicas (scheduling.md 4); who
+ * applies should hear that the manifest is not what runs.  Only told, so an error is none. */
+static void say_overrides(struct cli *cli, const struct wire_applied *got,
+			  const struct jaco_manifest *manifest)
+{
+	struct wire_get req = {.key = jaco_arena_printf(&cli->arena, "/deployment/%s", got->deployment)};
+	struct jaco_err ignored = JACO_ERR_INIT;
+	struct wire_deployment record;
+	struct wire_got stored;
+
+	if (cli->is_quiet || cli_call(cli, &wire_raftd_kv_get, &req, &stored, &ignored) < 0 || !stored.entry ||
+	    jaco_unpack(&wire_deployment_desc, stored.entry->value.data, stored.entry->value.n, &cli->arena,
+			&record, &ignored) < 0)
+		return;
+	for (size_t i = 0; i < record.services.n; i++) {
+		const struct wire_service *service = &record.services.v[i];
+		const struct jaco_service *written = jaco_manifest_service(manifest, service->name);
+
+		if (service->scaled && written && written->replicas != service->replicas &&
+		    !(got->dry_run && does_rescale(got, service->name)))
+			out_say(cli, "%s", report_override(record.name, service, written->replicas,
+							   &cli->arena));
+	}
+}
+
+static int apply(struct cli *cli, bool dry_run, struct wire_applied *out,
+		 const struct jaco_manifest **out_manifest, struct jaco_err *err)
 {
 	struct jaco_findings findings = JACO_FINDINGS_INIT(&cli->arena);
 	struct jaco_resolved resolved;
@@ -48,6 +91,7 @@ static int apply(struct cli *cli, bool dry_run, struct wire_applied *out, struct
 	manifest_print(cli, &findings);
 	if (rc < 0)
 		return rc;
+	*out_manifest = resolved.manifest;
 	req.jaco = (struct wire_bin){resolved.jaco.data, resolved.jaco.n};
 	req.compose = (struct wire_bin){resolved.compose.data, resolved.compose.n};
 	rc = cli_call(cli, &wire_raftd_deploy_apply, &req, out, err);
@@ -58,13 +102,15 @@ static int apply(struct cli *cli, bool dry_run, struct wire_applied *out, struct
 
 int deploy_diff(struct cli *cli, struct jaco_err *err)
 {
+	const struct jaco_manifest *manifest;
 	struct wire_applied got;
 
-	if (apply(cli, true, &got, err) < 0)
+	if (apply(cli, true, &got, &manifest, err) < 0)
 		return -(int)err->code;
 	print_plan(cli, &got);
 	out_say(cli, "%s: %s; plan %s", got.deployment, got.changed ? "changes" : "no change",
 		got.plan ? got.plan : "-");
+	say_overrides(cli, &got, manifest);
 	return got.changed && cli_opt(cli, "exit-code") ? EXIT_CHANGES : 0;
 }
 
@@ -90,17 +136,19 @@ static int wait_for(struct cli *cli, const char *deployment, struct jaco_err *er
 
 int deploy_apply(struct cli *cli, struct jaco_err *err)
 {
+	const struct jaco_manifest *manifest;
 	struct wire_applied got;
 	int64_t ms;
 
 	if (cli_opt(cli, "dry-run"))
 		return deploy_diff(cli, err);
 	/* a bad option is refused before anything has happened */
-	if (wait_ms(cli, &ms, err) < 0 || apply(cli, false, &got, err) < 0)
+	if (wait_ms(cli, &ms, err) < 0 || apply(cli, false, &got, &manifest, err) < 0)
 		return -(int)err->code;
 	print_plan(cli, &got);
 	out_say(cli, "%s: revision %llu %s", got.deployment, (unsigned long long)got.revision,
 		got.changed ? "applied" : "is what is wanted already");
+	say_overrides(cli, &got, manifest);
 	return wait_for(cli, got.deployment, err);
 }
 

@@ -176,6 +176,16 @@ struct report_progress report_service(const struct jaco_view *view, const char *
 	return progress;
 }
 
+const char *report_override(const char *deployment, const struct wire_service *service, int64_t manifest,
+			    struct jaco_arena *arena)
+{
+	const char *says = manifest < 0 ? "" :
+			   jaco_arena_printf(arena, ", the manifest says %lld", (long long)manifest);
+
+	return jaco_arena_printf(arena, "%s: scaled to %u by hand%s; jaco scale %s/%s --reset undoes it",
+				 service->name, service->replicas, says, deployment, service->name);
+}
+
 static void judge(const struct jaco_view *view, const struct wire_deployment *deployment,
 		  struct wire_deployment_row *row, struct jaco_arena *arena)
 {
@@ -211,6 +221,9 @@ static void judge(const struct jaco_view *view, const struct wire_deployment *de
 								   : "");
 	if (is_updating && row->status != JACO_DEPLOYMENT_FAILED)
 		row->status = JACO_DEPLOYMENT_UPDATING;
+	for (size_t i = 0; i < deployment->services.n && !row->reason; i++)
+		if (deployment->services.v[i].scaled)
+			row->reason = report_override(deployment->name, &deployment->services.v[i], -1, arena);
 }
 
 struct wire_deployment_row *report_deployments(const struct jaco_view *view, const char *deployment,

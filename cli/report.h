@@ -24,6 +24,11 @@ struct wire_status_report report_status(const struct jaco_view *view, const char
 					const char *service, struct wire_strs alarms,
 					struct jaco_arena *arena);
 
+/* The sentence for a service whose number was set by jaco scale.  @manifest: what its manifest says,
+ * negative when that is not known here. */
+const char *report_override(const char *deployment, const struct wire_service *service, int64_t manifest,
+			    struct jaco_arena *arena);
+
 /* How one service stands against what is wanted of it. */
 struct report_progress {
 	size_t wanted;    /* replicas */

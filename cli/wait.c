@@ -28,6 +28,7 @@ struct waiter {
 	uint64_t started_ms; /* wall time: rollouts that ended before are history */
 	struct shown *shown;
 	bool is_done;
+	size_t n_wanted; /* replicas of all services */
 	bool has_failed;
 	struct jaco_err failure;
 	char replica[JACO_REPLICA_ID_MAX + 1]; /* that failed */
@@ -122,9 +123,12 @@ static void on_change(struct jaco_view *view, void *ctx)
 		waiter->is_done = true;
 		return;
 	}
+	waiter->n_wanted = 0;
 	for (size_t i = 0; i < deployment->services.n; i++) {
 		struct report_progress p =
 			report_service(view, waiter->deployment, &deployment->services.v[i], &arena);
+
+		waiter->n_wanted += p.wanted;
 
 		if (p.failed && p.worst && !waiter->has_failed)
 			note_failure(waiter, p.worst);
@@ -185,7 +189,8 @@ int wait_converged(struct cli *cli, const char *deployment, int64_t timeout_ms, 
 	jaco_view_close(&view);
 	forget_shown(&waiter);
 	if (rc >= 0)
-		out_say(cli, "%s: all replicas run", deployment);
+		out_say(cli, "%s: %s", deployment,
+			waiter.n_wanted ? "all replicas run" : "no replica is wanted, none runs");
 	return rc;
 }
 

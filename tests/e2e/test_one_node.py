@@ -182,7 +182,8 @@ def test_scale_up_down_to_zero_and_back(host):
     rows = wait_for("two replicas", lambda: host.running("hello/web", 2))
     assert {r["id"] for r in rows} == {"hello-web-0", "hello-web-1"}
     wait_for("two containers", lambda: len(host.containers(jaco__deployment="hello")) == 2)
-    host.do("scale", "hello/web", "0")
+    assert "no replica is wanted" in host.do("scale", "hello/web", "0", "--wait")
+    assert "web: scaled to 0 by hand" in host.do("status", "hello")
     wait_for("no container", lambda: not host.containers(jaco__deployment="hello"))
     status, _ = host.http("hello.localhost")
     assert status == 503

@@ -156,6 +156,36 @@ def test_a_plan_is_shown_demanded_and_refused_when_it_changed(work, tmp_path):
         raftd.stop()
 
 
+@pytest.fixture
+def run(work, tmp_path):
+    """jaco beside the files, on a cluster that has a raftd and nothing that would run a container."""
+    (tmp_path / "node").mkdir()
+    raftd = Raftd(tmp_path / "node").start()
+    raftd.rpc().call("cluster.init", name="test")
+    yield lambda *argv: jaco(work, *argv, root=raftd.root)
+    raftd.stop()
+
+
+def test_a_number_set_by_hand_is_told_until_the_manifest_changes_it(work, run):
+    compose = (work / "compose.yaml").read_text()
+    (work / "compose.yaml").write_text(compose.replace("web: {", "web: {scale: 3, "))
+    assert run("apply", "--no-wait").returncode == 0
+    assert "by hand" not in run("diff").stdout
+    r = run("scale", "shop/web", "0", "--wait")
+    assert r.returncode == 0 and "all replicas run" not in r.stdout, r
+    told = "web: scaled to 0 by hand, the manifest says 3; jaco scale shop/web --reset undoes it\n"
+    assert told in run("diff").stdout
+    (work / ".env").write_text("TAG=7\n")
+    for command in ("diff", "apply"):
+        r = run(command, *["--no-wait"] * (command == "apply"))
+        assert r.returncode == 0 and told in r.stdout, r
+    assert "scaled to 0 by hand" in run("status").stdout
+    (work / "compose.yaml").write_text(compose.replace("web: {", "web: {scale: 2, "))
+    for command in ("diff", "apply"):
+        r = run(command, *["--no-wait"] * (command == "apply"))
+        assert r.returncode == 0 and "by hand" not in r.stdout, r
+
+
 TAKEN = {"jaco.yaml": "deployment: first\nroutes: [{domain: a.test, service: web, port: 80, tls: off}]\n",
          "compose.yaml": "services: {web: {image: x, ports: ['6000:1', '6001:1/udp']}}\n"}
 REFUSED = [

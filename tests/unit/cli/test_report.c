@@ -110,5 +110,27 @@ JT_CASE(one_that_gave_up_or_is_out_of_reach_is_not_waited_for)
 	end(&world);
 }
 
+JT_CASE(a_number_set_by_hand_is_told)
+{
+	struct wire_deployment_row *rows;
+	struct wire_service web;
+	struct world world;
+	size_t n;
+
+	begin(&world);
+	web = put_web(&world, 0, true);
+	rows = report_deployments(&world.view, NULL, &world.arena, &n);
+	JT_EQ(n, 1);
+	JT_EQ(rows[0].status, JACO_DEPLOYMENT_ACTIVE);
+	JT_STR(rows[0].reason, "web: scaled to 0 by hand; jaco scale hello/web --reset undoes it");
+	JT_STR(report_override("hello", &web, 3, &world.arena),
+	       "web: scaled to 0 by hand, the manifest says 3; jaco scale hello/web --reset undoes it");
+	put_web(&world, 0, false);
+	rows = report_deployments(&world.view, NULL, &world.arena, &n);
+	JT_EQ(rows[0].reason, NULL);
+	end(&world);
+}
+
 JT_MAIN(JT_RUN(a_surplus_replica_that_starts_has_yet_to_go),
-	JT_RUN(one_that_gave_up_or_is_out_of_reach_is_not_waited_for))
+	JT_RUN(one_that_gave_up_or_is_out_of_reach_is_not_waited_for),
+	JT_RUN(a_number_set_by_hand_is_told))
