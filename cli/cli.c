@@ -449,6 +449,12 @@ int cli_stream(struct cli *cli, const struct jaco_method *method, const void *re
 	return stream.rc;
 }
 
+static void ignore_change(struct jaco_view *view, void *ctx)
+{
+	(void)view;
+	(void)ctx;
+}
+
 int cli_view(struct cli *cli, struct jaco_view *view, const char *const *prefixes,
 	     jaco_view_fn *on_change, void *ctx, struct jaco_err *err)
 {
@@ -458,7 +464,8 @@ int cli_view(struct cli *cli, struct jaco_view *view, const char *const *prefixe
 	/* A view retries for ever; an uninitialised node should be told at once. */
 	if (cli_call(cli, &wire_raftd_kv_get, &probe, &got, err) < 0)
 		return -(int)err->code;
-	jaco_view_open(view, &cli->loop, &cli->client, prefixes, 20, NULL, on_change, ctx);
+	jaco_view_open(view, &cli->loop, &cli->client, prefixes, 20, NULL,
+		       on_change ? on_change : ignore_change, ctx);
 	while (!view->is_current && cli->client.is_up)
 		jaco_loop_once(&cli->loop, 1000);
 	if (!view->is_current)

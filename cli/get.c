@@ -48,15 +48,9 @@ static const struct out_column cert_columns[] = {
 	{"DOMAIN", "domain"}, {"EXPIRES", "not_after"}, {"ISSUED", "issued"}, {"ENVIRONMENT", "environment"}, {NULL, NULL},
 };
 
-static void nothing_changed(struct jaco_view *view, void *ctx)
-{
-	(void)view;
-	(void)ctx;
-}
-
 static int open_view(struct cli *cli, struct jaco_view *view, struct jaco_err *err)
 {
-	return cli_view(cli, view, report_prefixes, nothing_changed, NULL, err);
+	return cli_view(cli, view, report_prefixes, NULL, NULL, err);
 }
 
 /* The optional DEPLOYMENT[/SERVICE] argument @n. */
@@ -89,13 +83,18 @@ int get_replicas(struct cli *cli, struct jaco_err *err)
 	struct jaco_view view;
 	struct wire_replica_row *rows;
 	size_t n;
+	int rc = 0;
 
 	if (take_filter(cli, 0, &deployment, &service, err) < 0 || open_view(cli, &view, err) < 0)
 		return -(int)err->code;
 	rows = report_replicas(&view, deployment, service, &cli->arena, &n);
-	out_rows(cli, &wire_replica_row_desc, rows, n, replica_columns);
+	/* what is being deleted has replicas a little longer than a record */
+	if (deployment && n == 0)
+		rc = report_find(&view, deployment, service, err);
+	if (rc >= 0)
+		out_rows(cli, &wire_replica_row_desc, rows, n, replica_columns);
 	jaco_view_close(&view);
-	return 0;
+	return rc;
 }
 
 int get_routes(struct cli *cli, struct jaco_err *err)
@@ -237,7 +236,7 @@ int get_replica(struct cli *cli, struct jaco_err *err)
 	const char *id = cli_arg(cli, 0);
 	struct jaco_view view;
 	struct wire_replica_row *rows;
-	bool found = false;
+	size_t n_found = 0;
 	size_t n;
 
 	if (open_view(cli, &view, err) < 0)
@@ -246,11 +245,12 @@ int get_replica(struct cli *cli, struct jaco_err *err)
 	for (size_t i = 0; i < n; i++) {
 		if (!jaco_str_eq(rows[i].id, id))
 			continue;
+		if (n_found++ && cli->format == CLI_YAML)
+			puts("---"); /* two while one replaces the other */
 		print_one(cli, &wire_replica_row_desc, &rows[i]);
-		found = true;
 	}
 	jaco_view_close(&view);
-	return found ? 0 : jaco_err_set(err, JACO_REPLICA_NOT_FOUND, "no replica %s", id);
+	return n_found ? 0 : jaco_err_set(err, JACO_REPLICA_NOT_FOUND, "no replica %s", id);
 }
 
 int get_route(struct cli *cli, struct jaco_err *err)
@@ -372,11 +372,11 @@ int get_status(struct cli *cli, struct jaco_err *err)
 	if (take_filter(cli, 0, &watch.deployment, &watch.service, err) < 0 ||
 	    read_alarms(cli, &watch.alarms, err) < 0)
 		return -(int)err->code;
-	if (cli_view(cli, &view, report_prefixes, follow ? on_status_change : nothing_changed, &watch, err) < 0)
+	if (cli_view(cli, &view, report_prefixes, follow ? on_status_change : NULL, &watch, err) < 0)
 		return -(int)err->code;
-	if (watch.deployment && !jaco_view_getf(&view, "/deployment/%s", watch.deployment)) {
+	if (watch.deployment && report_find(&view, watch.deployment, watch.service, err) < 0) {
 		jaco_view_close(&view);
-		return jaco_err_set(err, JACO_DEPLOYMENT_NOT_FOUND, "no deployment %s", watch.deployment);
+		return -(int)err->code;
 	}
 	print_status(&watch, &view, follow);
 	while (follow && cli->client.is_up)

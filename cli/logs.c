@@ -7,6 +7,7 @@
 
 #include "cli/commands.h"
 #include "cli/out.h"
+#include "cli/report.h"
 #include "libjaco/base/str.h"
 #include "libjaco/base/time.h"
 #include "libjaco/wire/print.h"
@@ -40,6 +41,33 @@ static void on_line(void *ctx, const void *msg)
 	fflush(stdout);
 }
 
+/* Whether there is such a thing; one word is a deployment or else a replica.  Of what was deleted the
+ * last lines may be there still, while its replicas are. */
+static int check_query(struct cli *cli, struct wire_logs_query *req, const char *ref, struct jaco_err *err)
+{
+	struct wire_replica_row *rows;
+	struct jaco_view view;
+	bool is_known;
+	size_t n;
+
+	if (cli_view(cli, &view, report_prefixes, NULL, NULL, err) < 0)
+		return -(int)err->code;
+	rows = report_replicas(&view, req->deployment, req->service, &cli->arena, &n);
+	is_known = n > 0 || report_find(&view, req->deployment, req->service, err) == 0;
+	if (!is_known && !req->service) {
+		rows = report_replicas(&view, NULL, NULL, &cli->arena, &n);
+		for (size_t i = 0; i < n && !is_known; i++)
+			is_known = jaco_str_eq(rows[i].id, ref);
+		if (is_known)
+			*req = (struct wire_logs_query){.replica = ref};
+		else
+			jaco_err_set(err, strchr(ref, '-') ? JACO_REPLICA_NOT_FOUND : JACO_DEPLOYMENT_NOT_FOUND,
+				     "there is no deployment or replica %s", ref);
+	}
+	jaco_view_close(&view);
+	return is_known ? 0 : -(int)err->code;
+}
+
 static int take_query(struct cli *cli, struct wire_logs_query *req, struct jaco_err *err)
 {
 	const char *since = cli_opt(cli, "since");
@@ -48,20 +76,9 @@ static int take_query(struct cli *cli, struct wire_logs_query *req, struct jaco_
 	uint64_t n;
 	int64_t ms;
 
-	if (strchr(ref, '/')) {
-		if (cli_split_ref(cli, ref, &req->deployment, &req->service, err) < 0)
-			return -(int)err->code;
-	} else {
-		struct wire_get get = {.key = jaco_arena_printf(&cli->arena, "/deployment/%s", ref)};
-		struct wire_got got;
-
-		if (cli_call(cli, &wire_raftd_kv_get, &get, &got, err) < 0)
-			return -(int)err->code;
-		if (got.entry)
-			req->deployment = ref;
-		else
-			req->replica = ref;
-	}
+	if (cli_split_ref(cli, ref, &req->deployment, &req->service, err) < 0 ||
+	    check_query(cli, req, ref, err) < 0)
+		return -(int)err->code;
 	if (since && !jaco_duration_parse(since, &ms))
 		return jaco_err_set(err, JACO_VALIDATION_FAILED, "--since %s is not a duration", since);
 	if (since)

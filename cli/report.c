@@ -132,6 +132,21 @@ struct wire_replica_row *report_replicas(const struct jaco_view *view, const cha
 	return rows;
 }
 
+int report_find(const struct jaco_view *view, const char *deployment, const char *service,
+		struct jaco_err *err)
+{
+	const struct wire_deployment *record = jaco_view_getf(view, "/deployment/%s", deployment);
+
+	if (!record)
+		return jaco_err_set(err, JACO_DEPLOYMENT_NOT_FOUND, "there is no deployment %s", deployment);
+	for (size_t i = 0; service && i < record->services.n; i++)
+		if (jaco_str_eq(record->services.v[i].name, service))
+			return 0;
+	return service ? jaco_err_set(err, JACO_UNKNOWN_SERVICE, "deployment %s has no service %s", deployment,
+				      service)
+		       : 0;
+}
+
 static bool is_ready(const struct wire_replica_row *row)
 {
 	return row->state == JACO_REPLICA_COMPLETED || (row->state == JACO_REPLICA_RUNNING && row->healthy);

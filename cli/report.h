@@ -4,6 +4,7 @@
 #pragma once
 
 #include "libjaco/base/arena.h"
+#include "libjaco/base/err.h"
 #include "libjaco/daemon/view.h"
 #include "libjaco/wire/wire.h"
 
@@ -28,6 +29,11 @@ struct wire_status_report report_status(const struct jaco_view *view, const char
  * negative when that is not known here. */
 const char *report_override(const char *deployment, const struct wire_service *service, int64_t manifest,
 			    struct jaco_arena *arena);
+
+/* Whether @deployment, and @service of it when not NULL, exist.
+ * Errors: DEPLOYMENT_NOT_FOUND, UNKNOWN_SERVICE. */
+int report_find(const struct jaco_view *view, const char *deployment, const char *service,
+		struct jaco_err *err);
 
 /* How one service stands against what is wanted of it. */
 struct report_progress {

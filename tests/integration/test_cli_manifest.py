@@ -186,6 +186,18 @@ def test_a_number_set_by_hand_is_told_until_the_manifest_changes_it(work, run):
         assert r.returncode == 0 and "by hand" not in r.stdout, r
 
 
+@pytest.mark.parametrize("status, code, argv", [
+    (66, "deployment_not_found", "logs nope"), (65, "unknown_service", "logs shop/wbe"),
+    (66, "deployment_not_found", "logs nope/web"), (66, "replica_not_found", "logs shop-web-77"),
+    (66, "deployment_not_found", "get replicas nope"), (65, "unknown_service", "get replicas shop/wbe"),
+    (65, "unknown_service", "status shop/nope"), (66, "deployment_not_found", "status nope"),
+    (66, "replica_not_found", "get replica shop-web-77")])
+def test_what_is_not_there_is_an_error(run, status, code, argv):
+    assert run("apply", "--no-wait").returncode == 0
+    r = run(*argv.split())
+    assert r.returncode == status and r.stderr.startswith("Error: %s: " % code), r
+
+
 TAKEN = {"jaco.yaml": "deployment: first\nroutes: [{domain: a.test, service: web, port: 80, tls: off}]\n",
          "compose.yaml": "services: {web: {image: x, ports: ['6000:1', '6001:1/udp']}}\n"}
 REFUSED = [
