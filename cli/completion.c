@@ -78,12 +78,6 @@ static void print_contexts(struct cli *cli, struct jaco_err *err)
 		puts(contexts.items[i].name);
 }
 
-static void nothing_changed(struct jaco_view *view, void *ctx)
-{
-	(void)view;
-	(void)ctx;
-}
-
 /* Names of what exists; nothing when the cluster does not answer. */
 int completion_words(struct cli *cli, struct jaco_err *err)
 {
@@ -94,7 +88,7 @@ int completion_words(struct cli *cli, struct jaco_err *err)
 		print_contexts(cli, err);
 		return 0;
 	}
-	if (!print_words(cli) || cli_view(cli, &view, report_prefixes, nothing_changed, NULL, err) < 0)
+	if (!print_words(cli) || cli_view(cli, &view, report_prefixes, NULL, NULL, err) < 0)
 		return 0;
 	JACO_VIEW_FOREACH(&view, "/deployment/", entry) {
 		const struct wire_deployment *d = entry->msg;

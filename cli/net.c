@@ -31,19 +31,13 @@ static const struct out_column exposure_columns[] = {
 	{NULL, NULL},
 };
 
-static void nothing_changed(struct jaco_view *view, void *ctx)
-{
-	(void)view;
-	(void)ctx;
-}
-
 int net_mesh(struct cli *cli, struct jaco_err *err)
 {
 	struct jaco_view view;
 	struct wire_mesh_row *rows;
 	size_t n;
 
-	if (cli_view(cli, &view, report_prefixes, nothing_changed, NULL, err) < 0)
+	if (cli_view(cli, &view, report_prefixes, NULL, NULL, err) < 0)
 		return -(int)err->code;
 	rows = report_mesh(&view, &cli->arena, &n);
 	if (n == 0)
@@ -60,7 +54,7 @@ int net_scopes(struct cli *cli, struct jaco_err *err)
 	struct wire_scope_row *rows;
 	size_t n;
 
-	if (cli_view(cli, &view, report_prefixes, nothing_changed, NULL, err) < 0)
+	if (cli_view(cli, &view, report_prefixes, NULL, NULL, err) < 0)
 		return -(int)err->code;
 	rows = report_scopes(&view, &cli->arena, &n);
 	out_rows(cli, &wire_scope_row_desc, rows, n, scope_columns);
@@ -74,7 +68,7 @@ int net_exposure(struct cli *cli, struct jaco_err *err)
 	struct wire_exposure_row *rows;
 	size_t n;
 
-	if (cli_view(cli, &view, report_prefixes, nothing_changed, NULL, err) < 0)
+	if (cli_view(cli, &view, report_prefixes, NULL, NULL, err) < 0)
 		return -(int)err->code;
 	rows = report_exposure(&view, &cli->arena, &n);
 	out_rows(cli, &wire_exposure_row_desc, rows, n, exposure_columns);
@@ -163,7 +157,7 @@ int net_can(struct cli *cli, struct jaco_err *err)
 	int rc;
 
 	if (split_port(cli, cli_arg(cli, 1), &name, &port, err) < 0 ||
-	    cli_view(cli, &view, report_prefixes, nothing_changed, NULL, err) < 0)
+	    cli_view(cli, &view, report_prefixes, NULL, NULL, err) < 0)
 		return -(int)err->code;
 	rc = report_ends(&view, cli_arg(cli, 0), &cli->arena, &from, &n_from, err);
 	if (rc >= 0)
