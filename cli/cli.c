@@ -3,6 +3,7 @@
  * cli.c - parses words and options, talks to the control socket. */
 #include "cli/cli.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,7 @@
 
 #define CLI_ELECTION_MS 10000
 #define CLI_RETRY_MS    200
+#define SUGGEST_MAX     3
 
 const char *cli_arg(const struct cli *cli, size_t n)
 {
@@ -64,29 +66,65 @@ static size_t match(const struct cli_command *command, int argc, char **argv)
 	return (size_t)n;
 }
 
-static int unknown_command(int argc, char **argv, struct jaco_err *err)
+/* What people who come from docker type first. */
+static const char *translate(const char *word)
 {
-	char given[128];
+	static const struct {
+		const char *word;
+		const char *instead;
+	} words[] = {
+		{"up", "jaco apply"},
+		{"down", "jaco delete"},
+		{"rm", "jaco delete"},
+		{"stop", "jaco scale DEPLOYMENT/SERVICE 0"},
+		{"ps", "jaco status"},
+		{"ls", "jaco get deployments"},
+		{"exec", "docker exec on the node that jaco get replica names"},
+	};
+
+	for (size_t i = 0; i < JACO_ARRAY_SIZE(words); i++)
+		if (strcmp(words[i].word, word) == 0)
+			return words[i].instead;
+	return NULL;
+}
+
+/* The nearest command, if no more than a third of what was typed is wrong, or one that begins so. */
+static const char *suggest(const char *first, const char *both)
+{
+	unsigned best_distance = SUGGEST_MAX + 1;
 	const char *best = NULL;
-	unsigned best_distance = 4;
 
-	(void)jaco_str_format(given, sizeof(given), "%s%s%s", argv[0], argc > 1 ? " " : "",
-			      argc > 1 ? argv[1] : "");
 	for (const struct cli_command *c = cli_commands; c->words; c++) {
-		const char *word = strchr(c->words, ' ') ? given : argv[0];
-		unsigned distance = jaco_str_distance(word, c->words, 3);
+		const char *word = strchr(c->words, ' ') ? both : first;
+		unsigned distance = jaco_str_distance(word, c->words, SUGGEST_MAX);
 
-		if (distance < best_distance) {
+		if (distance < best_distance && distance * 3 <= strlen(word)) {
 			best_distance = distance;
 			best = c->words;
 		}
 	}
 	for (const struct cli_command *c = cli_commands; !best && c->words; c++)
-		if (strncmp(c->words, argv[0], strlen(argv[0])) == 0)
+		if (strncmp(c->words, first, strlen(first)) == 0)
 			best = c->words;
-	return jaco_err_set(err, JACO_VALIDATION_FAILED, "no command \"%s\"%s%s%s", given,
-			    best ? "; did you mean \"jaco " : "; see jaco --help", best ? best : "",
-			    best ? "\"?" : "");
+	return best;
+}
+
+static int unknown_command(int argc, char **argv, struct jaco_err *err)
+{
+	const char *instead = translate(argv[0]);
+	const char *best;
+	char given[128];
+
+	(void)jaco_str_format(given, sizeof(given), "%s%s%s", argv[0], argc > 1 ? " " : "",
+			      argc > 1 ? argv[1] : "");
+	if (instead)
+		return jaco_err_set(err, JACO_VALIDATION_FAILED, "no command \"%s\"; here it is: %s", argv[0],
+				    instead);
+	best = suggest(argv[0], given);
+	if (best)
+		return jaco_err_set(err, JACO_VALIDATION_FAILED,
+				    "no command \"%s\"; did you mean \"jaco %s\"?", given, best);
+	return jaco_err_set(err, JACO_VALIDATION_FAILED, "no command \"%s\"; see jaco --help", given);
 }
 
 /* Nouns with a page of their own. */
@@ -256,6 +294,12 @@ int cli_parse(struct cli *cli, int argc, char **argv, struct jaco_err *err)
 			return -(int)err->code;
 		from++;
 	}
+	/* "help COMMAND" is "COMMAND --help" */
+	if (from < argc && strcmp(argv[from], "help") == 0) {
+		if (keep_option(cli, find_option(cli, "help", strlen("help"), 0), "", err) < 0)
+			return -(int)err->code;
+		from++;
+	}
 	if (from < argc) {
 		cli->command = find_command(argc - from, argv + from, &words);
 		if (!cli->command && is_noun(argv[from]) &&
@@ -309,7 +353,7 @@ void cli_print_help(const struct cli *cli)
 		printf("usage: jaco %s COMMAND [arguments]\n\n", cli->noun);
 	else
 		puts("jaco - run compose applications on a few servers\n\n"
-		     "usage: jaco COMMAND [arguments]\n");
+		     "usage: jaco COMMAND [arguments]\n       jaco help [COMMAND]\n");
 	for (const struct cli_command *c = cli_commands; c->words; c++) {
 		char left[64];
 
@@ -358,6 +402,11 @@ static int connect_local(struct cli *cli, struct jaco_err *err)
 	if (cli->client.is_up)
 		return 0;
 	*err = cli->client.last_err;
+	if (err->sys_errno == EACCES || err->sys_errno == EPERM) {
+		err->code = JACO_PERMISSION_DENIED;
+		jaco_err_detail(err, "hint", "run as root, or be in group jaco");
+		return -JACO_PERMISSION_DENIED;
+	}
 	err->code = JACO_UNAVAILABLE;
 	jaco_err_wrap(err, "raftd does not answer");
 	jaco_err_detail(err, "hint", "is JACO running here? systemctl status jaco.target, or jaco supervise");

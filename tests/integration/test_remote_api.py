@@ -166,6 +166,12 @@ def test_a_noun_lists_its_commands_and_each_names_its_page(person):
     assert "man jaco\n" in person.ok("scale", "--help")
     person.fails("validation_failed", 65, 'did you mean "jaco status"', "stauts")
     person.fails("validation_failed", 65, 'no command "cluster stats"', "cluster", "stats")
+    for word, said in (("up", "here it is: jaco apply"), ("ps", "here it is: jaco status"),
+                       ("foo", "see jaco --help"), ("rmx", "see jaco --help")):
+        person.fails("validation_failed", 65, 'no command "%s"; %s' % (word, said), word)
+    assert person.ok("help") == person.ok("--help")
+    assert person.ok("help", "cluster") == person.ok("cluster", "--help")
+    assert person.ok("help", "node", "drain") == person.ok("node", "drain", "--help")
     for page in re.findall(r"man (jaco-\w+)", "".join(
             person.run(*c.split(), "--help").stdout for c in COMMANDS)):
         assert os.path.exists(os.path.join(BUILD, "../man", page + ".1")), page
@@ -174,6 +180,19 @@ def test_a_noun_lists_its_commands_and_each_names_its_page(person):
 def test_without_a_terminal_a_question_is_refused_and_names_the_option(person):
     for more in ([], ["--volumes"]):
         person.fails("validation_failed", 65, "pass --yes", "delete", "shop", *more)
+
+
+def test_whoever_may_not_use_the_socket_is_told_who_may(tmp_path):
+    path = str(tmp_path / "jaco.sock")
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(path)
+        server.listen()
+        os.chmod(path, 0)
+        plain = ["setpriv", "--bounding-set=-all"] if os.geteuid() == 0 else []
+        got = subprocess.run([*plain, JACO, "--socket", path, "status"], capture_output=True, text=True,
+                             timeout=60, check=False)
+    assert got.returncode == 77 and "Error: permission_denied: " in got.stderr, got.stderr
+    assert "Hint: run as root, or be in group jaco\n" in got.stderr
 
 
 @pytest.mark.parametrize("command", [c for c in COMMANDS if COMMANDS[c] is not None])
