@@ -357,6 +357,10 @@ static void from_links(struct raftd *raftd, struct jaco_arena *arena, const char
 	if (peer && peer->liveness == JACO_LIVENESS_UNREACHABLE) {
 		member->state = JACO_NODE_UNREACHABLE;
 		member->message = "nothing is heard of it";
+	} else if (peer && !peer->is_published && member->state == JACO_NODE_READY) {
+		/* schedd places nothing where gossip has no opinion yet: ready would promise it */
+		member->state = JACO_NODE_JOINING;
+		member->message = "not heard of yet";
 	} else if (peer && peer->is_indirect) {
 		member->message = "this node hears of it through others only";
 	}
