@@ -193,12 +193,15 @@ static void check_port(struct resolve *resolve, struct compose_service *service,
 	if (port->proto == JACO_PROTO_TCP && (port->published == 80 || port->published == 443))
 		jaco_resolve_error(
 			resolve, JACO_RESERVED_PORT, port->pos, s->name, "ports",
-			"add a route in jaco.yaml: {domain: ..., service: ..., port: ...}",
+			jaco_arena_printf(resolve->read->arena,
+			                  "take it out of ports and let a route in jaco.yaml serve "
+			                  "it: {domain: ..., service: %.63s, port: %u}",
+			                  s->name, port->target),
 			"port %u belongs to JACO's ingress", port->published);
 }
 
-/* By port, protocol and address, those of every address first: what collides then stands beside each
- * other, or at the head of its group. */
+/* By port, protocol and address, those of every address first: what collides then stands beside
+ * each other, or at the head of its group. */
 static int compare_published(const void *a, const void *b)
 {
 	const struct jaco_published *left = a;
@@ -271,8 +274,8 @@ static bool *taken_at(struct taken *taken, enum jaco_proto proto, unsigned port)
 	return proto == JACO_PROTO_TCP ? &taken->tcp[port] : &taken->udp[port];
 }
 
-static void choose_port(struct resolve *resolve, const struct jaco_service *s, struct jaco_port *port,
-                        struct taken *taken)
+static void choose_port(struct resolve *resolve, const struct jaco_service *s,
+                        struct jaco_port *port, struct taken *taken)
 {
 	unsigned first = port->published;
 	unsigned at = first;
