@@ -228,8 +228,12 @@ static void on_read(struct jaco_timer *timer, void *ctx)
 		integrity->n_keys = 0;
 		rc = state_snapshot_open(&raftd->store.state, &integrity->snapshot, &err);
 	}
-	if (rc >= 0)
-		rc = read_piece(raftd, &err);
+	if (rc < 0) { /* no room for one more reader says nothing about the disk */
+		JACO_LOG_FAILURE(JACO_LOG_WARNING, "the state cannot be read through now", &err);
+		jaco_timer_arm(timer, CHAOS_NUMBER(integrity_ms, READ_SOON));
+		return;
+	}
+	rc = read_piece(raftd, &err);
 	if (rc < 0)
 		found(raftd, err.text);
 	if (rc <= 0)

@@ -148,4 +148,4 @@ def test_of_two_that_differ_neither_is_trusted(cluster):
     for node in nodes:
         wait(lambda: refuses(node))
     nodes[0].rpc().call("node.remove", host=nodes[1].name, force=True)
-    wait(lambda: alarms(nodes[0]) == []), "who is alone is compared with nobody"
+    wait(lambda: alarms(nodes[0]) == [])  # who is alone is compared with nobody

@@ -62,6 +62,20 @@ static bool matches(const struct audit_reader *reader, const struct wire_audit *
 	return reader->identity[0] == '\0' || strcmp(reader->identity, audit->identity) == 0;
 }
 
+/* api_next() over events of which this version knows the type: a newer member may have written others. */
+static int next_known(struct raftd *raftd, char *key, struct jaco_arena *arena,
+		      struct wire_audit *out_audit, struct jaco_err *err)
+{
+	char before[JACO_KEY_MAX + 1];
+	int rc;
+
+	do {
+		(void)jaco_str_copy(before, sizeof(before), key);
+		rc = api_next(raftd, PREFIX, key, &wire_audit_desc, arena, out_audit, NULL, err);
+	} while (rc < 0 && strcmp(before, key) != 0);
+	return rc;
+}
+
 /* The next matching event after the reader's place.  1, 0 none. */
 static int next_event(struct audit_reader *reader, struct jaco_arena *arena,
 		      struct wire_audit_event *out_event, struct jaco_err *err)
@@ -69,8 +83,7 @@ static int next_event(struct audit_reader *reader, struct jaco_arena *arena,
 	struct wire_audit *audit = jaco_arena_alloc(arena, sizeof(*audit));
 	int rc;
 
-	while ((rc = api_next(reader->raftd, PREFIX, reader->after, &wire_audit_desc, arena, audit,
-			      NULL, err)) > 0) {
+	while ((rc = next_known(reader->raftd, reader->after, arena, audit, err)) > 0) {
 		uint64_t revision = 0;
 
 		if (!matches(reader, audit))
@@ -208,7 +221,7 @@ static void prune(struct raftd *raftd)
 	struct jaco_err err = JACO_ERR_INIT;
 
 	while (txn.n_ops < PRUNE_BATCH && n > 0 &&
-	       api_next(raftd, PREFIX, key, &wire_audit_desc, &arena, &audit, NULL, &err) > 0) {
+	       next_known(raftd, key, &arena, &audit, &err) > 0) {
 		if (n <= (uint64_t)config->audit_max_events && audit.time >= oldest)
 			break;
 		ops[txn.n_ops++] = (struct txn_op){

@@ -178,12 +178,14 @@ int raftd_on_node_remove(struct raftd *raftd, struct jaco_call *call,
 /* The voter that has most of the log. */
 static uint64_t furthest(struct raftd *raftd)
 {
+	jaco_auto(jaco_arena) struct jaco_arena arena = JACO_ARENA_INIT;
 	struct core_peer_status best = {.id = 0}, at;
 	struct link_peer *peer;
 
 	TAILQ_FOREACH (peer, &raftd->link.peers, next)
 		if (core_peer(raftd->store.core, peer->raft_id, &at) && at.is_voter &&
-		    (best.id == 0 || at.match > best.match))
+		    (best.id == 0 || at.match > best.match) &&
+		    !integrity_doubt(raftd, &arena, peer->host))
 			best = at;
 	return best.id;
 }

@@ -80,7 +80,7 @@ void probe_on_ask(struct raftd *raftd, struct link_call *call, const struct wire
 	struct jaco_err err = JACO_ERR_INIT;
 	struct link_peer *peer = link_find(&raftd->link, msg->host);
 
-	if (msg->alive > RECORDS_NUMBER_MAX) {
+	if (msg->alive >= RECORDS_NUMBER_MAX) {
 		jaco_err_set(&err, JACO_VALIDATION_FAILED, "no number that could be raised");
 		link_refuse(call, &err);
 		return;

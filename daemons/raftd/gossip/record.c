@@ -161,7 +161,8 @@ int records_publish(struct records *records, const char *key, struct kv_bytes va
 
 static bool is_beyond(const struct record *incoming)
 {
-	return incoming->incarnation > RECORDS_NUMBER_MAX || incoming->sequence > RECORDS_NUMBER_MAX;
+	return incoming->incarnation >= RECORDS_NUMBER_MAX ||
+	       incoming->sequence >= RECORDS_NUMBER_MAX;
 }
 
 int records_merge(struct records *records, const struct record *incoming,

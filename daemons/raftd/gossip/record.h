@@ -22,7 +22,7 @@
 /* Replicas of a full node several times over, and its topics. */
 #define RECORDS_MAX 40000
 
-/* Numbers beyond are not taken from others: an owner has to be able to go above them. */
+/* Numbers from here on are not taken from others: an owner has to be able to go above theirs. */
 #define RECORDS_NUMBER_MAX (UINT64_C(1) << 62)
 
 struct record {
