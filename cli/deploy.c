@@ -89,8 +89,10 @@ static int apply(struct cli *cli, bool dry_run, struct wire_applied *out,
 	int rc = manifest_resolve(cli, &findings, false, &resolved, err);
 
 	manifest_print(cli, &findings);
-	if (rc < 0)
+	if (rc < 0) {
+		manifest_count(cli, &findings, dry_run ? "not valid" : "not applied", err);
 		return rc;
+	}
 	*out_manifest = resolved.manifest;
 	req.jaco = (struct wire_bin){resolved.jaco.data, resolved.jaco.n};
 	req.compose = (struct wire_bin){resolved.compose.data, resolved.compose.n};

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cli/commands.h"
@@ -67,6 +68,34 @@ static int read_stdin(struct cli *cli, struct jaco_manifest_options *options, st
 
 extern char **environ;
 
+/* "DIR" means "DIR/jaco.yaml".  A compose file is a mistake that many make; only what can be read twice
+ * is looked into. */
+static int check_path(struct cli *cli, const char **path, struct jaco_findings *findings, struct jaco_err *err)
+{
+	struct jaco_findings ignored = JACO_FINDINGS_INIT(&cli->arena);
+	const struct jaco_yaml_node *root;
+	const struct jaco_yaml_node *services;
+	struct jaco_document document;
+	struct jaco_err unread = JACO_ERR_INIT;
+	struct stat st;
+
+	if (stat(*path, &st) == 0 && S_ISDIR(st.st_mode))
+		*path = jaco_arena_printf(&cli->arena, "%s%sjaco.yaml", *path,
+					  (*path)[strlen(*path) - 1] == '/' ? "" : "/");
+	if (stat(*path, &st) < 0 || !S_ISREG(st.st_mode) ||
+	    read_file(NULL, *path, &cli->arena, &document, &unread) < 0)
+		return 0;
+	root = jaco_yaml_parse(document.name, document.data, document.n, &cli->arena, &ignored);
+	if (!root || root->kind != JACO_YAML_MAP || jaco_yaml_get(root, "deployment"))
+		return 0;
+	services = jaco_yaml_get(root, "services");
+	if (!services || services->kind != JACO_YAML_MAP)
+		return 0;
+	jaco_findings_error(findings, JACO_VALIDATION_FAILED, services->pos, "", "give its jaco.yaml",
+			    "this looks like a compose file");
+	return jaco_findings_to_err(findings, err);
+}
+
 int manifest_resolve(struct cli *cli, struct jaco_findings *findings, bool is_check,
 		     struct jaco_resolved *out, struct jaco_err *err)
 {
@@ -83,6 +112,8 @@ int manifest_resolve(struct cli *cli, struct jaco_findings *findings, bool is_ch
 
 	if (cli_opt(cli, "jaco"))
 		options.jaco_path = cli_opt(cli, "jaco");
+	if (check_path(cli, &options.jaco_path, findings, err) < 0)
+		return -(int)err->code;
 	options.n_compose_paths = collect(cli, "compose", &options.compose_paths);
 	options.n_env_files = collect(cli, "env-file", &options.env_files);
 	options.n_set = collect(cli, "set", &options.set);
@@ -171,6 +202,14 @@ void manifest_print(const struct cli *cli, struct jaco_findings *findings)
 	fwrite(jaco_buf_str(&text), 1, text.n, stderr);
 }
 
+void manifest_count(const struct cli *cli, const struct jaco_findings *findings, const char *what,
+		    struct jaco_err *err)
+{
+	if (findings->n_errors && cli->format == CLI_TABLE)
+		(void)jaco_str_format(err->text, sizeof(err->text), "%s, %zu error%s", what,
+				      findings->n_errors, OUT_S(findings->n_errors));
+}
+
 static json_t *findings_json(const struct jaco_findings *findings)
 {
 	json_t *list = json_array();
@@ -197,12 +236,14 @@ int deploy_validate(struct cli *cli, struct jaco_err *err)
 		return rc < 0 ? jaco_code_exit(err->code) : 0;
 	}
 	manifest_print(cli, &findings);
-	if (rc < 0)
-		return findings.n_errors ? jaco_err_set(err, err->code, "%zu errors, %zu warnings",
-							findings.n_errors, findings.n_warnings)
-					 : rc;
-	out_say(cli, "valid: %s, %zu services, %zu routes, %zu warnings", resolved.manifest->deployment,
-		resolved.manifest->n_services, resolved.manifest->n_routes, findings.n_warnings);
+	if (rc < 0) {
+		manifest_count(cli, &findings, "not valid", err);
+		return rc;
+	}
+	out_say(cli, "valid: %s, %zu service%s, %zu route%s, %zu warning%s", resolved.manifest->deployment,
+		resolved.manifest->n_services, OUT_S(resolved.manifest->n_services),
+		resolved.manifest->n_routes, OUT_S(resolved.manifest->n_routes), findings.n_warnings,
+		OUT_S(findings.n_warnings));
 	return 0;
 }
 
@@ -261,8 +302,10 @@ int deploy_config(struct cli *cli, struct jaco_err *err)
 	int rc = manifest_resolve(cli, &findings, false, &resolved, err);
 
 	manifest_print(cli, &findings);
-	if (rc < 0)
+	if (rc < 0) {
+		manifest_count(cli, &findings, "not valid", err);
 		return rc;
+	}
 	if (cli->format == CLI_JSON)
 		return print_json(cli, &resolved, err);
 	fwrite(resolved.compose.data, 1, resolved.compose.n, stdout);

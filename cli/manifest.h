@@ -15,6 +15,10 @@ int manifest_resolve(struct cli *cli, struct jaco_findings *findings, bool is_ch
 /* Findings on standard error, warnings unless -q or a format for programs. */
 void manifest_print(const struct cli *cli, struct jaco_findings *findings);
 
+/* After that an error need only count them: its text becomes "@what, 2 errors", except for programs. */
+void manifest_count(const struct cli *cli, const struct jaco_findings *findings, const char *what,
+		    struct jaco_err *err);
+
 /* The server reads the resolved document and says where in it: make that the place in the files that
  * people wrote, in the text and in the details of @err. */
 void manifest_relocate(const struct jaco_resolved *resolved, struct jaco_err *err);

@@ -32,6 +32,9 @@ void out_json(const struct cli *cli, const json_t *json, bool stream);
 /* A line for people: nothing with -q, json or yaml. */
 void out_say(const struct cli *cli, const char *fmt, ...) JACO_PRINTF(2, 3);
 
+/* "%zu error%s", n, OUT_S(n) */
+#define OUT_S(n) ((n) == 1 ? "" : "s")
+
 /* How long ago: "5m"; how far ahead: "in 5m"; 0: "-". */
 void out_age(char out[static 16], uint64_t wall_ms);
 

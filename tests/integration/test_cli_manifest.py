@@ -156,6 +156,23 @@ def test_a_plan_is_shown_demanded_and_refused_when_it_changed(work, tmp_path):
         raftd.stop()
 
 
+def test_an_error_is_printed_once_and_then_counted(work):
+    (work / "jaco.yaml").write_text("deployment: shop\nfoo: 1\n")
+    for command, what in (("apply", "not applied"), ("diff", "not valid"), ("validate", "not valid")):
+        r = jaco(work, command, "-q")
+        assert r.returncode == 65 and r.stderr.count("unknown key") == 1, r.stderr
+        assert r.stderr.endswith("Error: validation_failed: %s, 1 error\n" % what), r.stderr
+    found = json.loads(jaco(work, "apply", "-o", "json").stdout)
+    assert "unknown key" in found["message"] and found["details"]["line"] == "2"
+
+
+def test_a_directory_is_its_jaco_yaml_and_a_compose_file_is_none(work):
+    assert jaco(work.parent, "validate", work.name).stdout.startswith("valid: shop, 1 service, 0 routes, ")
+    r = jaco(work, "apply", "compose.yaml")
+    assert r.returncode == 65 and r.stderr.count("error: ") == 1, r.stderr
+    assert "compose.yaml:2:3: this looks like a compose file; give its jaco.yaml" in r.stderr
+
+
 @pytest.fixture
 def run(work, tmp_path):
     """jaco beside the files, on a cluster that has a raftd and nothing that would run a container."""
