@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "cli/out.h"
 #include "libjaco/base/str.h"
 
 const char *const report_prefixes[] = {"/cluster/meta", "/deployment/", "/replica/",  "/rollout/",
@@ -87,6 +88,8 @@ static struct wire_replica_row make_row(const struct jaco_view *view, const stru
 	row.container = seen->container_id;
 	row.code = seen->code;
 	row.message = seen->message;
+	if (!row.message && row.state == JACO_REPLICA_PULLING)
+		row.message = gen->image;
 	row.waits_for = seen->waits_for;
 	row.addresses.v = seen->addresses.v;
 	row.addresses.n = seen->addresses.n;
@@ -173,8 +176,9 @@ struct report_progress report_service(const struct jaco_view *view, const char *
 	if (service->placement == JACO_PLACE_GLOBAL)
 		progress.wanted = n ? n : 1;
 	for (size_t i = 0; i < n; i++) {
-		/* What the last revision did not manage says nothing about this one. */
-		if (!jaco_str_eq(rows[i].spec_hash, service->spec_hash)) {
+		/* What the last revision did not manage says nothing about this one; one without a node
+		 * will be of this. */
+		if (rows[i].spec_hash && !jaco_str_eq(rows[i].spec_hash, service->spec_hash)) {
 			progress.old++;
 			progress.old_ready += is_ready(&rows[i]);
 			continue;
@@ -189,6 +193,19 @@ struct report_progress report_service(const struct jaco_view *view, const char *
 	if (live > progress.wanted)
 		progress.old += live - progress.wanted;
 	return progress;
+}
+
+const char *report_state(const struct wire_replica_row *row, struct jaco_arena *arena)
+{
+	const char *word = jaco_enum_word(&jaco_replica_state_enum, (int)row->state);
+	bool is_starting = row->state == JACO_REPLICA_RUNNING && !row->healthy;
+
+	if (row->message)
+		return jaco_arena_printf(arena, "%s%s: %s", word, is_starting ? ", not healthy yet" : "",
+					 row->message);
+	if (row->waits_for)
+		return jaco_arena_printf(arena, "%s: waits for %s", word, row->waits_for);
+	return jaco_arena_printf(arena, "%s%s", word, is_starting ? ", not healthy yet" : "");
 }
 
 const char *report_override(const char *deployment, const struct wire_service *service, int64_t manifest,
@@ -214,6 +231,7 @@ static void judge(const struct jaco_view *view, const struct wire_deployment *de
 
 		row->wanted += (uint32_t)p.wanted;
 		row->ready += (uint32_t)JACO_MIN(p.ready, p.wanted);
+		row->old_ready += (uint32_t)p.old_ready;
 		is_updating = is_updating || p.old > 0;
 		if (p.ready >= p.wanted)
 			continue;
@@ -228,12 +246,7 @@ static void judge(const struct jaco_view *view, const struct wire_deployment *de
 							p.ready, p.wanted);
 	}
 	if (worst)
-		row->reason = jaco_arena_printf(arena, "%s %s%s%s", worst->id,
-						jaco_enum_word(&jaco_replica_state_enum, worst->state),
-						worst->message ? ": " : worst->waits_for ? ": waits for " : "",
-						worst->message	   ? worst->message
-						: worst->waits_for ? worst->waits_for
-								   : "");
+		row->reason = jaco_arena_printf(arena, "%s %s", worst->id, report_state(worst, arena));
 	if (is_updating && row->status != JACO_DEPLOYMENT_FAILED)
 		row->status = JACO_DEPLOYMENT_UPDATING;
 	for (size_t i = 0; i < deployment->services.n && !row->reason; i++)
@@ -355,21 +368,29 @@ struct wire_port_row *report_ports(const struct jaco_view *view, const char *dep
 
 static const char *summarise(const struct wire_status_report *report, struct jaco_arena *arena)
 {
+	size_t n = report->deployments.n;
 	size_t active = 0;
 	uint32_t ready = 0;
 	uint32_t wanted = 0;
+	uint32_t old = 0;
 
-	for (size_t i = 0; i < report->deployments.n; i++) {
+	for (size_t i = 0; i < n; i++) {
 		active += report->deployments.v[i].status == JACO_DEPLOYMENT_ACTIVE;
 		ready += report->deployments.v[i].ready;
 		wanted += report->deployments.v[i].wanted;
+		old += report->deployments.v[i].old_ready;
 	}
-	if (report->deployments.n == 0)
+	if (n == 0)
 		return "nothing is deployed";
-	if (active == report->deployments.n && report->alarms.n == 0)
-		return jaco_arena_printf(arena, "all is well: %zu deployments, %u replicas", active, ready);
-	return jaco_arena_printf(arena, "%zu of %zu deployments active, %u of %u replicas ready", active,
-				 report->deployments.n, ready, wanted);
+	if (active == n && report->alarms.n == 0)
+		return jaco_arena_printf(arena, "all is well: %zu deployment%s, %u replica%s", active,
+					 OUT_S(active), ready, OUT_S(ready));
+	if (old)
+		return jaco_arena_printf(arena, "%zu of %zu deployment%s active, %u of %u updated, %u old one%s",
+					 active, n, OUT_S(n), ready, wanted, old,
+					 old == 1 ? " serves" : "s serve");
+	return jaco_arena_printf(arena, "%zu of %zu deployment%s active, %u of %u replica%s ready", active, n,
+				 OUT_S(n), ready, wanted, OUT_S(wanted));
 }
 
 struct wire_status_report report_status(const struct jaco_view *view, const char *deployment,

@@ -25,6 +25,9 @@ struct wire_status_report report_status(const struct jaco_view *view, const char
 					const char *service, struct wire_strs alarms,
 					struct jaco_arena *arena);
 
+/* State and why, as in "running, not healthy yet" or "pending: waits for db". */
+const char *report_state(const struct wire_replica_row *row, struct jaco_arena *arena);
+
 /* The sentence for a service whose number was set by jaco scale.  @manifest: what its manifest says,
  * negative when that is not known here. */
 const char *report_override(const char *deployment, const struct wire_service *service, int64_t manifest,

@@ -32,6 +32,7 @@ struct waiter {
 	bool has_failed;
 	struct jaco_err failure;
 	char replica[JACO_REPLICA_ID_MAX + 1]; /* that failed */
+	char stuck[JACO_ERR_TEXT_MAX];         /* why it is not done */
 };
 
 static void say_once(struct waiter *waiter, const char *key, const char *text)
@@ -64,16 +65,27 @@ static void forget_shown(struct waiter *waiter)
 	}
 }
 
-static void show_row(struct waiter *waiter, const struct wire_replica_row *row, struct jaco_arena *arena)
+/* Which of two that go by the same name: " (old)" has another spec than its service has now, " (new)"
+ * replaces one. */
+static const char *age_of(const struct jaco_view *view, const struct wire_replica_row *row)
+{
+	const struct wire_deployment *deployment = jaco_view_getf(view, "/deployment/%s", row->deployment);
+
+	for (size_t i = 0; deployment && i < deployment->services.n; i++)
+		if (jaco_str_eq(deployment->services.v[i].name, row->service) &&
+		    !jaco_str_eq(deployment->services.v[i].spec_hash, row->spec_hash))
+			return row->spec_hash ? " (old)" : "";
+	return row->generation > 1 ? " (new)" : "";
+}
+
+static void show_row(struct waiter *waiter, const struct jaco_view *view, const struct wire_replica_row *row,
+		     struct jaco_arena *arena)
 {
 	const char *key = jaco_arena_printf(arena, "%s.%u", row->id, row->generation);
-	const char *why = row->message ? row->message : row->waits_for ? row->waits_for : "";
-	bool is_starting = row->state == JACO_REPLICA_RUNNING && !row->healthy;
 
 	say_once(waiter, key,
-		 jaco_arena_printf(arena, "%s@%s %s%s%s%s", row->id, row->node,
-				   jaco_enum_word(&jaco_replica_state_enum, (int)row->state),
-				   is_starting ? ", not healthy yet" : "", *why ? ": " : "", why));
+		 jaco_arena_printf(arena, "%s@%s%s %s", row->id, row->node, age_of(view, row),
+				   report_state(row, arena)));
 }
 
 static void note_failure(struct waiter *waiter, const struct wire_replica_row *row)
@@ -105,6 +117,23 @@ static bool is_rolling(struct waiter *waiter, const struct jaco_view *view, cons
 	return false;
 }
 
+/* What a service that is not as wanted waits for; kept for when the time runs out. */
+static void note_stuck(struct waiter *waiter, const char *service, const struct report_progress *p,
+		       struct jaco_arena *arena)
+{
+	if (p->ready < p->wanted && p->worst)
+		(void)jaco_str_format(waiter->stuck, sizeof(waiter->stuck), "%s@%s is %s", p->worst->id,
+				      p->worst->node, report_state(p->worst, arena));
+	else if (p->ready < p->wanted)
+		(void)jaco_str_format(waiter->stuck, sizeof(waiter->stuck), "%s: %zu of %zu replicas ready",
+				      service, p->ready, p->wanted);
+	else if (p->old)
+		(void)jaco_str_format(waiter->stuck, sizeof(waiter->stuck), "%s: %zu old replica%s yet to go",
+				      service, p->old, p->old == 1 ? " has" : "s have");
+	else
+		(void)jaco_str_format(waiter->stuck, sizeof(waiter->stuck), "the rollout of %s goes on", service);
+}
+
 static void on_change(struct jaco_view *view, void *ctx)
 {
 	jaco_auto(jaco_arena) struct jaco_arena arena = JACO_ARENA_INIT;
@@ -118,7 +147,7 @@ static void on_change(struct jaco_view *view, void *ctx)
 
 	rows = report_replicas(view, waiter->deployment, NULL, &arena, &n);
 	for (size_t i = 0; i < n; i++)
-		show_row(waiter, &rows[i], &arena);
+		show_row(waiter, view, &rows[i], &arena);
 	if (!deployment) {
 		waiter->is_done = true;
 		return;
@@ -133,7 +162,11 @@ static void on_change(struct jaco_view *view, void *ctx)
 		if (p.failed && p.worst && !waiter->has_failed)
 			note_failure(waiter, p.worst);
 		is_rolled = !is_rolling(waiter, view, deployment->services.v[i].name);
-		is_done = is_done && is_rolled && p.ready >= p.wanted && p.old == 0;
+		if (is_rolled && p.ready >= p.wanted && p.old == 0)
+			continue;
+		if (is_done)
+			note_stuck(waiter, deployment->services.v[i].name, &p, &arena);
+		is_done = false;
 	}
 	waiter->is_done = is_done;
 }
@@ -172,7 +205,8 @@ static int run(struct waiter *waiter, struct jaco_view *view, int64_t timeout_ms
 	if (!cli->client.is_up)
 		return jaco_err_set(err, JACO_UNAVAILABLE, "raftd went away");
 	if (!waiter->is_done)
-		return jaco_err_set(err, JACO_TIMEOUT, "%s is not converged yet", waiter->deployment);
+		return jaco_err_set(err, JACO_TIMEOUT, "%s is not converged yet: %s", waiter->deployment,
+				    waiter->stuck);
 	return 0;
 }
 
@@ -258,7 +292,7 @@ static void show_moves(struct drained *drained, struct jaco_view *view, struct j
 			continue;
 		say_once(&drained->waiter, key,
 			 jaco_arena_printf(arena, "%s leaves %s", rows[i].id, drained->host));
-		show_row(&drained->waiter, &rows[i], arena);
+		show_row(&drained->waiter, view, &rows[i], arena);
 	}
 }
 

@@ -203,6 +203,12 @@ def test_a_number_set_by_hand_is_told_until_the_manifest_changes_it(work, run):
         assert r.returncode == 0 and "by hand" not in r.stdout, r
 
 
+def test_a_wait_that_runs_out_says_for_what(run):
+    r = run("apply", "--timeout", "100ms")
+    assert r.returncode == 124, r
+    assert "Error: timeout: shop is not converged yet: web: 0 of 1 replicas ready" in r.stderr, r
+
+
 @pytest.mark.parametrize("status, code, argv", [
     (66, "deployment_not_found", "logs nope"), (65, "unknown_service", "logs shop/wbe"),
     (66, "deployment_not_found", "logs nope/web"), (66, "replica_not_found", "logs shop-web-77"),

@@ -62,7 +62,8 @@ static void put_replica(struct world *world, int index, const char *spec, enum j
 {
 	char id[32];
 	char key[64];
-	struct wire_replica_gen gen = {.generation = 1, .host = "n1", .revision = 1, .spec_hash = spec};
+	struct wire_replica_gen gen = {.generation = 1, .host = "n1", .revision = 1, .spec_hash = spec,
+				       .image = "registry.example/page:1"};
 	struct wire_replica replica = {.id = id, .deployment = "hello", .service = "web",
 				       .generations = {.v = &gen, .n = 1}};
 	struct wire_obs_gen seen = {.generation = 1, .state = state, .healthy = healthy, .code = code};
@@ -131,6 +132,44 @@ JT_CASE(a_number_set_by_hand_is_told)
 	end(&world);
 }
 
+JT_CASE(a_rollout_counts_the_old_ones_that_serve)
+{
+	struct wire_status_report report;
+	struct world world;
+
+	begin(&world);
+	put_web(&world, 2, false);
+	put_replica(&world, 0, "old", JACO_REPLICA_RUNNING, true, NULL);
+	put_replica(&world, 1, "old", JACO_REPLICA_RUNNING, true, NULL);
+	report = report_status(&world.view, NULL, NULL, (struct wire_strs){0}, &world.arena);
+	JT_STR(report.summary, "0 of 1 deployment active, 0 of 2 updated, 2 old ones serve");
+	JT_EQ(report.deployments.v[0].status, JACO_DEPLOYMENT_UPDATING);
+	put_replica(&world, 0, "new", JACO_REPLICA_RUNNING, true, NULL);
+	put_replica(&world, 1, "new", JACO_REPLICA_RUNNING, true, NULL);
+	report = report_status(&world.view, NULL, NULL, (struct wire_strs){0}, &world.arena);
+	JT_STR(report.summary, "all is well: 1 deployment, 2 replicas");
+	end(&world);
+}
+
+JT_CASE(one_that_is_not_ready_says_what_it_waits_for)
+{
+	struct wire_replica_row *rows;
+	struct world world;
+	size_t n;
+
+	begin(&world);
+	put_web(&world, 1, false);
+	put_replica(&world, 0, "new", JACO_REPLICA_PULLING, false, NULL);
+	rows = report_replicas(&world.view, "hello", NULL, &world.arena, &n);
+	JT_EQ(n, 1);
+	JT_STR(report_state(&rows[0], &world.arena), "pulling: registry.example/page:1");
+	put_replica(&world, 0, "new", JACO_REPLICA_RUNNING, false, NULL);
+	rows = report_replicas(&world.view, "hello", NULL, &world.arena, &n);
+	JT_STR(report_state(&rows[0], &world.arena), "running, not healthy yet");
+	end(&world);
+}
+
 JT_MAIN(JT_RUN(a_surplus_replica_that_starts_has_yet_to_go),
 	JT_RUN(one_that_gave_up_or_is_out_of_reach_is_not_waited_for),
-	JT_RUN(a_number_set_by_hand_is_told))
+	JT_RUN(a_number_set_by_hand_is_told), JT_RUN(a_rollout_counts_the_old_ones_that_serve),
+	JT_RUN(one_that_is_not_ready_says_what_it_waits_for))
