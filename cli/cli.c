@@ -235,6 +235,12 @@ static int take_option(struct cli *cli, int argc, char **argv, int *at, struct j
 	return keep_option(cli, option, argv[++*at], err);
 }
 
+/* "-1" is a number that somebody gave, if hardly a welcome one; no option is a digit. */
+static bool is_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
 static int take_words(struct cli *cli, int argc, char **argv, int from, struct jaco_err *err)
 {
 	bool only_args = false;
@@ -242,7 +248,7 @@ static int take_words(struct cli *cli, int argc, char **argv, int from, struct j
 	for (int i = from; i < argc; i++) {
 		if (!only_args && strcmp(argv[i], "--") == 0) {
 			only_args = true;
-		} else if (!only_args && argv[i][0] == '-' && argv[i][1]) {
+		} else if (!only_args && argv[i][0] == '-' && argv[i][1] && !is_digit(argv[i][1])) {
 			if (take_option(cli, argc, argv, &i, err) < 0)
 				return -(int)err->code;
 		} else if (cli->n_args == CLI_ARGS_MAX) {

@@ -152,9 +152,10 @@ int cluster_status(struct cli *cli, struct jaco_err *err)
 		printf("ALARM: %s\n", out_printable(&cli->arena, info.alarms.v[i]));
 	printf("cluster %s (%s), epoch %llu\n", info.name, info.cluster_id,
 	       (unsigned long long)info.cluster_epoch);
-	printf("leader %s, term %llu, revision %llu, %s\n\n", info.leader ? info.leader : "unknown",
+	printf("leader %s, term %llu, revision %llu, %s\n%s\n", info.leader ? info.leader : "unknown",
 	       (unsigned long long)info.term, (unsigned long long)info.revision,
-	       info.quorum ? "quorum" : "QUORUM LOST");
+	       info.quorum ? "quorum" : "QUORUM LOST",
+	       info.quorum ? "" : "states of other nodes are as last known\n");
 	out_table(&table, cli, &wire_member_desc, info.members.v, info.members.n, member_columns);
 	fputs(jaco_buf_str(&table), stdout);
 	return 0;

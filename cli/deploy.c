@@ -159,6 +159,9 @@ static int need_service(struct cli *cli, const char **out_deployment, const char
 {
 	if (cli_split_ref(cli, cli_arg(cli, 0), out_deployment, out_service, err) < 0)
 		return -(int)err->code;
+	if (!*out_service && strchr(*out_deployment, '='))
+		return jaco_err_set(err, JACO_VALIDATION_FAILED, "write it as DEPLOYMENT/SERVICE N, not %s",
+				    *out_deployment);
 	if (!*out_service)
 		return jaco_err_set(err, JACO_VALIDATION_FAILED, "which service? %s/SERVICE", *out_deployment);
 	return 0;
@@ -174,8 +177,12 @@ int deploy_scale(struct cli *cli, struct jaco_err *err)
 	if (wait_ms(cli, &ms, err) < 0 || need_service(cli, &req.deployment, &req.service, err) < 0)
 		return -(int)err->code;
 	if (!req.reset) {
-		if (!cli_arg(cli, 1) || !jaco_str_to_u64(cli_arg(cli, 1), JACO_REPLICAS_MAX, &n))
-			return jaco_err_set(err, JACO_VALIDATION_FAILED, "how many? a number from 0 to %d",
+		if (!cli_arg(cli, 1))
+			return jaco_err_set(err, JACO_VALIDATION_FAILED,
+					    "how many replicas? a number, or --reset for the manifest's");
+		if (!jaco_str_to_u64(cli_arg(cli, 1), JACO_REPLICAS_MAX, &n))
+			return jaco_err_set(err, JACO_VALIDATION_FAILED,
+					    "%s is not a number of replicas; from 0 to %d", cli_arg(cli, 1),
 					    JACO_REPLICAS_MAX);
 		JACO_SET(&req, scale, replicas, (uint32_t)n);
 	}

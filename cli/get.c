@@ -177,6 +177,8 @@ static int read_members(struct cli *cli, struct wire_cluster_info *out_info, str
 	if (out_info->removed)
 		fprintf(stderr, "Warning: %s; this is what the node knew last\n",
 			out_printable(&cli->arena, out_info->removed));
+	else if (out_info->initialised && !out_info->quorum)
+		fprintf(stderr, "Warning: no majority is reached; states of other nodes are as last known\n");
 	return 0;
 }
 

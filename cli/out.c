@@ -174,11 +174,10 @@ static void fill_grid(struct grid *grid, struct jaco_arena *arena, const struct 
 	}
 }
 
-static void add_line(struct jaco_buf *out, const struct cli *cli, const struct grid *grid,
-		     const char *const *cells)
+static void add_line(struct jaco_buf *out, const struct grid *grid, const char *const *cells, bool has_color)
 {
 	for (size_t c = 0; c < grid->n_columns; c++) {
-		const char *color = cli->has_color ? color_of(cells[c]) : NULL;
+		const char *color = has_color ? color_of(cells[c]) : NULL;
 		bool is_last = c + 1 == grid->n_columns;
 		size_t pad = grid->widths[c] - JACO_MIN(width_of(cells[c]), grid->widths[c]);
 
@@ -202,9 +201,9 @@ void out_table(struct jaco_buf *out, const struct cli *cli, const struct jaco_de
 	fill_grid(&grid, &arena, desc, rows, n, columns);
 	for (size_t c = 0; c < grid.n_columns; c++)
 		titles[c] = columns[c].title;
-	add_line(out, cli, &grid, titles);
+	add_line(out, &grid, titles, false); /* READY is a title too */
 	for (size_t r = 0; r < n; r++)
-		add_line(out, cli, &grid, grid.cells + r * grid.n_columns);
+		add_line(out, &grid, grid.cells + r * grid.n_columns, cli->has_color);
 }
 
 void out_json(const struct cli *cli, const json_t *json, bool stream)

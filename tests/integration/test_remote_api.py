@@ -182,6 +182,14 @@ def test_without_a_terminal_a_question_is_refused_and_names_the_option(person):
         person.fails("validation_failed", 65, "pass --yes", "delete", "shop", *more)
 
 
+def test_a_number_of_replicas_that_is_none_is_told_so(person):
+    for argv, said in ((["shop/web", "-1"], "-1 is not a number of replicas; from 0 to 10000"),
+                       (["shop/web", "100000"], "100000 is not a number of replicas; from 0 to 10000"),
+                       (["web=5"], "write it as DEPLOYMENT/SERVICE N, not web=5"),
+                       (["shop/web"], "how many replicas?")):
+        person.fails("validation_failed", 65, said, "scale", *argv)
+
+
 def test_whoever_may_not_use_the_socket_is_told_who_may(tmp_path):
     path = str(tmp_path / "jaco.sock")
     with socket.socket(socket.AF_UNIX) as server:

@@ -36,5 +36,17 @@ JT_CASE(a_message_of_several_lines_stays_in_its_row)
 	JT_STR(table.data, "CHECK  FOUND\nx      one two?[31m\n");
 }
 
+JT_CASE(a_state_has_a_color_and_a_title_none)
+{
+	jaco_auto(jaco_buf) struct jaco_buf table = JACO_BUF_INIT;
+	static const struct out_column columns[] = {{"READY", "result"}, {NULL, NULL}};
+	struct wire_doctor_row row = {.check = "x", .result = "READY", .message = "m"};
+	struct cli cli = {.format = CLI_TABLE, .has_color = true};
+
+	out_table(&table, &cli, &wire_doctor_row_desc, &row, 1, columns);
+	JT_STR(table.data, "READY\n\033[32mREADY\033[0m\n");
+}
+
 JT_MAIN(JT_RUN(control_characters_lose_their_power), JT_RUN(letters_of_all_languages_stay),
-	JT_RUN(a_message_of_several_lines_stays_in_its_row))
+	JT_RUN(a_message_of_several_lines_stays_in_its_row),
+	JT_RUN(a_state_has_a_color_and_a_title_none))
