@@ -7,7 +7,7 @@ import re
 import source
 
 REPORTERS = ("jaco_read_error|jaco_read_error_code|jaco_read_warn|jaco_resolve_error|jaco_resolve_warn|"
-             "jaco_findings_error|jaco_findings_warn|report|fail|jaco_err_set")
+             "jaco_findings_error|jaco_findings_warn|jaco_findings_unread|report|fail|jaco_err_set")
 # Reached only by documents too large for a text in the tree (tests/corpus/worst reads such), or said to
 # programs.
 TOO_LARGE = {

@@ -75,6 +75,21 @@ void jaco_findings_warn(struct jaco_findings *findings, struct jaco_pos pos, con
 	va_end(args);
 }
 
+void jaco_findings_unread(struct jaco_findings *findings, enum jaco_code code, struct jaco_pos pos,
+                          const char *fmt, ...)
+{
+	struct jaco_finding finding = {.code = code,
+	                               .severity = JACO_SEVERITY_ERROR,
+	                               .pos = pos,
+	                               .path = "",
+	                               .is_unread = true};
+	va_list args;
+
+	va_start(args, fmt);
+	add_formatted(findings, finding, fmt, args);
+	va_end(args);
+}
+
 struct ranked {
 	struct jaco_finding finding;
 	size_t file_rank; /* order of first mention */
@@ -95,11 +110,17 @@ static int compare_ranked(const void *a, const void *b)
 	return left->order < right->order ? -1 : 1;
 }
 
-static bool is_repetition(const struct jaco_finding *a, const struct jaco_finding *b)
+static bool is_same_place(const struct jaco_pos *a, const struct jaco_pos *b)
 {
-	return a->pos.line == b->pos.line && a->pos.column == b->pos.column && a->code == b->code &&
-	       jaco_str_eq(a->pos.file, b->pos.file) && jaco_str_eq(a->message, b->message) &&
-	       jaco_str_eq(a->path, b->path);
+	return a->line == b->line && a->column == b->column && jaco_str_eq(a->file, b->file);
+}
+
+/* @b, which stands behind @a, has nothing to add to it. */
+static bool is_superfluous(const struct jaco_finding *a, const struct jaco_finding *b)
+{
+	return is_same_place(&a->pos, &b->pos) &&
+	       (a->is_unread || (a->code == b->code && jaco_str_eq(a->message, b->message) &&
+	                         jaco_str_eq(a->path, b->path)));
 }
 
 void jaco_findings_sort(struct jaco_findings *findings)
@@ -124,7 +145,7 @@ void jaco_findings_sort(struct jaco_findings *findings)
 	}
 	qsort(ranked, findings->n, sizeof(*ranked), compare_ranked);
 	for (size_t i = 0; i < findings->n; i++) {
-		if (kept > 0 && is_repetition(&findings->items[kept - 1], &ranked[i].finding)) {
+		if (kept > 0 && is_superfluous(&findings->items[kept - 1], &ranked[i].finding)) {
 			if (ranked[i].finding.severity == JACO_SEVERITY_ERROR)
 				findings->n_errors--;
 			else

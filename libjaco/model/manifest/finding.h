@@ -33,6 +33,7 @@ struct jaco_finding {
 	const char *remedy;     /* what to do instead; NULL when the message says it */
 	const char *detail_key; /* one extra detail ("modern_equivalent", "owner"), or NULL */
 	const char *detail_value;
+	bool is_unread; /* the text at pos could not be had: what readers say of it only follows */
 };
 
 struct jaco_findings {
@@ -58,7 +59,12 @@ void jaco_findings_error(struct jaco_findings *findings, enum jaco_code code, st
 void jaco_findings_warn(struct jaco_findings *findings, struct jaco_pos pos, const char *path,
                         const char *remedy, const char *fmt, ...) JACO_PRINTF(5, 6);
 
-/* By file (in order of first mention), line, column; stable; exact repetitions removed. */
+/* Append an error that is_unread. */
+void jaco_findings_unread(struct jaco_findings *findings, enum jaco_code code, struct jaco_pos pos,
+                          const char *fmt, ...) JACO_PRINTF(4, 5);
+
+/* By file (in order of first mention), line, column; stable.  Exact repetitions are removed, and so
+ * is what was said later of a place that is_unread. */
 void jaco_findings_sort(struct jaco_findings *findings);
 
 /* "compose.yaml:3:5: services.web.image: message; remedy" into the arena of @findings. */

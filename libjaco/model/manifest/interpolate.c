@@ -246,10 +246,10 @@ static void replace(struct walk *walk, struct jaco_yaml_node *node)
 	walk->node = node;
 	if (jaco_interpolate_text(&out, node->text, walk->vars, false, on_unset, walk, &err) < 0) {
 		walk->is_too_long = err.code == JACO_LIMIT_EXCEEDED;
-		jaco_findings_error(walk->findings, err.code, node->pos, "", NULL,
-		                    "interpolate %s: line %u column %u: %.380s",
-		                    node->pos.file ? node->pos.file : "", node->pos.line,
-		                    node->pos.column, err.text);
+		jaco_findings_unread(walk->findings, err.code, node->pos,
+		                     "interpolate %s: line %u column %u: %.380s",
+		                     node->pos.file ? node->pos.file : "", node->pos.line,
+		                     node->pos.column, err.text);
 		return;
 	}
 	walk->total += out.n;
