@@ -110,7 +110,7 @@ int deploy_diff(struct cli *cli, struct jaco_err *err)
 	if (apply(cli, true, &got, &manifest, err) < 0)
 		return -(int)err->code;
 	print_plan(cli, &got);
-	out_say(cli, "%s: %s; plan %s", got.deployment, got.changed ? "changes" : "no change",
+	out_say(cli, "%s: %s; plan %.12s", got.deployment, got.changed ? "changes" : "no change",
 		got.plan ? got.plan : "-");
 	say_overrides(cli, &got, manifest);
 	return got.changed && cli_opt(cli, "exit-code") ? EXIT_CHANGES : 0;

@@ -141,6 +141,11 @@ def test_a_plan_is_shown_demanded_and_refused_when_it_changed(work, tmp_path):
         plan = json.loads(r.stdout)
         assert {c["object"] for c in plan["changes"]} >= {"service web"}
         assert run("diff", "--exit-code").returncode == 10
+        assert run("diff").stdout.endswith("; plan %s\n" % plan["plan"][:12])
+        for short in (plan["plan"][:11], "0" * 12, ""):
+            r = run("apply", "--dry-run", "--plan", short)
+            assert r.returncode == 1 and "conflict" in r.stderr, (short, r.stderr)
+        assert run("apply", "--dry-run", "--plan", plan["plan"][:12]).returncode == 0
         (work / ".env").write_text("TAG=5\n")
         r = run("apply", "--plan", plan["plan"], "--no-wait")
         assert r.returncode == 1 and "conflict" in r.stderr, r.stderr

@@ -77,6 +77,7 @@ def test_two_of_three_are_lost_and_one_goes_on(cluster):
     assert any("n2 does not answer" in line for line in asked["losses"])
     assert any("n3 is a member no more" in line for line in asked["losses"])
     assert refused(one), "a question changes nothing"
+    assert "states of other nodes are as last known" in jaco(one, "cluster", "status")
     assert "pass --yes" in jaco(one, "cluster", "recover", code=65)
     assert "n1 is the only member now, cluster epoch 2" in jaco(one, "cluster", "recover", "--yes")
     status = one.status()

@@ -18,7 +18,8 @@
 #include "libjaco/base/time.h"
 #include "libjaco/wire/finding.h"
 
-#define HISTORY_MAX 100
+#define HISTORY_MAX     100
+#define PLAN_DIGITS_MIN 12 /* of its hash: what jaco diff shows people */
 
 struct apply {
 	struct raftd *raftd;
@@ -426,7 +427,8 @@ static int run_apply(struct raftd *raftd, struct jaco_call *call, const struct w
 		return -(int)err->code;
 	apply->diff = jaco_manifest_diff(apply->old_manifest, apply->manifest, call->arena);
 	jaco_plan_hash(apply->manifest, apply->had_old ? apply->old.revision : 0, apply->plan);
-	if (req->plan && strcmp(req->plan, apply->plan) != 0)
+	if (req->plan && (strlen(req->plan) < PLAN_DIGITS_MIN ||
+			  !jaco_str_starts(apply->plan, req->plan)))
 		return jaco_err_set(err, JACO_CONFLICT,
 				    "the plan %s no longer holds: the deployment changed meanwhile, "
 				    "look at the diff again",
