@@ -27,6 +27,7 @@ struct submit {
 	bool is_read;
 	bool was_asked;
 	bool has_own_id; /* the request id is the caller's, not made here */
+	uint64_t since;  /* revision of this node before the first attempt */
 	struct jaco_buf packed;
 	store_done_fn *on_done;
 	store_read_fn *on_read;
@@ -184,6 +185,15 @@ static void on_own_read(void *ctx, const struct jaco_err *err)
 		finish(ctx, err);
 }
 
+/* A retry whose first attempt may have been applied and forgotten would be applied again. */
+static int check_memory(const struct store *store, uint64_t since, struct jaco_err *err)
+{
+	if (machine_remembers(since, store_status(store).last_index + 1))
+		return 0;
+	return jaco_err_set(err, JACO_UNAVAILABLE,
+			    "so much was written since that nobody knows whether it was applied");
+}
+
 static int ask_self(struct submit *submit, struct jaco_err *err)
 {
 	jaco_auto(jaco_arena) struct jaco_arena arena = JACO_ARENA_INIT;
@@ -192,6 +202,8 @@ static int ask_self(struct submit *submit, struct jaco_err *err)
 
 	if (submit->is_read)
 		return store_read(store, on_own_read, submit, err);
+	if (submit->was_asked && check_memory(store, submit->since, err) < 0)
+		return -(int)err->code;
 	if (txn_unpack((struct kv_bytes){submit->packed.data, submit->packed.n}, &arena, &txn, err) <
 	    0)
 		return -(int)err->code;
@@ -206,6 +218,8 @@ static int ask_leader(struct submit *submit, uint64_t leader, struct jaco_err *e
 
 	if (!peer)
 		return jaco_err_set(err, JACO_NO_LEADER, "the leader is not known here");
+	if (submit->was_asked)
+		JACO_SET(&msg, raft_submit, since, submit->since);
 	if (submit->is_read)
 		return link_ask(peer, "raft.read", &wire_nothing_desc, &nothing,
 				&wire_raft_outcome_desc, on_outcome, submit, err);
@@ -296,6 +310,7 @@ int submit_txn(struct raftd *raftd, const struct txn *txn, store_done_fn *on_don
 		jaco_random_bytes(identified.request, sizeof(identified.request));
 	}
 	txn_pack(&identified, &submit->packed);
+	submit->since = raftd->store.machine.applied;
 	submit->has_own_id = txn->has_request;
 	submit->on_done = on_done;
 	return 0;
@@ -419,7 +434,9 @@ void submit_on_txn(struct raftd *raftd, struct link_call *call, const struct wir
 
 	if (!raftd->store.is_open)
 		jaco_err_set(&err, JACO_NO_LEADER, "this node has no state");
-	else if (txn_unpack((struct kv_bytes){msg->txn.data, msg->txn.n}, &arena, &txn, &err) >= 0)
+	else if ((!JACO_HAS(msg, raft_submit, since) ||
+		  check_memory(&raftd->store, msg->since, &err) >= 0) &&
+		 txn_unpack((struct kv_bytes){msg->txn.data, msg->txn.n}, &arena, &txn, &err) >= 0)
 		(void)store_propose(&raftd->store, &txn, on_served, served, &err);
 	if (err.code != JACO_OK)
 		refuse(served, &err);

@@ -21,8 +21,16 @@
 #include "libjaco/base/err.h"
 
 /* Outcomes of identified requests are remembered over this many revisions: at 10,000 writes a second
- * still far longer than the 10 s a client retries. */
+ * still far longer than the 10 s a client retries.  Faster writers than that are why a retry says
+ * since when it may have been applied (machine_remembers). */
 #define MACHINE_REQUEST_MEMORY 200000
+
+/* Is a request that was first made after revision @since, if it was applied, still remembered when an
+ * entry at @index is applied? */
+static inline bool machine_remembers(uint64_t since, uint64_t index)
+{
+	return index <= since || index - since <= MACHINE_REQUEST_MEMORY;
+}
 
 struct machine_change {
 	struct kv_bytes key;

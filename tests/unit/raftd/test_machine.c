@@ -200,6 +200,24 @@ JT_CASE(old_requests_are_forgotten)
 	JT_EQ(world.mem.tables[KV_TABLE_REQUEST].n, 20);
 }
 
+JT_CASE(a_retry_is_taken_only_as_long_as_its_first_attempt_is_remembered)
+{
+	jaco_auto(world) struct world world;
+	struct txn txn = {.has_request = true, .request = {7}}, other = {.has_request = true};
+	uint64_t since;
+
+	world_init(&world);
+	since = world.machine.applied;
+	apply(&world, &txn);
+	while (world.machine.applied + 1 < since + MACHINE_REQUEST_MEMORY)
+		machine_skip(&world.machine, world.machine.applied + 1);
+	apply(&world, &other); /* what is old goes with the next one */
+	JT_TRUE(machine_remembers(since, since + MACHINE_REQUEST_MEMORY));
+	JT_EQ(world.machine.applied, since + MACHINE_REQUEST_MEMORY);
+	JT_TRUE(apply(&world, &txn).is_repeat);
+	JT_FALSE(machine_remembers(since, world.machine.applied + 1));
+}
+
 /* The digest is of the content, whatever way led there. */
 JT_CASE(equal_content_has_an_equal_digest_and_verifies)
 {
@@ -260,5 +278,7 @@ JT_MAIN(JT_RUN(a_key_carries_the_revision_of_its_last_change),
 	JT_RUN(an_empty_prefix_is_a_condition),
 	JT_RUN(the_audit_record_stands_at_the_revision_of_its_change),
 	JT_RUN(a_repeated_request_is_answered_but_not_applied_again),
-	JT_RUN(old_requests_are_forgotten), JT_RUN(equal_content_has_an_equal_digest_and_verifies),
+	JT_RUN(old_requests_are_forgotten),
+	JT_RUN(a_retry_is_taken_only_as_long_as_its_first_attempt_is_remembered),
+	JT_RUN(equal_content_has_an_equal_digest_and_verifies),
 	JT_RUN(keys_are_listed_in_order_within_a_prefix))
