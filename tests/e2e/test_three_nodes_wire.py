@@ -2,6 +2,8 @@
 """Faults of the wire between three hosts, and of what lies on it: traffic of containers recovers by
 itself, and `jaco mesh` names the fault and its direction (network.md 2).  On the cluster of
 test_three_nodes_net.py, whose replicas the last test here drains from n3."""
+import subprocess
+
 import pytest
 
 from lab import sh, wait_for
@@ -74,6 +76,62 @@ def test_large_packets_pass_where_the_path_takes_1400(cluster):
         out = sh("nsenter", "--net=/proc/%d/ns/net" % source.pid, "curl", "-s", "-m", "30", "-o", "/dev/null",
                  "-w", "%{size_download}", url)
         assert out == "300000", out
+
+
+def test_a_node_behind_nat_is_reached(cluster):
+    """n3's packets leave with another port, and nothing gets in to n3 by itself."""
+    n3 = cluster.n3
+    nat = ("table ip nat3 {\n chain out {\n  type nat hook postrouting priority srcnat;\n"
+           "  udp sport 51820 masquerade to :61000-61999\n }\n"
+           " chain in {\n  type filter hook prerouting priority raw;\n  iifname eth0 udp dport 51820 drop\n }\n}\n")
+    with Disturbed(cluster, gap=30.0):
+        subprocess.run(n3.enter("nft", "-f", "-"), input=nat, text=True, check=True)
+        subprocess.run(n3.enter("conntrack", "-D", "-p", "udp", "--dport", "51820"), capture_output=True)
+        wait_for("the way round", lambda: all(verdicts(cluster)[(n, "n3")].get("endpoint", "").startswith(
+            "10.99.0.3:61") for n in ("n1", "n2")))
+        every = boxes(cluster)
+        expect_matrix(every, [on(every, "both", n) for n in ("n1", "n3")])
+    sh(*n3.enter("nft", "delete", "table", "ip", "nat3"))
+    subprocess.run(n3.enter("conntrack", "-D", "-p", "udp", "--dport", "51820"), capture_output=True)
+    for host in (cluster.n1, cluster.n2):
+        wait_for("the straight way from " + host.name, lambda: "10.99.0.3:51820" in sh(
+            *host.enter("wg", "show", iface(host), "endpoints")).split())
+
+
+def test_a_node_moves_to_a_secondary_address_and_back(cluster):
+    """As an administrator does it: the address, the option, a restart of the daemons; containers run on."""
+    n3 = cluster.n3
+    config = n3.root + "/jacod.yaml"
+    with open(config) as f:
+        plain = f.read()
+
+    def move(address, text):
+        n3.stop()
+        with open(config, "w") as f:
+            f.write(text)
+        n3.start()
+        for host in cluster:
+            wait_for("n3's address at " + host.name,
+                     lambda: cluster.members(host)["n3"]["peer_addr"] == address + ":7001")
+        for host in (cluster.n1, cluster.n2):
+            wait_for("the endpoint at " + host.name, lambda: address + ":51820" in sh(
+                *host.enter("wg", "show", iface(host), "endpoints")).split())
+        cluster.wait_state("n3", "ready")
+        wait_for("a whole mesh", lambda: all_ok(cluster))
+        expect_matrix(every, [on(every, "both", n) for n in ("n1", "n3")])
+
+    every = boxes(cluster)
+    others = Watch(on(every, "front", "n1"), [on(every, "front", "n2").addresses["front"]])
+    started = [b.host.api.inspect(b.container)["State"]["StartedAt"] for b in every]
+    sh("ip", "-n", n3.ns, "addr", "add", "10.99.0.33/24", "dev", "eth0")
+    # nothing may depend on the first address: a provider filters it
+    cluster.wire.drop('iifname "n3" ip saddr 10.99.0.3')
+    move("10.99.0.33", plain + "cluster_addr: 10.99.0.33:7001\n")
+    cluster.wire.mend()
+    sh("ip", "-n", n3.ns, "addr", "del", "10.99.0.33/24", "dev", "eth0")
+    move("10.99.0.3", plain)
+    assert list(others.end().values())[0]["gap"] < 1.0
+    assert [b.host.api.inspect(b.container)["State"]["StartedAt"] for b in every] == started
 
 
 # --- damage ---
