@@ -49,12 +49,14 @@ static int take_types(struct cli *cli, struct wire_strs *out, struct jaco_err *e
 	for (char *at = copy ? strtok_r(copy, ",", &save) : NULL; at && out->n < 64;
 	     at = strtok_r(NULL, ",", &save)) {
 		if (jaco_enum_find(&jaco_audit_type_enum, at) < 0) {
-			jaco_err_set(err, JACO_VALIDATION_FAILED, "no audit type \"%s\"; known: ", at);
+			jaco_err_set(err, JACO_VALIDATION_FAILED,
+				     "no audit type \"%s\"; known: ", at);
 			for (size_t i = 0; i < jaco_audit_type_enum.n; i++) {
 				size_t used = strlen(err->text);
 
-				(void)jaco_str_format(err->text + used, sizeof(err->text) - used, "%s%s",
-						      i ? " " : "", jaco_audit_type_enum.words[i]);
+				(void)jaco_str_format(err->text + used, sizeof(err->text) - used,
+						      "%s%s", i ? " " : "",
+						      jaco_audit_type_enum.words[i]);
 			}
 			return -JACO_VALIDATION_FAILED;
 		}
@@ -72,7 +74,8 @@ int audit_list(struct cli *cli, struct jaco_err *err)
 
 	if (since) {
 		if (!jaco_duration_parse(since, &ms))
-			return jaco_err_set(err, JACO_VALIDATION_FAILED, "--since %s is not a duration", since);
+			return jaco_err_set(err, JACO_VALIDATION_FAILED,
+					    "--since %s is not a duration", since);
 		req.since = (uint64_t)(jaco_time_wall_ms() - ms);
 	}
 	if (take_types(cli, &req.types, err) < 0)
@@ -96,16 +99,18 @@ static void print_change(const struct cli *cli, const struct wire_entry *entry)
 	if (space && entry->value.data) {
 		void *msg = jaco_arena_alloc(&arena, space->desc->size);
 
-		if (jaco_unpack(space->desc, entry->value.data, entry->value.n, &arena, msg, NULL) >= 0)
+		if (jaco_unpack(space->desc, entry->value.data, entry->value.n, &arena, msg,
+				NULL) >= 0)
 			value = jaco_json_from_msg(space->desc, msg);
 	}
-	json = json_pack("{s:s, s:I, s:o}", "key", entry->key, "revision", (json_int_t)entry->revision, "value",
-			 value);
+	json = json_pack("{s:s, s:I, s:o}", "key", entry->key, "revision",
+			 (json_int_t)entry->revision, "value", value);
 	if (cli->format == CLI_YAML || cli->format == CLI_JSON) {
 		out_json(cli, json, true);
 	} else {
 		jaco_json_print_compact(&line, value);
-		printf("%s %s %s\n", entry->value.data ? "put" : "del", entry->key, jaco_buf_str(&line));
+		printf("%s %s %s\n", entry->value.data ? "put" : "del", entry->key,
+		       jaco_buf_str(&line));
 		fflush(stdout);
 	}
 	json_decref(json);

@@ -46,7 +46,8 @@ static void on_chunk(void *ctx, const void *event)
 
 		/* kept beyond the event: by way of its packed form */
 		taking->has_meta =
-			jaco_pack(&packed, &wire_backup_meta_desc, chunk->meta, &taking->err) >= 0 &&
+			jaco_pack(&packed, &wire_backup_meta_desc, chunk->meta, &taking->err) >=
+				0 &&
 			jaco_unpack(&wire_backup_meta_desc, packed.data, packed.n,
 				    &taking->cli->arena, &taking->meta, &taking->err) >= 0;
 		taking->n_seal_key = JACO_MIN(chunk->seal_key.n, sizeof(taking->seal_key));
@@ -110,7 +111,8 @@ static int save(struct taking *taking, const char *path, struct jaco_err *err)
 	if (rc < 0)
 		return rc;
 	if (rc == 0)
-		fprintf(stderr, "Warning: the backup is not sealed, and the key of the cluster's CA is in it: "
+		fprintf(stderr, "Warning: the backup is not sealed, and the key of the cluster's "
+				"CA is in it: "
 				"--passphrase-file FILE seals it\n");
 	rc = jaco_archive_create(path, rc ? jaco_buf_str(&passphrase) : NULL, &archive, err);
 	if (passphrase.data)
@@ -265,9 +267,9 @@ int backup_verify(struct cli *cli, struct jaco_err *err)
 	if (run_raftd(cli, argv, &result, err) < 0)
 		return -(int)err->code;
 	if (!out_msg(cli, &wire_backup_result_desc, &result))
-		out_say(cli, "%s is whole: cluster %s at revision %llu, state hash %s", cli_arg(cli, 0),
-			result.meta->cluster_id, (unsigned long long)result.meta->revision,
-			result.meta->state_hash);
+		out_say(cli, "%s is whole: cluster %s at revision %llu, state hash %s",
+			cli_arg(cli, 0), result.meta->cluster_id,
+			(unsigned long long)result.meta->revision, result.meta->state_hash);
 	return 0;
 }
 
@@ -288,9 +290,11 @@ int backup_restore(struct cli *cli, struct jaco_err *err)
 	if (run_raftd(cli, argv, &result, err) < 0)
 		return -(int)err->code;
 	if (!out_msg(cli, &wire_backup_result_desc, &result))
-		out_say(cli, "%s is cluster %s at revision %llu, epoch %llu, from its next start on; the "
-			"others: jaco node join", name, result.meta->cluster_id,
-			(unsigned long long)result.meta->revision,
+		out_say(cli,
+			"%s is cluster %s at revision %llu, epoch %llu, from its next start on; "
+			"the "
+			"others: jaco node join",
+			name, result.meta->cluster_id, (unsigned long long)result.meta->revision,
 			(unsigned long long)result.cluster_epoch);
 	return 0;
 }

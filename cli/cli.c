@@ -88,7 +88,8 @@ static const char *translate(const char *word)
 	return NULL;
 }
 
-/* The nearest command, if no more than a third of what was typed is wrong, or one that begins so. */
+/* The nearest command, if no more than a third of what was typed is wrong, or one that begins
+ * so. */
 static const char *suggest(const char *first, const char *both)
 {
 	unsigned best_distance = SUGGEST_MAX + 1;
@@ -118,18 +119,19 @@ static int unknown_command(int argc, char **argv, struct jaco_err *err)
 	(void)jaco_str_format(given, sizeof(given), "%s%s%s", argv[0], argc > 1 ? " " : "",
 			      argc > 1 ? argv[1] : "");
 	if (instead)
-		return jaco_err_set(err, JACO_VALIDATION_FAILED, "no command \"%s\"; here it is: %s", argv[0],
-				    instead);
+		return jaco_err_set(err, JACO_VALIDATION_FAILED,
+				    "no command \"%s\"; here it is: %s", argv[0], instead);
 	best = suggest(argv[0], given);
 	if (best)
 		return jaco_err_set(err, JACO_VALIDATION_FAILED,
 				    "no command \"%s\"; did you mean \"jaco %s\"?", given, best);
-	return jaco_err_set(err, JACO_VALIDATION_FAILED, "no command \"%s\"; see jaco --help", given);
+	return jaco_err_set(err, JACO_VALIDATION_FAILED, "no command \"%s\"; see jaco --help",
+			    given);
 }
 
 /* Nouns with a page of their own. */
-static const char *const pages[] = {"backup", "cluster", "context", "mesh", "net", "node", "restore",
-				    "token"};
+static const char *const pages[] = {"backup", "cluster", "context", "mesh",
+				    "net",    "node",    "restore", "token"};
 
 static bool is_of_noun(const struct cli_command *command, const char *noun, size_t n)
 {
@@ -194,7 +196,8 @@ static const struct cli_option *find_option(const struct cli *cli, const char *n
 
 static bool is_own(const struct cli *cli, const struct cli_option *option)
 {
-	for (const struct cli_option *o = cli->command ? cli->command->options : NULL; o && o->name; o++)
+	for (const struct cli_option *o = cli->command ? cli->command->options : NULL; o && o->name;
+	     o++)
 		if (o == option)
 			return true;
 	return false;
@@ -204,7 +207,8 @@ static int keep_option(struct cli *cli, const struct cli_option *option, const c
 		       struct jaco_err *err)
 {
 	if (cli->n_options == CLI_OPTIONS_MAX)
-		return jaco_err_set(err, JACO_VALIDATION_FAILED, "more than %d options", CLI_OPTIONS_MAX);
+		return jaco_err_set(err, JACO_VALIDATION_FAILED, "more than %d options",
+				    CLI_OPTIONS_MAX);
 	cli->options[cli->n_options].is_own = is_own(cli, option);
 	cli->options[cli->n_options].name = option->name;
 	cli->options[cli->n_options++].value = value;
@@ -221,7 +225,8 @@ static int take_option(struct cli *cli, int argc, char **argv, int *at, struct j
 	const char *rest = name + n;
 
 	if (!option)
-		return jaco_err_set(err, JACO_VALIDATION_FAILED, "unknown option %s; see jaco %s --help", word,
+		return jaco_err_set(err, JACO_VALIDATION_FAILED,
+				    "unknown option %s; see jaco %s --help", word,
 				    cli->command ? cli->command->words : "");
 	if (!option->value) {
 		if (*rest)
@@ -231,7 +236,8 @@ static int take_option(struct cli *cli, int argc, char **argv, int *at, struct j
 	if (*rest)
 		return keep_option(cli, option, rest + (*rest == '='), err);
 	if (*at + 1 >= argc)
-		return jaco_err_set(err, JACO_VALIDATION_FAILED, "%s needs a value: %s", word, option->value);
+		return jaco_err_set(err, JACO_VALIDATION_FAILED, "%s needs a value: %s", word,
+				    option->value);
 	return keep_option(cli, option, argv[++*at], err);
 }
 
@@ -271,7 +277,8 @@ static int apply_globals(struct cli *cli, struct jaco_err *err)
 	while (format && i < JACO_ARRAY_SIZE(names) && strcmp(format, names[i]) != 0)
 		i++;
 	if (i == JACO_ARRAY_SIZE(names))
-		return jaco_err_set(err, JACO_VALIDATION_FAILED, "-o %s: table, json, yaml or name", format);
+		return jaco_err_set(err, JACO_VALIDATION_FAILED, "-o %s: table, json, yaml or name",
+				    format);
 	cli->format = (enum cli_format)i;
 	cli->is_quiet = cli_opt(cli, "quiet") != NULL;
 	cli->is_tty = isatty(STDOUT_FILENO);
@@ -321,10 +328,11 @@ int cli_parse(struct cli *cli, int argc, char **argv, struct jaco_err *err)
 	if (!cli->command || cli_opt(cli, "help"))
 		return 0;
 	if (cli->n_args < cli->command->min_args)
-		return jaco_err_set(err, JACO_VALIDATION_FAILED, "usage: jaco %s %s", cli->command->words,
-				    cli->command->args);
+		return jaco_err_set(err, JACO_VALIDATION_FAILED, "usage: jaco %s %s",
+				    cli->command->words, cli->command->args);
 	if (cli->n_args > cli->command->max_args)
-		return jaco_err_set(err, JACO_VALIDATION_FAILED, "unexpected argument \"%s\"; usage: jaco %s %s",
+		return jaco_err_set(err, JACO_VALIDATION_FAILED,
+				    "unexpected argument \"%s\"; usage: jaco %s %s",
 				    cli->args[cli->command->max_args], cli->command->words,
 				    cli->command->args);
 	return 0;
@@ -339,7 +347,8 @@ static void print_options(const struct cli_option *options)
 		if (options->letter)
 			(void)jaco_str_format(letter, sizeof(letter), "-%c, ", options->letter);
 		(void)jaco_str_format(left, sizeof(left), "%s--%s%s%s", letter, options->name,
-				      options->value ? " " : "", options->value ? options->value : "");
+				      options->value ? " " : "",
+				      options->value ? options->value : "");
 		printf("  %-28s %s\n", left, options->doc);
 	}
 }
@@ -347,8 +356,8 @@ static void print_options(const struct cli_option *options)
 void cli_print_help(const struct cli *cli)
 {
 	if (cli->command) {
-		printf("usage: jaco %s%s%s\n%s\n\n", cli->command->words, *cli->command->args ? " " : "",
-		       cli->command->args, cli->command->doc);
+		printf("usage: jaco %s%s%s\n%s\n\n", cli->command->words,
+		       *cli->command->args ? " " : "", cli->command->args, cli->command->doc);
 		print_options(cli->command->options);
 		print_options(cli_global_options);
 		printf("\nExample: jaco %s\nManual: man jaco%s\n", cli->command->example,
@@ -370,8 +379,8 @@ void cli_print_help(const struct cli *cli)
 	}
 	puts("");
 	if (cli->noun) {
-		printf("jaco %s COMMAND --help tells about one of them.\nManual: man jaco%s\n", cli->noun,
-		       page_of(cli->noun));
+		printf("jaco %s COMMAND --help tells about one of them.\nManual: man jaco%s\n",
+		       cli->noun, page_of(cli->noun));
 		return;
 	}
 	print_options(cli_global_options);
@@ -380,8 +389,8 @@ void cli_print_help(const struct cli *cli)
 
 /* --- connection --- */
 
-/* Until a server answers and knows us, or all of them have failed.  A token that one of them refuses
- * is refused by all. */
+/* Until a server answers and knows us, or all of them have failed.  A token that one of them
+ * refuses is refused by all. */
 static int wait_up(struct cli *cli, struct jaco_err *err)
 {
 	struct jaco_client *client = &cli->client;
@@ -415,7 +424,8 @@ static int connect_local(struct cli *cli, struct jaco_err *err)
 	}
 	err->code = JACO_UNAVAILABLE;
 	jaco_err_wrap(err, "raftd does not answer");
-	jaco_err_detail(err, "hint", "is JACO running here? systemctl status jaco.target, or jaco supervise");
+	jaco_err_detail(err, "hint",
+			"is JACO running here? systemctl status jaco.target, or jaco supervise");
 	return -JACO_UNAVAILABLE;
 }
 
@@ -498,7 +508,8 @@ int cli_stream(struct cli *cli, const struct jaco_method *method, const void *re
 
 	if (cli_connect(cli, err) < 0)
 		return -(int)err->code;
-	(void)jaco_client_stream(&cli->client, method, req, on_stream_event, on_stream_end, &stream);
+	(void)jaco_client_stream(&cli->client, method, req, on_stream_event, on_stream_end,
+				 &stream);
 	while (!stream.is_done)
 		jaco_loop_once(&cli->loop, 1000);
 	return stream.rc;
@@ -534,8 +545,10 @@ int cli_split_ref(struct cli *cli, const char *text, const char **out_deployment
 	const char *slash = strchr(text, '/');
 
 	if (!*text || slash == text || (slash && !slash[1]))
-		return jaco_err_set(err, JACO_VALIDATION_FAILED, "\"%s\" is not DEPLOYMENT[/SERVICE]", text);
-	*out_deployment = slash ? jaco_arena_strndup(&cli->arena, text, (size_t)(slash - text)) : text;
+		return jaco_err_set(err, JACO_VALIDATION_FAILED,
+				    "\"%s\" is not DEPLOYMENT[/SERVICE]", text);
+	*out_deployment =
+		slash ? jaco_arena_strndup(&cli->arena, text, (size_t)(slash - text)) : text;
 	*out_service = slash ? slash + 1 : NULL;
 	return 0;
 }
@@ -547,8 +560,8 @@ int cli_confirm(struct cli *cli, const char *question, const char *flag, struct 
 	if (cli_opt(cli, flag))
 		return 1;
 	if (!isatty(STDIN_FILENO) || !cli->is_tty)
-		return jaco_err_set(err, JACO_VALIDATION_FAILED, "%s: no terminal to ask on; pass --%s", question,
-				    flag);
+		return jaco_err_set(err, JACO_VALIDATION_FAILED,
+				    "%s: no terminal to ask on; pass --%s", question, flag);
 	printf("%s [y/N] ", question);
 	fflush(stdout);
 	if (!fgets(answer, sizeof(answer), stdin))

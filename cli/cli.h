@@ -105,8 +105,8 @@ int cli_call_print(struct cli *cli, const struct jaco_method *method, const void
 int cli_stream(struct cli *cli, const struct jaco_method *method, const void *req,
 	       jaco_event_fn *on_event, void *ctx, struct jaco_err *err);
 
-/* Open a view over the control socket and wait until it is current; @on_change may be NULL.  Close with
- * jaco_view_close(). */
+/* Open a view over the control socket and wait until it is current; @on_change may be NULL.  Close
+ * with jaco_view_close(). */
 int cli_view(struct cli *cli, struct jaco_view *view, const char *const *prefixes,
 	     jaco_view_fn *on_change, void *ctx, struct jaco_err *err);
 

@@ -13,9 +13,9 @@
 #define PREFLIGHT_MS 5000
 
 static const struct out_column member_columns[] = {
-	{"NODE", "host"},     {"STATE", "state"}, {"VOTER", "voter"},	{"LEADER", "leader"}, {"LAG", "lag"},
-	{"SKEW", "skew_ms"},
-	{"VERSION", "version"}, {"ENGINE", "engine"}, {"MESH", "mesh"}, {"REASON", "message"}, {NULL, NULL},
+	{"NODE", "host"}, {"STATE", "state"},    {"VOTER", "voter"},     {"LEADER", "leader"},
+	{"LAG", "lag"},   {"SKEW", "skew_ms"},   {"VERSION", "version"}, {"ENGINE", "engine"},
+	{"MESH", "mesh"}, {"REASON", "message"}, {NULL, NULL},
 };
 
 /* Best effort, as cluster.md 2 says: a machine without systemd has nothing to enable. */
@@ -33,9 +33,9 @@ void cluster_enable_at_boot(struct cli *cli)
 	}
 }
 
-/* Asked on its own socket: raftd relays nothing before the node belongs to a cluster.  An ipamd that
- * does not answer refuses nothing: it compares every five seconds once it runs, and its status then
- * says what overlaps. */
+/* Asked on its own socket: raftd relays nothing before the node belongs to a cluster.  An ipamd
+ * that does not answer refuses nothing: it compares every five seconds once it runs, and its status
+ * then says what overlaps. */
 int cluster_preflight(struct cli *cli, struct jaco_err *err)
 {
 	struct jaco_err unheard = JACO_ERR_INIT;
@@ -50,14 +50,16 @@ int cluster_preflight(struct cli *cli, struct jaco_err *err)
 		return 0;
 	cli_daemon_socket(cli, "ipamd", path);
 	jaco_client_open(&ipamd, &cli->loop, path, NULL, NULL);
-	rc = !ipamd.is_up ? -1 :
-	     jaco_client_sync(&ipamd, &wire_ipamd_preflight, &(struct wire_nothing){0}, PREFLIGHT_MS,
-			      &cli->arena, &got, &unheard);
+	rc = !ipamd.is_up
+		     ? -1
+		     : jaco_client_sync(&ipamd, &wire_ipamd_preflight, &(struct wire_nothing){0},
+					PREFLIGHT_MS, &cli->arena, &got, &unheard);
 	jaco_client_close(&ipamd);
 	if (rc < 0 || got.ok)
 		return 0;
 	return jaco_err_set(err, JACO_VALIDATION_FAILED, "%s",
-			    got.message ? got.message : "ipam_pool overlaps a network of this host");
+			    got.message ? got.message
+					: "ipam_pool overlaps a network of this host");
 }
 
 int cluster_init(struct cli *cli, struct jaco_err *err)
@@ -140,7 +142,8 @@ int cluster_status(struct cli *cli, struct jaco_err *err)
 	if (out_msg(cli, &wire_cluster_info_desc, &info))
 		return 0;
 	if (!info.initialised) {
-		printf("not initialised: %s runs jaco %s and belongs to no cluster\n", info.host, info.version);
+		printf("not initialised: %s runs jaco %s and belongs to no cluster\n", info.host,
+		       info.version);
 		puts(info.removed ? out_printable(&cli->arena, info.removed)
 				  : "jaco cluster init makes it the first node");
 		return 0;
@@ -152,9 +155,9 @@ int cluster_status(struct cli *cli, struct jaco_err *err)
 		printf("ALARM: %s\n", out_printable(&cli->arena, info.alarms.v[i]));
 	printf("cluster %s (%s), epoch %llu\n", info.name, info.cluster_id,
 	       (unsigned long long)info.cluster_epoch);
-	printf("leader %s, term %llu, revision %llu, %s\n%s\n", info.leader ? info.leader : "unknown",
-	       (unsigned long long)info.term, (unsigned long long)info.revision,
-	       info.quorum ? "quorum" : "QUORUM LOST",
+	printf("leader %s, term %llu, revision %llu, %s\n%s\n",
+	       info.leader ? info.leader : "unknown", (unsigned long long)info.term,
+	       (unsigned long long)info.revision, info.quorum ? "quorum" : "QUORUM LOST",
 	       info.quorum ? "" : "states of other nodes are as last known\n");
 	out_table(&table, cli, &wire_member_desc, info.members.v, info.members.n, member_columns);
 	fputs(jaco_buf_str(&table), stdout);

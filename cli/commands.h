@@ -14,8 +14,8 @@ CLI_RUN(cluster_leader_transfer);
 CLI_RUN(cluster_recover);
 void cluster_enable_at_boot(struct cli *cli);
 
-/* Before this node becomes a member (network.md 1).  Errors: VALIDATION_FAILED - ipam_pool overlaps a
- * route of this host, whose interface the text names. */
+/* Before this node becomes a member (network.md 1).  Errors: VALIDATION_FAILED - ipam_pool overlaps
+ * a route of this host, whose interface the text names. */
 int cluster_preflight(struct cli *cli, struct jaco_err *err);
 /* node.c */
 CLI_RUN(node_cordon);

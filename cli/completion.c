@@ -13,7 +13,8 @@
 static const char bash_script[] =
 	"_jaco() {\n"
 	"\tlocal cur=${COMP_WORDS[COMP_CWORD]}\n"
-	"\tmapfile -t COMPREPLY < <(compgen -W \"$(jaco complete -- \"${COMP_WORDS[@]:1:COMP_CWORD-1}\" 2>/dev/null)\" -- \"$cur\")\n"
+	"\tmapfile -t COMPREPLY < <(compgen -W \"$(jaco complete -- "
+	"\"${COMP_WORDS[@]:1:COMP_CWORD-1}\" 2>/dev/null)\" -- \"$cur\")\n"
 	"}\n"
 	"complete -o default -F _jaco jaco\n";
 
@@ -40,11 +41,13 @@ int completion_print(struct cli *cli, struct jaco_err *err)
 	else if (jaco_str_eq(shell, "fish"))
 		fputs(fish_script, stdout);
 	else
-		return jaco_err_set(err, JACO_VALIDATION_FAILED, "no completion for \"%s\": bash, zsh or fish", shell);
+		return jaco_err_set(err, JACO_VALIDATION_FAILED,
+				    "no completion for \"%s\": bash, zsh or fish", shell);
 	return 0;
 }
 
-/* The next words of every command that begins with the @n words typed; true when one is complete. */
+/* The next words of every command that begins with the @n words typed; true when one is
+ * complete. */
 static bool print_words(const struct cli *cli)
 {
 	bool is_command = false;

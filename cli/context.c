@@ -31,8 +31,8 @@ static int store(struct cli *cli, struct contexts *contexts, const struct contex
 		 struct jaco_err *err)
 {
 	if (contexts_find(contexts, context->name) && !cli_opt(cli, "force"))
-		return jaco_err_set(err, JACO_CONFLICT, "there is a context %s: --force replaces it",
-				    context->name);
+		return jaco_err_set(err, JACO_CONFLICT,
+				    "there is a context %s: --force replaces it", context->name);
 	if (contexts_put(contexts, context, err) < 0)
 		return -(int)err->code;
 	if (!contexts->current)
@@ -76,7 +76,8 @@ int context_import(struct cli *cli, struct jaco_err *err)
 
 	if (!text || strcmp(text, "-") == 0) {
 		if (!fgets(line, sizeof(line), stdin))
-			return jaco_err_set(err, JACO_VALIDATION_FAILED, "nothing on standard input");
+			return jaco_err_set(err, JACO_VALIDATION_FAILED,
+					    "nothing on standard input");
 		line[strcspn(line, " \r\n")] = '\0';
 		text = line;
 	}
@@ -97,8 +98,10 @@ int context_use(struct cli *cli, struct jaco_err *err)
 	if (contexts_load(cli, &contexts, err) < 0)
 		return -(int)err->code;
 	if (strcmp(name, CONTEXT_LOCAL) != 0 && !contexts_find(&contexts, name))
-		return jaco_err_set(err, JACO_VALIDATION_FAILED, "no context %.64s: see jaco context "
-				    "list", name);
+		return jaco_err_set(err, JACO_VALIDATION_FAILED,
+				    "no context %.64s: see jaco context "
+				    "list",
+				    name);
 	contexts.current = name;
 	if (contexts_save(cli, &contexts, err) < 0)
 		return -(int)err->code;
@@ -114,8 +117,10 @@ int context_remove(struct cli *cli, struct jaco_err *err)
 	if (contexts_load(cli, &contexts, err) < 0)
 		return -(int)err->code;
 	if (!contexts_find(&contexts, name))
-		return jaco_err_set(err, JACO_VALIDATION_FAILED, "no context %.64s: see jaco context "
-				    "list", name);
+		return jaco_err_set(err, JACO_VALIDATION_FAILED,
+				    "no context %.64s: see jaco context "
+				    "list",
+				    name);
 	contexts_remove(&contexts, name);
 	if (contexts_save(cli, &contexts, err) < 0)
 		return -(int)err->code;

@@ -34,7 +34,8 @@ static const char *path_of(struct cli *cli, struct jaco_err *err)
 
 static bool is_name(const char *name)
 {
-	size_t n = strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-");
+	size_t n =
+		strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-");
 
 	return n > 0 && n <= CONTEXT_NAME_MAX && name[n] == '\0' && name[0] != '-' &&
 	       strcmp(name, CONTEXT_LOCAL) != 0;
@@ -55,16 +56,19 @@ int context_check(const struct context *context, struct jaco_err *err)
 	struct ssl_ctx_st *tls;
 
 	if (!is_name(context->name))
-		return jaco_err_set(err, JACO_VALIDATION_FAILED,
-				    "\"%.64s\" cannot be the name of a context: letters, digits and "
-				    ". _ -, and not " CONTEXT_LOCAL, context->name);
+		return jaco_err_set(
+			err, JACO_VALIDATION_FAILED,
+			"\"%.64s\" cannot be the name of a context: letters, digits and "
+			". _ -, and not " CONTEXT_LOCAL,
+			context->name);
 	if (context->n_servers == 0)
 		return jaco_err_set(err, JACO_VALIDATION_FAILED, "context %s has no server",
 				    context->name);
 	for (size_t i = 0; i < context->n_servers; i++)
 		if (!is_server(context->servers[i]))
 			return jaco_err_set(err, JACO_VALIDATION_FAILED,
-					    "server \"%.100s\" is not HOST:PORT", context->servers[i]);
+					    "server \"%.100s\" is not HOST:PORT",
+					    context->servers[i]);
 	if (context->token && strspn(context->token, "0123456789abcdef") != strlen(context->token))
 		return jaco_err_set(err, JACO_VALIDATION_FAILED,
 				    "the token of context %s is not what jaco token issue prints",
@@ -135,7 +139,8 @@ static const char *text_of(const struct jaco_yaml_node *map, const char *key)
 {
 	const struct jaco_yaml_node *node = jaco_yaml_get(map, key);
 
-	return node && node->kind == JACO_YAML_SCALAR && !jaco_yaml_is_null(node) ? node->text : NULL;
+	return node && node->kind == JACO_YAML_SCALAR && !jaco_yaml_is_null(node) ? node->text
+										  : NULL;
 }
 
 static int read_context(const char *path, const struct jaco_yaml_entry *entry,

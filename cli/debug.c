@@ -13,8 +13,9 @@
 #include "libjaco/wire/print.h"
 
 static const struct out_column daemon_columns[] = {
-	{"DAEMON", "name"}, {"STATE", "state"}, {"REVISION", "revision"}, {"STALE", "stale"},
-	{"CPU-MS", "cpu_ms"}, {"RSS", "rss_bytes"}, {"FDS", "fds"}, {"MESSAGE", "message"}, {NULL, NULL},
+	{"DAEMON", "name"}, {"STATE", "state"},     {"REVISION", "revision"},
+	{"STALE", "stale"}, {"CPU-MS", "cpu_ms"},   {"RSS", "rss_bytes"},
+	{"FDS", "fds"},     {"MESSAGE", "message"}, {NULL, NULL},
 };
 
 struct rpc {
@@ -42,15 +43,16 @@ static int unknown_method(const char *name, struct jaco_err *err)
 	names[n] = NULL;
 	near = jaco_str_nearest(name, names);
 	return jaco_err_set(err, JACO_UNKNOWN_METHOD, "no method %s%s%s%s", name,
-			    near ? "; did you mean \"" : "; see jaco-wire(7)", near ? near : "", near ? "\"?" : "");
+			    near ? "; did you mean \"" : "; see jaco-wire(7)", near ? near : "",
+			    near ? "\"?" : "");
 }
 
 void cli_daemon_socket(const struct cli *cli, const char *name, char out[static 108])
 {
 	const char *slash = strrchr(cli->socket, '/');
 
-	(void)jaco_str_format(out, 108, "%.*s/%s/%s.sock", (int)(slash ? slash - cli->socket : 0), cli->socket,
-			      name, name);
+	(void)jaco_str_format(out, 108, "%.*s/%s/%s.sock", (int)(slash ? slash - cli->socket : 0),
+			      cli->socket, name, name);
 }
 
 /* A daemon of the node that answers, by way of its raftd. */
@@ -96,8 +98,9 @@ int debug_rpc(struct cli *cli, struct jaco_err *err)
 	int rc;
 
 	if (!json)
-		return jaco_err_set(err, JACO_PARSE_FAILED, "argument is not JSON: line %d column %d: %s",
-				    where.line, where.column, where.text);
+		return jaco_err_set(err, JACO_PARSE_FAILED,
+				    "argument is not JSON: line %d column %d: %s", where.line,
+				    where.column, where.text);
 	if (!method) {
 		json_decref(json);
 		return unknown_method(cli_arg(cli, 0), err);
@@ -141,7 +144,8 @@ static int ask_daemon(struct cli *cli, const char *name, struct wire_daemon_stat
 		rc = call_far(cli, name, &wire_daemon_status, &req, out, &err);
 		if (rc < 0)
 			*out = (struct wire_daemon_status){
-				.state = "away", .message = jaco_arena_strdup(&cli->arena, err.text)};
+				.state = "away",
+				.message = jaco_arena_strdup(&cli->arena, err.text)};
 		out->name = name;
 		out->facts = (struct wire_dict){0};
 		return rc;
@@ -189,8 +193,8 @@ int debug_describe(struct cli *cli, struct jaco_err *err)
 	else if (jaco_str_eq(what, "wire"))
 		jaco_describe_mdoc(&text);
 	else
-		return jaco_err_set(err, JACO_VALIDATION_FAILED, "nothing to describe: \"%s\"; wire or config",
-				    what);
+		return jaco_err_set(err, JACO_VALIDATION_FAILED,
+				    "nothing to describe: \"%s\"; wire or config", what);
 	fwrite(text.data, 1, text.n, stdout);
 	return 0;
 }

@@ -18,14 +18,16 @@
 #define WAIT_DEFAULT_MS 300000
 
 static const struct out_column change_columns[] = {
-	{"CHANGE", "kind"}, {"OBJECT", "object"}, {"FIELDS", "fields"}, {"EFFECT", "effect"}, {NULL, NULL},
+	{"CHANGE", "kind"},   {"OBJECT", "object"}, {"FIELDS", "fields"},
+	{"EFFECT", "effect"}, {NULL, NULL},
 };
 static const struct out_column history_columns[] = {
-	{"REVISION", "number"}, {"AGE", "time"}, {"AUTHOR", "author"}, {"MESSAGE", "message"}, {NULL, NULL},
+	{"REVISION", "number"}, {"AGE", "time"}, {"AUTHOR", "author"},
+	{"MESSAGE", "message"}, {NULL, NULL},
 };
 
-/* The server's warnings are those of the same library the client has already printed, with positions
- * of the resolved document: they are for -o json. */
+/* The server's warnings are those of the same library the client has already printed, with
+ * positions of the resolved document: they are for -o json. */
 static void print_plan(const struct cli *cli, const struct wire_applied *got)
 {
 	jaco_auto(jaco_buf) struct jaco_buf table = JACO_BUF_INIT;
@@ -33,7 +35,8 @@ static void print_plan(const struct cli *cli, const struct wire_applied *got)
 	if (out_msg(cli, &wire_applied_desc, got))
 		return;
 	if (got->changes.n && !cli->is_quiet) {
-		out_table(&table, cli, &wire_change_desc, got->changes.v, got->changes.n, change_columns);
+		out_table(&table, cli, &wire_change_desc, got->changes.v, got->changes.n,
+			  change_columns);
 		fputs(jaco_buf_str(&table), stdout);
 	}
 }
@@ -54,19 +57,21 @@ static bool does_rescale(const struct wire_applied *got, const char *service)
 	return false;
 }
 
-/* A number that jaco scale set outlives an apply that does not change replicas (scheduling.md 4); who
- * applies should hear that the manifest is not what runs.  Only told, so an error is none. */
+/* A number that jaco scale set outlives an apply that does not change replicas (scheduling.md 4);
+ * who applies should hear that the manifest is not what runs.  Only told, so an error is none. */
 static void say_overrides(struct cli *cli, const struct wire_applied *got,
 			  const struct jaco_manifest *manifest)
 {
-	struct wire_get req = {.key = jaco_arena_printf(&cli->arena, "/deployment/%s", got->deployment)};
+	struct wire_get req = {
+		.key = jaco_arena_printf(&cli->arena, "/deployment/%s", got->deployment)};
 	struct jaco_err ignored = JACO_ERR_INIT;
 	struct wire_deployment record;
 	struct wire_got stored;
 
-	if (cli->is_quiet || cli_call(cli, &wire_raftd_kv_get, &req, &stored, &ignored) < 0 || !stored.entry ||
-	    jaco_unpack(&wire_deployment_desc, stored.entry->value.data, stored.entry->value.n, &cli->arena,
-			&record, &ignored) < 0)
+	if (cli->is_quiet || cli_call(cli, &wire_raftd_kv_get, &req, &stored, &ignored) < 0 ||
+	    !stored.entry ||
+	    jaco_unpack(&wire_deployment_desc, stored.entry->value.data, stored.entry->value.n,
+			&cli->arena, &record, &ignored) < 0)
 		return;
 	for (size_t i = 0; i < record.services.n; i++) {
 		const struct wire_service *service = &record.services.v[i];
@@ -84,8 +89,9 @@ static int apply(struct cli *cli, bool dry_run, struct wire_applied *out,
 {
 	struct jaco_findings findings = JACO_FINDINGS_INIT(&cli->arena);
 	struct jaco_resolved resolved;
-	struct wire_apply req = {
-		.message = cli_opt(cli, "message"), .dry_run = dry_run, .plan = cli_opt(cli, "plan")};
+	struct wire_apply req = {.message = cli_opt(cli, "message"),
+				 .dry_run = dry_run,
+				 .plan = cli_opt(cli, "plan")};
 	int rc = manifest_resolve(cli, &findings, false, &resolved, err);
 
 	manifest_print(cli, &findings);
@@ -122,7 +128,8 @@ static int wait_ms(struct cli *cli, int64_t *out_ms, struct jaco_err *err)
 
 	*out_ms = WAIT_DEFAULT_MS;
 	if (timeout && !jaco_duration_parse(timeout, out_ms))
-		return jaco_err_set(err, JACO_VALIDATION_FAILED, "--timeout %s is not a duration", timeout);
+		return jaco_err_set(err, JACO_VALIDATION_FAILED, "--timeout %s is not a duration",
+				    timeout);
 	return 0;
 }
 
@@ -160,10 +167,11 @@ static int need_service(struct cli *cli, const char **out_deployment, const char
 	if (cli_split_ref(cli, cli_arg(cli, 0), out_deployment, out_service, err) < 0)
 		return -(int)err->code;
 	if (!*out_service && strchr(*out_deployment, '='))
-		return jaco_err_set(err, JACO_VALIDATION_FAILED, "write it as DEPLOYMENT/SERVICE N, not %s",
-				    *out_deployment);
+		return jaco_err_set(err, JACO_VALIDATION_FAILED,
+				    "write it as DEPLOYMENT/SERVICE N, not %s", *out_deployment);
 	if (!*out_service)
-		return jaco_err_set(err, JACO_VALIDATION_FAILED, "which service? %s/SERVICE", *out_deployment);
+		return jaco_err_set(err, JACO_VALIDATION_FAILED, "which service? %s/SERVICE",
+				    *out_deployment);
 	return 0;
 }
 
@@ -178,12 +186,13 @@ int deploy_scale(struct cli *cli, struct jaco_err *err)
 		return -(int)err->code;
 	if (!req.reset) {
 		if (!cli_arg(cli, 1))
-			return jaco_err_set(err, JACO_VALIDATION_FAILED,
-					    "how many replicas? a number, or --reset for the manifest's");
+			return jaco_err_set(
+				err, JACO_VALIDATION_FAILED,
+				"how many replicas? a number, or --reset for the manifest's");
 		if (!jaco_str_to_u64(cli_arg(cli, 1), JACO_REPLICAS_MAX, &n))
 			return jaco_err_set(err, JACO_VALIDATION_FAILED,
-					    "%s is not a number of replicas; from 0 to %d", cli_arg(cli, 1),
-					    JACO_REPLICAS_MAX);
+					    "%s is not a number of replicas; from 0 to %d",
+					    cli_arg(cli, 1), JACO_REPLICAS_MAX);
 		JACO_SET(&req, scale, replicas, (uint32_t)n);
 	}
 	if (cli_call_print(cli, &wire_raftd_deploy_scale, &req, &got, err) < 0)
@@ -191,7 +200,8 @@ int deploy_scale(struct cli *cli, struct jaco_err *err)
 	if (req.reset)
 		out_say(cli, "%s/%s back to its manifest", req.deployment, req.service);
 	else
-		out_say(cli, "%s/%s scaled to %llu", req.deployment, req.service, (unsigned long long)n);
+		out_say(cli, "%s/%s scaled to %llu", req.deployment, req.service,
+			(unsigned long long)n);
 	return wait_for(cli, req.deployment, err);
 }
 
@@ -238,7 +248,8 @@ int deploy_history(struct cli *cli, struct jaco_err *err)
 
 int deploy_delete(struct cli *cli, struct jaco_err *err)
 {
-	struct wire_delete req = {.deployment = cli_arg(cli, 0), .volumes = cli_opt(cli, "volumes") != NULL};
+	struct wire_delete req = {.deployment = cli_arg(cli, 0),
+				  .volumes = cli_opt(cli, "volumes") != NULL};
 	const char *question = jaco_arena_printf(&cli->arena, "delete %s%s?", req.deployment,
 						 req.volumes ? " and the data in its volumes" : "");
 	struct wire_changed got;

@@ -28,7 +28,8 @@
 #include "libjaco/model/cidr.h"
 
 static const struct out_column doctor_columns[] = {
-	{"CHECK", "check"}, {"RESULT", "result"}, {"FOUND", "message"}, {"REMEDY", "remedy"}, {NULL, NULL},
+	{"CHECK", "check"},   {"RESULT", "result"}, {"FOUND", "message"},
+	{"REMEDY", "remedy"}, {NULL, NULL},
 };
 
 struct doctor {
@@ -51,7 +52,8 @@ static int ask_netlink(int family, struct nlmsghdr *nlh)
 
 	if (!nl)
 		return -errno;
-	if (mnl_socket_bind(nl, 0, MNL_SOCKET_AUTOPID) < 0 || mnl_socket_sendto(nl, nlh, nlh->nlmsg_len) < 0)
+	if (mnl_socket_bind(nl, 0, MNL_SOCKET_AUTOPID) < 0 ||
+	    mnl_socket_sendto(nl, nlh, nlh->nlmsg_len) < 0)
 		rc = -errno;
 	n = rc == 0 ? mnl_socket_recvfrom(nl, buf, sizeof(buf)) : 0;
 	if (n >= (ssize_t)sizeof(struct nlmsghdr)) {
@@ -81,7 +83,8 @@ static struct wire_doctor_row check_nftables(struct doctor *doctor)
 	if (rc == -EPERM)
 		return row("warning", "nftables: not allowed to ask", "run as root");
 	return rc == 0 ? row("ok", "the kernel has nftables", NULL)
-		       : row("failed", "the kernel has no nftables", "modprobe nf_tables, or a kernel with it");
+		       : row("failed", "the kernel has no nftables",
+			     "modprobe nf_tables, or a kernel with it");
 }
 
 static struct wire_doctor_row check_wireguard(struct doctor *doctor)
@@ -100,7 +103,8 @@ static struct wire_doctor_row check_wireguard(struct doctor *doctor)
 	if (ask_netlink(NETLINK_GENERIC, nlh) == 0)
 		return row("ok", "the kernel has WireGuard", NULL);
 	if (access("/dev/net/tun", R_OK | W_OK) == 0 &&
-	    (access("/usr/bin/wireguard-go", X_OK) == 0 || access("/usr/local/bin/wireguard-go", X_OK) == 0))
+	    (access("/usr/bin/wireguard-go", X_OK) == 0 ||
+	     access("/usr/local/bin/wireguard-go", X_OK) == 0))
 		return row("ok", "userspace WireGuard: TUN and wireguard-go", NULL);
 	return row("warning", "no WireGuard: one node works, several do not reach each other",
 		   "modprobe wireguard, or apt-get install wireguard-go");
@@ -116,8 +120,9 @@ static struct wire_doctor_row check_bridge(struct doctor *doctor)
 	/* BRCTL_GET_VERSION asks the bridge module and changes nothing (linux/if_bridge.h). */
 	rc = ioctl(fd, 0x8940 /* SIOCGIFBR */, args);
 	(void)close(fd);
-	return rc >= 0 || errno != ENOPKG ? row("ok", "the kernel has bridges", NULL)
-					  : row("failed", "the kernel has no bridges", "modprobe bridge");
+	return rc >= 0 || errno != ENOPKG
+		       ? row("ok", "the kernel has bridges", NULL)
+		       : row("failed", "the kernel has no bridges", "modprobe bridge");
 }
 
 static struct wire_doctor_row check_cgroups(struct doctor *doctor)
@@ -127,7 +132,8 @@ static struct wire_doctor_row check_cgroups(struct doctor *doctor)
 		return row("ok", "cgroup v2", NULL);
 	if (jaco_fs_exists("/sys/fs/cgroup/memory"))
 		return row("ok", "cgroup v1", NULL);
-	return row("failed", "no cgroup hierarchy is mounted", "mount -t cgroup2 none /sys/fs/cgroup");
+	return row("failed", "no cgroup hierarchy is mounted",
+		   "mount -t cgroup2 none /sys/fs/cgroup");
 }
 
 /* "GET /version" in plain HTTP/1.0: the engine's JSON has "Version". */
@@ -142,7 +148,8 @@ static bool ask_engine(const char *path, char *version, size_t version_bytes)
 	char chunk[4096];
 	ssize_t n;
 
-	if (jaco_addr_unix(&addr, path, NULL) < 0 || (fd = jaco_sock_connect(&addr, &pending, NULL)) < 0 ||
+	if (jaco_addr_unix(&addr, path, NULL) < 0 ||
+	    (fd = jaco_sock_connect(&addr, &pending, NULL)) < 0 ||
 	    jaco_fd_set_nonblock(fd, false, NULL) < 0 ||
 	    send(fd, request, sizeof(request) - 1, MSG_NOSIGNAL) < 0)
 		return false;
@@ -158,13 +165,15 @@ static bool ask_engine(const char *path, char *version, size_t version_bytes)
 
 static struct wire_doctor_row check_engine(struct doctor *doctor)
 {
-	const char *paths[] = {doctor->config.engine_socket, "/var/run/docker.sock", "/run/podman/podman.sock"};
+	const char *paths[] = {doctor->config.engine_socket, "/var/run/docker.sock",
+			       "/run/podman/podman.sock"};
 	char version[64];
 
 	for (size_t i = 0; i < JACO_ARRAY_SIZE(paths); i++)
 		if (*paths[i] && ask_engine(paths[i], version, sizeof(version)))
 			return row("ok",
-				   jaco_arena_printf(&doctor->cli->arena, "engine %s at %s", version, paths[i]),
+				   jaco_arena_printf(&doctor->cli->arena, "engine %s at %s",
+						     version, paths[i]),
 				   NULL);
 	return row("failed", "no container engine answers",
 		   "apt-get install docker.io and start it, or set engine_socket");
@@ -202,7 +211,8 @@ static struct wire_doctor_row check_ports(struct doctor *doctor)
 		return row("ok", "API, peer and ingress ports are free", NULL);
 	}
 	jaco_buf_fini(&busy);
-	return row("warning", text, "fine when JACO runs already; otherwise stop the other program");
+	return row("warning", text,
+		   "fine when JACO runs already; otherwise stop the other program");
 }
 
 /* /proc/net/route: destination and mask in little-endian hex. */
@@ -215,24 +225,31 @@ static struct wire_doctor_row check_pool(struct doctor *doctor)
 	if (jaco_cidr_parse(doctor->config.ipam_pool, &pool, NULL) < 0 ||
 	    jaco_fs_read("/proc/net/route", 1u << 20, &text, NULL) < 0)
 		return row("warning", "the routing table cannot be read", NULL);
-	for (char *line = strtok_r(text.data, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+	for (char *line = strtok_r(text.data, "\n", &save); line;
+	     line = strtok_r(NULL, "\n", &save)) {
 		char name[32];
 		unsigned destination;
 		unsigned mask;
 		struct jaco_cidr route;
 
-		if (sscanf(line, "%31s %x %*x %*x %*d %*d %*d %x", name, &destination, &mask) != 3 || mask == 0 ||
-		    strncmp(name, "jaco", 4) == 0 || jaco_str_eq(name, doctor->config.wg_interface))
+		if (sscanf(line, "%31s %x %*x %*x %*d %*d %*d %x", name, &destination, &mask) !=
+			    3 ||
+		    mask == 0 || strncmp(name, "jaco", 4) == 0 ||
+		    jaco_str_eq(name, doctor->config.wg_interface))
 			continue;
 		route = (struct jaco_cidr){__builtin_bswap32(destination),
 					   (uint8_t)__builtin_popcount(mask)};
 		if (jaco_cidr_overlaps(pool, route))
 			return row("failed",
-				   jaco_arena_printf(&doctor->cli->arena, "pool %s overlaps a route of %s",
+				   jaco_arena_printf(&doctor->cli->arena,
+						     "pool %s overlaps a route of %s",
 						     doctor->config.ipam_pool, name),
 				   "set ipam_pool in jacod.yaml to a free range");
 	}
-	return row("ok", jaco_arena_printf(&doctor->cli->arena, "pool %s is free", doctor->config.ipam_pool), NULL);
+	return row(
+		"ok",
+		jaco_arena_printf(&doctor->cli->arena, "pool %s is free", doctor->config.ipam_pool),
+		NULL);
 }
 
 static struct wire_doctor_row check_clock(struct doctor *doctor)
@@ -241,14 +258,16 @@ static struct wire_doctor_row check_clock(struct doctor *doctor)
 
 	(void)doctor;
 	if (adjtimex(&tx) == TIME_ERROR)
-		return row("warning", "the clock is not synchronised", "run chrony or systemd-timesyncd");
+		return row("warning", "the clock is not synchronised",
+			   "run chrony or systemd-timesyncd");
 	return row("ok", "the clock is synchronised", NULL);
 }
 
 static struct wire_doctor_row check_disk(struct doctor *doctor)
 {
 	struct statvfs vfs;
-	const char *path = jaco_fs_exists(doctor->config.data_dir) ? doctor->config.data_dir : "/var/lib";
+	const char *path =
+		jaco_fs_exists(doctor->config.data_dir) ? doctor->config.data_dir : "/var/lib";
 	unsigned long mib;
 
 	if (statvfs(path, &vfs) < 0)
@@ -256,10 +275,12 @@ static struct wire_doctor_row check_disk(struct doctor *doctor)
 	mib = (unsigned long)(vfs.f_bavail * (vfs.f_frsize / 1024) / 1024);
 	if (mib < 512 || (vfs.f_files && vfs.f_favail < 10000))
 		return row("failed",
-			   jaco_arena_printf(&doctor->cli->arena, "%lu MiB and %lu inodes free at %s", mib,
+			   jaco_arena_printf(&doctor->cli->arena,
+					     "%lu MiB and %lu inodes free at %s", mib,
 					     (unsigned long)vfs.f_favail, path),
 			   "make room");
-	return row("ok", jaco_arena_printf(&doctor->cli->arena, "%lu MiB free at %s", mib, path), NULL);
+	return row("ok", jaco_arena_printf(&doctor->cli->arena, "%lu MiB free at %s", mib, path),
+		   NULL);
 }
 
 static struct wire_doctor_row check_dns(struct doctor *doctor)
@@ -270,9 +291,11 @@ static struct wire_doctor_row check_dns(struct doctor *doctor)
 	if (doctor->config.dns_forwarders.n)
 		return row("ok", "dns.forwarders is set", NULL);
 	if (jaco_fs_read("/etc/resolv.conf", 65536, &text, NULL) >= 0 && text.n)
-		for (char *line = strtok_r(text.data, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
+		for (char *line = strtok_r(text.data, "\n", &save); line;
+		     line = strtok_r(NULL, "\n", &save))
 			if (strncmp(line, "nameserver ", 11) == 0 && !strstr(line, "127.0.0.11"))
-				return row("ok", jaco_arena_strdup(&doctor->cli->arena, line), NULL);
+				return row("ok", jaco_arena_strdup(&doctor->cli->arena, line),
+					   NULL);
 	return row("warning", "no upstream resolver: external names will not resolve in containers",
 		   "set dns.forwarders in jacod.yaml");
 }
@@ -280,8 +303,9 @@ static struct wire_doctor_row check_dns(struct doctor *doctor)
 static struct wire_doctor_row check_root(struct doctor *doctor)
 {
 	(void)doctor;
-	return geteuid() == 0 ? row("ok", "running as root", NULL)
-			      : row("warning", "not root: some checks see less", "sudo jaco doctor");
+	return geteuid() == 0
+		       ? row("ok", "running as root", NULL)
+		       : row("warning", "not root: some checks see less", "sudo jaco doctor");
 }
 
 static const struct {
@@ -305,7 +329,8 @@ int doctor_run(struct cli *cli, struct jaco_err *err)
 	if (!path)
 		path = getenv("JACO_CONFIG");
 	if (!path)
-		path = root ? jaco_arena_printf(&cli->arena, "%s/jacod.yaml", root) : "/etc/jaco/jacod.yaml";
+		path = root ? jaco_arena_printf(&cli->arena, "%s/jacod.yaml", root)
+			    : "/etc/jaco/jacod.yaml";
 	if (jaco_config_load(&doctor.config, path, err) < 0)
 		return -(int)err->code;
 	for (size_t i = 0; i < JACO_ARRAY_SIZE(checks); i++) {

@@ -12,8 +12,8 @@ static int take_limit(struct cli *cli, struct wire_node_ref *req, struct jaco_er
 	int64_t ms = 0;
 
 	if (text && (!jaco_duration_parse(text, &ms) || ms <= 0))
-		return jaco_err_set(err, JACO_VALIDATION_FAILED, "--drain-timeout %s: a duration like 5m",
-				    text);
+		return jaco_err_set(err, JACO_VALIDATION_FAILED,
+				    "--drain-timeout %s: a duration like 5m", text);
 	req->drain_limit_ms = (uint64_t)ms;
 	return 0;
 }
@@ -29,7 +29,8 @@ static int drain(struct cli *cli, const struct wire_node_ref *req, struct jaco_e
 
 int node_drain(struct cli *cli, struct jaco_err *err)
 {
-	struct wire_node_ref req = {.host = cli_arg(cli, 0), .force = cli_opt(cli, "force") != NULL};
+	struct wire_node_ref req = {.host = cli_arg(cli, 0),
+				    .force = cli_opt(cli, "force") != NULL};
 	struct wire_changed got;
 
 	if (take_limit(cli, &req, err) < 0)
@@ -60,7 +61,8 @@ static int must_drain(struct cli *cli, const char *host, bool *out_must, struct 
 
 int node_remove(struct cli *cli, struct jaco_err *err)
 {
-	struct wire_node_ref req = {.host = cli_arg(cli, 0), .force = cli_opt(cli, "force") != NULL};
+	struct wire_node_ref req = {.host = cli_arg(cli, 0),
+				    .force = cli_opt(cli, "force") != NULL};
 	struct wire_changed got;
 	bool must;
 
@@ -74,6 +76,7 @@ int node_remove(struct cli *cli, struct jaco_err *err)
 	}
 	if (cli_call_print(cli, &wire_raftd_node_remove, &req, &got, err) < 0)
 		return -(int)err->code;
-	out_say(cli, "%s is no member any more; its containers stop when it learns of it", req.host);
+	out_say(cli, "%s is no member any more; its containers stop when it learns of it",
+		req.host);
 	return 0;
 }

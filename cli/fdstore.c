@@ -37,7 +37,8 @@ static void read_control(struct msghdr *msg, struct message *out)
 			memcpy(&cred, CMSG_DATA(c), sizeof(cred));
 			out->pid = cred.pid;
 		} else if (c->cmsg_type == SCM_RIGHTS) {
-			out->n_fds = JACO_MIN((c->cmsg_len - CMSG_LEN(0)) / sizeof(int), (size_t)FDS_A_MESSAGE);
+			out->n_fds = JACO_MIN((c->cmsg_len - CMSG_LEN(0)) / sizeof(int),
+					      (size_t)FDS_A_MESSAGE);
 			memcpy(out->fds, CMSG_DATA(c), out->n_fds * sizeof(int));
 		}
 	}
@@ -47,7 +48,8 @@ static bool receive(const struct fdstore *store, struct message *out)
 {
 	union {
 		struct cmsghdr header;
-		char bytes[CMSG_SPACE(sizeof(struct ucred)) + CMSG_SPACE(FDS_A_MESSAGE * sizeof(int))];
+		char bytes[CMSG_SPACE(sizeof(struct ucred)) +
+			   CMSG_SPACE(FDS_A_MESSAGE * sizeof(int))];
 	} control;
 	struct iovec iov = {.iov_base = out->text, .iov_len = sizeof(out->text) - 1};
 	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.bytes,
@@ -128,7 +130,8 @@ static void take(struct fdstore *store, struct message *message)
 	const char *value;
 	size_t owner = 0;
 
-	while (owner < FDSTORE_OWNERS_MAX && (message->pid == 0 || store->pids[owner] != message->pid))
+	while (owner < FDSTORE_OWNERS_MAX &&
+	       (message->pid == 0 || store->pids[owner] != message->pid))
 		owner++;
 	if (owner < FDSTORE_OWNERS_MAX && read_name(message->text, name)) {
 		if (field(message->text, "FDSTOREREMOVE=1", &value) == 0)
@@ -159,14 +162,15 @@ static void on_message(struct jaco_io *io, unsigned events, void *ctx)
 
 int fdstore_open(struct fdstore *store, struct jaco_loop *loop, struct jaco_err *err)
 {
-	/* Bound by the family alone it gets a free abstract name (unix(7), autobind): no file is left
-	 * behind, and no path is too long for it. */
+	/* Bound by the family alone it gets a free abstract name (unix(7), autobind): no file is
+	 * left behind, and no path is too long for it. */
 	struct sockaddr_un un = {.sun_family = AF_UNIX};
 	socklen_t n = sizeof(un.sun_family);
 	int yes = 1;
 
 	*store = (struct fdstore){.sock = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0)};
-	if (store->sock < 0 || setsockopt(store->sock, SOL_SOCKET, SO_PASSCRED, &yes, sizeof(yes)) < 0 ||
+	if (store->sock < 0 ||
+	    setsockopt(store->sock, SOL_SOCKET, SO_PASSCRED, &yes, sizeof(yes)) < 0 ||
 	    bind(store->sock, (const struct sockaddr *)&un, n) < 0)
 		return jaco_err_errno(err, "the notification socket");
 	n = sizeof(un);
@@ -211,7 +215,8 @@ size_t fdstore_list(struct fdstore *store, size_t owner, int out_fds[static FDST
 
 		if (kept->owner != owner)
 			continue;
-		(void)jaco_str_format(end, FDSTORE_NAME_BYTES + 1, "%s%s", n > 0 ? ":" : "", kept->name);
+		(void)jaco_str_format(end, FDSTORE_NAME_BYTES + 1, "%s%s", n > 0 ? ":" : "",
+				      kept->name);
 		end += strlen(end);
 		out_fds[n++] = kept->fd;
 	}

@@ -2,10 +2,11 @@
  *
  * fdstore.h - sockets that a child of `jaco supervise` wants kept while it is restarted.
  *
- * The protocol is systemd's (sd_pid_notify_with_fds(3), FDSTORE=1): a datagram to $NOTIFY_SOCKET with
- * the descriptor and its name; the next start gets them back from descriptor 3 on.  So a daemon knows
- * one way only.  Who sends is known by its process id, which the kernel vouches for (unix(7),
- * SCM_CREDENTIALS): descriptors of strangers are closed, and everybody gets back his own. */
+ * The protocol is systemd's (sd_pid_notify_with_fds(3), FDSTORE=1): a datagram to $NOTIFY_SOCKET
+ * with the descriptor and its name; the next start gets them back from descriptor 3 on.  So a
+ * daemon knows one way only.  Who sends is known by its process id, which the kernel vouches for
+ * (unix(7), SCM_CREDENTIALS): descriptors of strangers are closed, and everybody gets back his
+ * own. */
 #pragma once
 
 #include <stddef.h>
@@ -40,7 +41,7 @@ void fdstore_close(struct fdstore *store); /* closes what is kept as well */
  * comes first. */
 void fdstore_set_owner(struct fdstore *store, size_t owner, pid_t pid);
 
-/* What is kept for @owner: descriptors in ascending order, which stay the store's, and their names in
- * the same order with ':' between them.  Returns their number. */
+/* What is kept for @owner: descriptors in ascending order, which stay the store's, and their names
+ * in the same order with ':' between them.  Returns their number. */
 size_t fdstore_list(struct fdstore *store, size_t owner, int out_fds[static FDSTORE_MAX],
 		    char out_names[static FDSTORE_NAMES_BYTES]);

@@ -11,19 +11,19 @@
 #include "libjaco/wire/print.h"
 
 static const struct out_column replica_columns[] = {
-	{"REPLICA", "id"},   {"STATE", "state"},     {"HEALTHY", "healthy"}, {"NODE", "node"},
-	{"ADDRESS", "address"}, {"AGE", "since"},    {"RESTARTS", "restarts"}, {"GEN", "generation"},
-	{"REASON", "message"}, {NULL, NULL},
+	{"REPLICA", "id"},      {"STATE", "state"}, {"HEALTHY", "healthy"},   {"NODE", "node"},
+	{"ADDRESS", "address"}, {"AGE", "since"},   {"RESTARTS", "restarts"}, {"GEN", "generation"},
+	{"REASON", "message"},  {NULL, NULL},
 };
 static const struct out_column deployment_columns[] = {
-	{"DEPLOYMENT", "name"}, {"STATUS", "status"}, {"REVISION", "revision"}, {"SERVICES", "services"},
-	{"READY", "ready"},	{"WANTED", "wanted"}, {"AGE", "updated"},	{"REASON", "reason"},
-	{NULL, NULL},
+	{"DEPLOYMENT", "name"},   {"STATUS", "status"}, {"REVISION", "revision"},
+	{"SERVICES", "services"}, {"READY", "ready"},   {"WANTED", "wanted"},
+	{"AGE", "updated"},       {"REASON", "reason"}, {NULL, NULL},
 };
 static const struct out_column route_columns[] = {
-	{"DOMAIN", "domain"}, {"PATH", "path"},	  {"DEPLOYMENT", "deployment"}, {"SERVICE", "service"},
-	{"PORT", "port"},     {"TLS", "tls"},	  {"READY", "ready"},		{"TOTAL", "total"},
-	{NULL, NULL},
+	{"DOMAIN", "domain"},   {"PATH", "path"},   {"DEPLOYMENT", "deployment"},
+	{"SERVICE", "service"}, {"PORT", "port"},   {"TLS", "tls"},
+	{"READY", "ready"},     {"TOTAL", "total"}, {NULL, NULL},
 };
 static const struct out_column port_columns[] = {
 	{"PORT", "port"},	{"PROTOCOL", "protocol"}, {"DEPLOYMENT", "deployment"},
@@ -31,8 +31,14 @@ static const struct out_column port_columns[] = {
 	{"PROBLEM", "problem"}, {NULL, NULL},
 };
 static const struct out_column subnet_columns[] = {
-	{"DEPLOYMENT", "deployment"}, {"NETWORK", "network"}, {"NODE", "host"},	      {"CIDR", "cidr"},
-	{"GATEWAY", "gateway"},	      {"BRIDGE", "bridge"},   {"SCOPE", "scope"},     {"INTERNAL", "internal"},
+	{"DEPLOYMENT", "deployment"},
+	{"NETWORK", "network"},
+	{"NODE", "host"},
+	{"CIDR", "cidr"},
+	{"GATEWAY", "gateway"},
+	{"BRIDGE", "bridge"},
+	{"SCOPE", "scope"},
+	{"INTERNAL", "internal"},
 	{NULL, NULL},
 };
 static const struct out_column rollout_columns[] = {
@@ -45,7 +51,9 @@ static const struct out_column node_columns[] = {
 	{"LABELS", "labels"}, {NULL, NULL},
 };
 static const struct out_column cert_columns[] = {
-	{"DOMAIN", "domain"}, {"EXPIRES", "not_after"}, {"ISSUED", "issued"}, {"ENVIRONMENT", "environment"}, {NULL, NULL},
+	{"DOMAIN", "domain"}, {"EXPIRES", "not_after"},
+	{"ISSUED", "issued"}, {"ENVIRONMENT", "environment"},
+	{NULL, NULL},
 };
 
 static int open_view(struct cli *cli, struct jaco_view *view, struct jaco_err *err)
@@ -54,12 +62,14 @@ static int open_view(struct cli *cli, struct jaco_view *view, struct jaco_err *e
 }
 
 /* The optional DEPLOYMENT[/SERVICE] argument @n. */
-static int take_filter(struct cli *cli, size_t n, const char **out_deployment, const char **out_service,
-		       struct jaco_err *err)
+static int take_filter(struct cli *cli, size_t n, const char **out_deployment,
+		       const char **out_service, struct jaco_err *err)
 {
 	*out_deployment = NULL;
 	*out_service = NULL;
-	return cli_arg(cli, n) ? cli_split_ref(cli, cli_arg(cli, n), out_deployment, out_service, err) : 0;
+	return cli_arg(cli, n)
+		       ? cli_split_ref(cli, cli_arg(cli, n), out_deployment, out_service, err)
+		       : 0;
 }
 
 int get_deployments(struct cli *cli, struct jaco_err *err)
@@ -178,7 +188,8 @@ static int read_members(struct cli *cli, struct wire_cluster_info *out_info, str
 		fprintf(stderr, "Warning: %s; this is what the node knew last\n",
 			out_printable(&cli->arena, out_info->removed));
 	else if (out_info->initialised && !out_info->quorum)
-		fprintf(stderr, "Warning: no majority is reached; states of other nodes are as last known\n");
+		fprintf(stderr, "Warning: no majority is reached; states of other nodes are as "
+				"last known\n");
 	return 0;
 }
 
@@ -216,8 +227,8 @@ int get_deployment(struct cli *cli, struct jaco_err *err)
 		return -(int)err->code;
 	if (!got.entry)
 		return jaco_err_set(err, JACO_DEPLOYMENT_NOT_FOUND, "no deployment %s", name);
-	if (jaco_unpack(&wire_deployment_desc, got.entry->value.data, got.entry->value.n, &cli->arena,
-			&record, err) < 0)
+	if (jaco_unpack(&wire_deployment_desc, got.entry->value.data, got.entry->value.n,
+			&cli->arena, &record, err) < 0)
 		return -(int)err->code;
 	json = jaco_json_from_msg(&wire_deployment_desc, &record);
 	req.key = jaco_arena_printf(&cli->arena, "/revision/%s/%llu", name,
@@ -225,7 +236,8 @@ int get_deployment(struct cli *cli, struct jaco_err *err)
 	if (cli_call(cli, &wire_raftd_kv_get, &req, &got, err) >= 0 && got.entry &&
 	    jaco_unpack(&wire_revision_desc, got.entry->value.data, got.entry->value.n, &cli->arena,
 			&revision, err) >= 0)
-		json_object_set_new(json, "literal", jaco_json_from_msg(&wire_revision_desc, &revision));
+		json_object_set_new(json, "literal",
+				    jaco_json_from_msg(&wire_revision_desc, &revision));
 	if (cli->format == CLI_TABLE)
 		cli->format = CLI_YAML;
 	out_json(cli, json, false);
@@ -331,11 +343,12 @@ static void print_status(struct status_watch *watch, struct jaco_view *view, boo
 	for (size_t i = 0; i < report.alarms.n; i++)
 		jaco_buf_printf(&out, "ALARM: %s\n", out_printable(&arena, report.alarms.v[i]));
 	jaco_buf_printf(&out, "%s\n", report.summary);
-	add_section(&out, cli, &wire_deployment_row_desc, report.deployments.v, report.deployments.n,
-		    deployment_columns);
+	add_section(&out, cli, &wire_deployment_row_desc, report.deployments.v,
+		    report.deployments.n, deployment_columns);
 	add_section(&out, cli, &wire_replica_row_desc, report.replicas.v, report.replicas.n,
 		    replica_columns);
-	add_section(&out, cli, &wire_route_row_desc, report.routes.v, report.routes.n, route_columns);
+	add_section(&out, cli, &wire_route_row_desc, report.routes.v, report.routes.n,
+		    route_columns);
 	add_section(&out, cli, &wire_port_row_desc, report.ports.v, report.ports.n, port_columns);
 	if (again && !cli->is_tty)
 		jaco_buf_add_str(&out, "\n");
@@ -374,7 +387,8 @@ int get_status(struct cli *cli, struct jaco_err *err)
 	if (take_filter(cli, 0, &watch.deployment, &watch.service, err) < 0 ||
 	    read_alarms(cli, &watch.alarms, err) < 0)
 		return -(int)err->code;
-	if (cli_view(cli, &view, report_prefixes, follow ? on_status_change : NULL, &watch, err) < 0)
+	if (cli_view(cli, &view, report_prefixes, follow ? on_status_change : NULL, &watch, err) <
+	    0)
 		return -(int)err->code;
 	if (watch.deployment && report_find(&view, watch.deployment, watch.service, err) < 0) {
 		jaco_view_close(&view);

@@ -41,9 +41,10 @@ static void on_line(void *ctx, const void *msg)
 	fflush(stdout);
 }
 
-/* Whether there is such a thing; one word is a deployment or else a replica.  Of what was deleted the
- * last lines may be there still, while its replicas are. */
-static int check_query(struct cli *cli, struct wire_logs_query *req, const char *ref, struct jaco_err *err)
+/* Whether there is such a thing; one word is a deployment or else a replica.  Of what was deleted
+ * the last lines may be there still, while its replicas are. */
+static int check_query(struct cli *cli, struct wire_logs_query *req, const char *ref,
+		       struct jaco_err *err)
 {
 	struct wire_replica_row *rows;
 	struct jaco_view view;
@@ -61,7 +62,9 @@ static int check_query(struct cli *cli, struct wire_logs_query *req, const char 
 		if (is_known)
 			*req = (struct wire_logs_query){.replica = ref};
 		else
-			jaco_err_set(err, strchr(ref, '-') ? JACO_REPLICA_NOT_FOUND : JACO_DEPLOYMENT_NOT_FOUND,
+			jaco_err_set(err,
+				     strchr(ref, '-') ? JACO_REPLICA_NOT_FOUND
+						      : JACO_DEPLOYMENT_NOT_FOUND,
 				     "there is no deployment or replica %s", ref);
 	}
 	jaco_view_close(&view);
@@ -80,11 +83,13 @@ static int take_query(struct cli *cli, struct wire_logs_query *req, struct jaco_
 	    check_query(cli, req, ref, err) < 0)
 		return -(int)err->code;
 	if (since && !jaco_duration_parse(since, &ms))
-		return jaco_err_set(err, JACO_VALIDATION_FAILED, "--since %s is not a duration", since);
+		return jaco_err_set(err, JACO_VALIDATION_FAILED, "--since %s is not a duration",
+				    since);
 	if (since)
 		req->since = (uint64_t)(jaco_time_wall_ms() - ms);
 	if (tail && !jaco_str_to_u64(tail, 1000000, &n))
-		return jaco_err_set(err, JACO_VALIDATION_FAILED, "--tail %s is not a number of lines", tail);
+		return jaco_err_set(err, JACO_VALIDATION_FAILED,
+				    "--tail %s is not a number of lines", tail);
 	if (tail)
 		JACO_SET(req, logs_query, tail, (uint32_t)n);
 	req->follow = cli_opt(cli, "follow") != NULL;
@@ -102,8 +107,8 @@ int logs_stream(struct cli *cli, struct jaco_err *err)
 	if (take_query(cli, &req, err) < 0)
 		return -(int)err->code;
 	if (pattern && regcomp(&logs.filter, pattern, REG_EXTENDED | REG_NOSUB) != 0)
-		return jaco_err_set(err, JACO_VALIDATION_FAILED, "--grep %s is not a regular expression",
-				    pattern);
+		return jaco_err_set(err, JACO_VALIDATION_FAILED,
+				    "--grep %s is not a regular expression", pattern);
 	logs.has_filter = pattern != NULL;
 	rc = cli_stream(cli, &wire_runtimed_logs_stream, &req, on_line, &logs, err);
 	if (logs.has_filter)

@@ -12,6 +12,8 @@
 #include "cli/commands.h"
 #include "cli/out.h"
 
+/* An option or a command is a row. */
+/* clang-format off */
 const struct cli_option cli_global_options[] = {
 	{"output", 'o', "FORMAT", "table, json, yaml or name"},
 	{"quiet", 'q', NULL, "say less"},
@@ -245,6 +247,7 @@ const struct cli_command cli_commands[] = {
 	{"version", "", 0, 0, "print the version", "version -o json", NULL, version_print},
 	{NULL, NULL, 0, 0, NULL, NULL, NULL, NULL, false},
 };
+/* clang-format on */
 
 int main(int argc, char **argv)
 {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * manifest.c - reading a deployment's files: jaco validate and config, and the first half of apply. */
+ * manifest.c - reading a deployment's files: jaco validate and config, and the first half of
+ * apply. */
 #include "cli/manifest.h"
 
 #include <errno.h>
@@ -21,8 +22,8 @@
 
 #define FILE_BYTES_MAX (4u * 1024 * 1024)
 
-static int read_file(void *ctx, const char *path, struct jaco_arena *arena, struct jaco_document *out,
-		     struct jaco_err *err)
+static int read_file(void *ctx, const char *path, struct jaco_arena *arena,
+		     struct jaco_document *out, struct jaco_err *err)
 {
 	jaco_auto(jaco_buf) struct jaco_buf text = JACO_BUF_INIT;
 
@@ -33,7 +34,8 @@ static int read_file(void *ctx, const char *path, struct jaco_arena *arena, stru
 		return -(int)err->code;
 	}
 	*out = (struct jaco_document){jaco_arena_strdup(arena, path),
-				      jaco_arena_memdup(arena, jaco_buf_str(&text), text.n + 1), text.n};
+				      jaco_arena_memdup(arena, jaco_buf_str(&text), text.n + 1),
+				      text.n};
 	return 0;
 }
 
@@ -59,8 +61,8 @@ static int read_stdin(struct cli *cli, struct jaco_manifest_options *options, st
 	while ((n = fread(chunk, 1, sizeof(chunk), stdin)) > 0)
 		jaco_buf_add(&text, chunk, n);
 	if (text.overflow)
-		return jaco_err_set(err, JACO_LIMIT_EXCEEDED, "standard input is larger than %u bytes",
-				    FILE_BYTES_MAX);
+		return jaco_err_set(err, JACO_LIMIT_EXCEEDED,
+				    "standard input is larger than %u bytes", FILE_BYTES_MAX);
 	options->compose_stdin = jaco_arena_memdup(&cli->arena, jaco_buf_str(&text), text.n + 1);
 	options->compose_stdin_bytes = text.n;
 	return 0;
@@ -68,9 +70,10 @@ static int read_stdin(struct cli *cli, struct jaco_manifest_options *options, st
 
 extern char **environ;
 
-/* "DIR" means "DIR/jaco.yaml".  A compose file is a mistake that many make; only what can be read twice
- * is looked into. */
-static int check_path(struct cli *cli, const char **path, struct jaco_findings *findings, struct jaco_err *err)
+/* "DIR" means "DIR/jaco.yaml".  A compose file is a mistake that many make; only what can be read
+ * twice is looked into. */
+static int check_path(struct cli *cli, const char **path, struct jaco_findings *findings,
+		      struct jaco_err *err)
 {
 	struct jaco_findings ignored = JACO_FINDINGS_INIT(&cli->arena);
 	const struct jaco_yaml_node *root;
@@ -91,8 +94,8 @@ static int check_path(struct cli *cli, const char **path, struct jaco_findings *
 	services = jaco_yaml_get(root, "services");
 	if (!services || services->kind != JACO_YAML_MAP)
 		return 0;
-	jaco_findings_error(findings, JACO_VALIDATION_FAILED, services->pos, "", "give its jaco.yaml",
-			    "this looks like a compose file");
+	jaco_findings_error(findings, JACO_VALIDATION_FAILED, services->pos, "",
+			    "give its jaco.yaml", "this looks like a compose file");
 	return jaco_findings_to_err(findings, err);
 }
 
@@ -126,7 +129,8 @@ int manifest_resolve(struct cli *cli, struct jaco_findings *findings, bool is_ch
 	return jaco_manifest_resolve(&options, findings, out, err);
 }
 
-/* The first "compose.yaml:LINE:COLUMN" in @text as the place it stands for; false when there is none. */
+/* The first "compose.yaml:LINE:COLUMN" in @text as the place it stands for; false when there is
+ * none. */
 static bool find_place(const struct jaco_resolved *resolved, const char *text, const char **out_at,
 		       size_t *out_n, struct jaco_pos *out)
 {
@@ -173,7 +177,8 @@ void manifest_relocate(const struct jaco_resolved *resolved, struct jaco_err *er
 	for (size_t i = 0; i < err->n_details; i++)
 		relocate_text(resolved, err->details[i].value, sizeof(err->details[i].value));
 	if (jaco_str_eq(file, resolved->compose.name) && line && column &&
-	    jaco_str_to_u64(line, UINT32_MAX, &at[0]) && jaco_str_to_u64(column, UINT32_MAX, &at[1]))
+	    jaco_str_to_u64(line, UINT32_MAX, &at[0]) &&
+	    jaco_str_to_u64(column, UINT32_MAX, &at[1]))
 		pos = jaco_resolved_place(resolved, (uint32_t)at[0], (uint32_t)at[1]);
 	if (!pos.file)
 		return;
@@ -193,9 +198,10 @@ void manifest_print(const struct cli *cli, struct jaco_findings *findings)
 
 		if (!is_error && (cli->is_quiet || cli->format != CLI_TABLE))
 			continue;
-		jaco_buf_printf(&text, "%s: %s%s%s\n", is_error ? "error" : "warning",
-				is_error ? jaco_code_name(finding->code) : "", is_error ? ": " : "",
-				out_printable(findings->arena, jaco_finding_text(findings, finding)));
+		jaco_buf_printf(
+			&text, "%s: %s%s%s\n", is_error ? "error" : "warning",
+			is_error ? jaco_code_name(finding->code) : "", is_error ? ": " : "",
+			out_printable(findings->arena, jaco_finding_text(findings, finding)));
 	}
 	if (findings->n_dropped)
 		jaco_buf_printf(&text, "... and %zu more\n", findings->n_dropped);
@@ -215,7 +221,8 @@ static json_t *findings_json(const struct jaco_findings *findings)
 	json_t *list = json_array();
 
 	for (size_t i = 0; i < findings->n; i++) {
-		struct wire_finding msg = jaco_finding_to_wire(&findings->items[i], findings->arena);
+		struct wire_finding msg =
+			jaco_finding_to_wire(&findings->items[i], findings->arena);
 
 		json_array_append_new(list, jaco_json_from_msg(&wire_finding_desc, &msg));
 	}
@@ -229,7 +236,8 @@ int deploy_validate(struct cli *cli, struct jaco_err *err)
 	int rc = manifest_resolve(cli, &findings, true, &resolved, err);
 
 	if (cli->format == CLI_JSON || cli->format == CLI_YAML) {
-		json_t *json = json_pack("{s:b, s:o}", "valid", rc >= 0, "findings", findings_json(&findings));
+		json_t *json = json_pack("{s:b, s:o}", "valid", rc >= 0, "findings",
+					 findings_json(&findings));
 
 		out_json(cli, json, false);
 		json_decref(json);
@@ -240,15 +248,16 @@ int deploy_validate(struct cli *cli, struct jaco_err *err)
 		manifest_count(cli, &findings, "not valid", err);
 		return rc;
 	}
-	out_say(cli, "valid: %s, %zu service%s, %zu route%s, %zu warning%s", resolved.manifest->deployment,
-		resolved.manifest->n_services, OUT_S(resolved.manifest->n_services),
-		resolved.manifest->n_routes, OUT_S(resolved.manifest->n_routes), findings.n_warnings,
+	out_say(cli, "valid: %s, %zu service%s, %zu route%s, %zu warning%s",
+		resolved.manifest->deployment, resolved.manifest->n_services,
+		OUT_S(resolved.manifest->n_services), resolved.manifest->n_routes,
+		OUT_S(resolved.manifest->n_routes), findings.n_warnings,
 		OUT_S(findings.n_warnings));
 	return 0;
 }
 
-/* Of a rendered document, where everything plain is what it seems.  What JSON would write differently
- * (0644, 1.10) stays a text, as compose's own readers get it. */
+/* Of a rendered document, where everything plain is what it seems.  What JSON would write
+ * differently (0644, 1.10) stays a text, as compose's own readers get it. */
 static json_t *scalar_json(const struct jaco_yaml_node *node)
 {
 	uint64_t number;
@@ -273,7 +282,8 @@ static json_t *tree_json(const struct jaco_yaml_node *node)
 	out = node->kind == JACO_YAML_MAP ? json_object() : json_array();
 	for (size_t i = 0; i < node->n; i++)
 		if (node->kind == JACO_YAML_MAP)
-			json_object_set_new(out, node->entries[i].key, tree_json(node->entries[i].value));
+			json_object_set_new(out, node->entries[i].key,
+					    tree_json(node->entries[i].value));
 		else
 			json_array_append_new(out, tree_json(node->entries[i].value));
 	return out;
@@ -283,8 +293,9 @@ static json_t *tree_json(const struct jaco_yaml_node *node)
 static int print_json(struct cli *cli, const struct jaco_resolved *resolved, struct jaco_err *err)
 {
 	struct jaco_findings findings = JACO_FINDINGS_INIT(&cli->arena);
-	const struct jaco_yaml_node *root = jaco_yaml_parse(
-		resolved->compose.name, resolved->compose.data, resolved->compose.n, &cli->arena, &findings);
+	const struct jaco_yaml_node *root =
+		jaco_yaml_parse(resolved->compose.name, resolved->compose.data, resolved->compose.n,
+				&cli->arena, &findings);
 	json_t *json;
 
 	if (!root)

@@ -6,8 +6,8 @@
 #include "cli/cli.h"
 #include "libjaco/model/manifest/manifest.h"
 
-/* Read what the arguments and --jaco, --compose, --env-file, --set, --host-env, --profile and --strict
- * say.  @is_check: only to look, nothing is sent.  Memory is the command's.  Errors: as
+/* Read what the arguments and --jaco, --compose, --env-file, --set, --host-env, --profile and
+ * --strict say.  @is_check: only to look, nothing is sent.  Memory is the command's.  Errors: as
  * jaco_manifest_resolve(). */
 int manifest_resolve(struct cli *cli, struct jaco_findings *findings, bool is_check,
 		     struct jaco_resolved *out, struct jaco_err *err);
@@ -15,10 +15,11 @@ int manifest_resolve(struct cli *cli, struct jaco_findings *findings, bool is_ch
 /* Findings on standard error, warnings unless -q or a format for programs. */
 void manifest_print(const struct cli *cli, struct jaco_findings *findings);
 
-/* After that an error need only count them: its text becomes "@what, 2 errors", except for programs. */
+/* After that an error need only count them: its text becomes "@what, 2 errors", except for
+ * programs. */
 void manifest_count(const struct cli *cli, const struct jaco_findings *findings, const char *what,
 		    struct jaco_err *err);
 
-/* The server reads the resolved document and says where in it: make that the place in the files that
- * people wrote, in the text and in the details of @err. */
+/* The server reads the resolved document and says where in it: make that the place in the files
+ * that people wrote, in the text and in the details of @err. */
 void manifest_relocate(const struct jaco_resolved *resolved, struct jaco_err *err);

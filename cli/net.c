@@ -14,21 +14,22 @@
 #define EXIT_NO  1
 
 static const struct out_column mesh_columns[] = {
-	{"FROM", "from"}, {"TO", "to"}, {"VERDICT", "verdict"}, {"SINCE", "since"}, {"RTT-US", "rtt_us"},
-	{"LOSS/1000", "loss_permille"}, {"HANDSHAKE", "handshake"}, {"MTU", "mtu"}, {"ENDPOINT", "endpoint"},
-	{"REASON", "message"}, {NULL, NULL},
+	{"FROM", "from"},           {"TO", "to"},         {"VERDICT", "verdict"},
+	{"SINCE", "since"},         {"RTT-US", "rtt_us"}, {"LOSS/1000", "loss_permille"},
+	{"HANDSHAKE", "handshake"}, {"MTU", "mtu"},       {"ENDPOINT", "endpoint"},
+	{"REASON", "message"},      {NULL, NULL},
 };
 static const struct out_column scope_columns[] = {
-	{"SCOPE", "scope"}, {"DEPLOYMENT", "deployment"}, {"NETWORK", "network"}, {"INTERNAL", "internal"},
-	{"SUBNETS", "subnets"}, {NULL, NULL},
+	{"SCOPE", "scope"},       {"DEPLOYMENT", "deployment"}, {"NETWORK", "network"},
+	{"INTERNAL", "internal"}, {"SUBNETS", "subnets"},       {NULL, NULL},
 };
 static const struct out_column can_columns[] = {
-	{"FROM", "from"}, {"TO", "to"}, {"ALLOWED", "allowed"}, {"RULE", "rule"}, {"REASON", "message"},
-	{NULL, NULL},
+	{"FROM", "from"}, {"TO", "to"},          {"ALLOWED", "allowed"},
+	{"RULE", "rule"}, {"REASON", "message"}, {NULL, NULL},
 };
 static const struct out_column exposure_columns[] = {
-	{"NODE", "node"}, {"KIND", "kind"}, {"WHAT", "what"}, {"TO", "to"}, {"REACHABLE BY", "from"},
-	{NULL, NULL},
+	{"NODE", "node"}, {"KIND", "kind"},         {"WHAT", "what"},
+	{"TO", "to"},     {"REACHABLE BY", "from"}, {NULL, NULL},
 };
 
 int net_mesh(struct cli *cli, struct jaco_err *err)
@@ -90,7 +91,8 @@ static int split_port(struct cli *cli, const char *text, const char **out_name, 
 	if (!colon)
 		return 0;
 	if (!jaco_str_to_u64(colon + 1, 65535, &port) || port == 0)
-		return jaco_err_set(err, JACO_VALIDATION_FAILED, "%s: \"%s\" is not a port", text, colon + 1);
+		return jaco_err_set(err, JACO_VALIDATION_FAILED, "%s: \"%s\" is not a port", text,
+				    colon + 1);
 	*out_name = jaco_arena_strndup(&cli->arena, text, (size_t)(colon - text));
 	*out_port = (uint32_t)port;
 	return 0;
@@ -132,12 +134,14 @@ static int ask(struct cli *cli, const struct report_end *from, const struct repo
 static int ask_pairs(struct cli *cli, const struct report_end *from, size_t n_from,
 		     const struct report_end *to, size_t n_to, uint32_t port, struct jaco_err *err)
 {
-	struct wire_can_row *rows = jaco_arena_alloc_n(&cli->arena, n_from * n_to + 1, sizeof(*rows));
+	struct wire_can_row *rows =
+		jaco_arena_alloc_n(&cli->arena, n_from * n_to + 1, sizeof(*rows));
 	size_t n = 0, n_no = 0;
 
 	for (size_t i = 0; i < n_from; i++)
 		for (size_t k = 0; k < n_to && n < ENDS_MAX; k++) {
-			if (from[i].address == to[k].address || !is_likely(&from[i], from, n_from, &to[k]))
+			if (from[i].address == to[k].address ||
+			    !is_likely(&from[i], from, n_from, &to[k]))
 				continue;
 			if (ask(cli, &from[i], &to[k], port, &rows[n], err) < 0)
 				return -(int)err->code;

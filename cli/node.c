@@ -14,7 +14,8 @@
 static int change(struct cli *cli, const struct jaco_method *method, const char *what,
 		  struct jaco_err *err)
 {
-	struct wire_node_ref req = {.host = cli_arg(cli, 0), .force = cli_opt(cli, "force") != NULL};
+	struct wire_node_ref req = {.host = cli_arg(cli, 0),
+				    .force = cli_opt(cli, "force") != NULL};
 	struct wire_changed got;
 
 	if (cli_call_print(cli, method, &req, &got, err) < 0)
@@ -46,7 +47,8 @@ int node_issue_join_token(struct cli *cli, struct jaco_err *err)
 	int64_t ms = 0;
 
 	if (ttl && (!jaco_duration_parse(ttl, &ms) || ms <= 0))
-		return jaco_err_set(err, JACO_VALIDATION_FAILED, "--ttl %s: a duration like 24h", ttl);
+		return jaco_err_set(err, JACO_VALIDATION_FAILED, "--ttl %s: a duration like 24h",
+				    ttl);
 	req.ttl_ms = (uint64_t)ms;
 	if (cli_call(cli, &wire_raftd_node_issue_join_token, &req, &got, err) < 0)
 		return -(int)err->code;
@@ -103,7 +105,8 @@ int node_label(struct cli *cli, struct jaco_err *err)
 		} else if (!equals && n > 1 && word[n - 1] == '-') {
 			req.remove.v[req.remove.n++] = jaco_arena_strndup(&cli->arena, word, n - 1);
 		} else {
-			return jaco_err_set(err, JACO_VALIDATION_FAILED, "\"%s\" is neither k=v nor k-", word);
+			return jaco_err_set(err, JACO_VALIDATION_FAILED,
+					    "\"%s\" is neither k=v nor k-", word);
 		}
 	}
 	if (cli_call_print(cli, &wire_raftd_node_label, &req, &got, err) < 0)

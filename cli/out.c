@@ -122,9 +122,10 @@ static const char *color_of(const char *cell)
 		const char *word;
 		const char *color;
 	} colors[] = {
-		{"RUNNING", "32"}, {"ACTIVE", "32"},  {"READY", "32"},	{"COMPLETED", "32"}, {"ok", "32"},
-		{"FAILED", "31"},  {"failed", "31"},  {"UNREACHABLE", "31"}, {"DEGRADED", "33"},
-		{"PENDING", "33"}, {"PULLING", "33"}, {"STARTING", "33"}, {"UPDATING", "33"}, {"warning", "33"},
+		{"RUNNING", "32"},  {"ACTIVE", "32"},  {"READY", "32"},   {"COMPLETED", "32"},
+		{"ok", "32"},       {"FAILED", "31"},  {"failed", "31"},  {"UNREACHABLE", "31"},
+		{"DEGRADED", "33"}, {"PENDING", "33"}, {"PULLING", "33"}, {"STARTING", "33"},
+		{"UPDATING", "33"}, {"warning", "33"},
 	};
 
 	for (size_t i = 0; i < JACO_ARRAY_SIZE(colors); i++)
@@ -174,7 +175,8 @@ static void fill_grid(struct grid *grid, struct jaco_arena *arena, const struct 
 	}
 }
 
-static void add_line(struct jaco_buf *out, const struct grid *grid, const char *const *cells, bool has_color)
+static void add_line(struct jaco_buf *out, const struct grid *grid, const char *const *cells,
+		     bool has_color)
 {
 	for (size_t c = 0; c < grid->n_columns; c++) {
 		const char *color = has_color ? color_of(cells[c]) : NULL;
@@ -258,7 +260,8 @@ void out_rows(const struct cli *cli, const struct jaco_desc *desc, const void *r
 	}
 	list = json_array();
 	for (size_t i = 0; i < n; i++)
-		json_array_append_new(list, jaco_json_from_msg(desc, (const char *)rows + i * desc->size));
+		json_array_append_new(
+			list, jaco_json_from_msg(desc, (const char *)rows + i * desc->size));
 	out_json(cli, list, false);
 	json_decref(list);
 }
@@ -288,7 +291,8 @@ void out_say(const struct cli *cli, const char *fmt, ...)
 {
 	va_list ap;
 
-	if (cli->is_quiet || cli->format == CLI_JSON || cli->format == CLI_YAML || cli->format == CLI_NAME)
+	if (cli->is_quiet || cli->format == CLI_JSON || cli->format == CLI_YAML ||
+	    cli->format == CLI_NAME)
 		return;
 	va_start(ap, fmt);
 	vprintf(fmt, ap);
@@ -303,9 +307,10 @@ static void print_error_object(const struct cli *cli, const struct jaco_err *err
 	json_t *json;
 
 	for (size_t i = 0; i < err->n_details; i++)
-		json_object_set_new(details, err->details[i].key, json_string(err->details[i].value));
-	json = json_pack("{s:s, s:s, s:o}", "code", jaco_code_name(err->code), "message", err->text, "details",
-			 details);
+		json_object_set_new(details, err->details[i].key,
+				    json_string(err->details[i].value));
+	json = json_pack("{s:s, s:s, s:o}", "code", jaco_code_name(err->code), "message", err->text,
+			 "details", details);
 	if (json)
 		out_json(cli, json, false);
 	json_decref(json);
@@ -317,7 +322,8 @@ void out_error(const struct cli *cli, const struct jaco_err *err)
 	const char *hint = jaco_err_get_detail(err, "hint");
 
 	fflush(stdout);
-	fprintf(stderr, "Error: %s: %s\n", jaco_code_name(err->code), out_printable(&arena, err->text));
+	fprintf(stderr, "Error: %s: %s\n", jaco_code_name(err->code),
+		out_printable(&arena, err->text));
 	for (size_t i = 0; i < err->n_details; i++)
 		if (strncmp(err->details[i].key, "finding", 7) == 0)
 			fprintf(stderr, "  %s\n", out_printable(&arena, err->details[i].value));

@@ -14,8 +14,8 @@ struct out_column {
 	const char *field;
 };
 
-/* Rows (@n structs of @desc) as a table with @columns (ended by title NULL), as a JSON or YAML list,
- * or their first string field per line with -o name. */
+/* Rows (@n structs of @desc) as a table with @columns (ended by title NULL), as a JSON or YAML
+ * list, or their first string field per line with -o name. */
 void out_rows(const struct cli *cli, const struct jaco_desc *desc, const void *rows, size_t n,
 	      const struct out_column *columns);
 
@@ -39,8 +39,8 @@ void out_say(const struct cli *cli, const char *fmt, ...) JACO_PRINTF(2, 3);
 void out_age(char out[static 16], uint64_t wall_ms);
 
 /* A copy of @text in which nothing can move a cursor, change a color or break a row: control
- * characters (C0, DEL, and C1 in UTF-8) become '?', line ends and tabs a blank.  What containers write
- * is foreign. */
+ * characters (C0, DEL, and C1 in UTF-8) become '?', line ends and tabs a blank.  What containers
+ * write is foreign. */
 char *out_printable(struct jaco_arena *arena, const char *text);
 
 /* Print an error: text on standard error, the object on standard output with -o json. */

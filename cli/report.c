@@ -8,14 +8,15 @@
 #include "cli/out.h"
 #include "libjaco/base/str.h"
 
-const char *const report_prefixes[] = {"/cluster/meta", "/deployment/", "/replica/",  "/rollout/",
-				       "/route/",	"/tcproute/",	"/obs/replica/", "/obs/node/",
-				       "/node/",	"/subnet/",	NULL};
+const char *const report_prefixes[] = {
+	"/cluster/meta", "/deployment/", "/replica/", "/rollout/", "/route/", "/tcproute/",
+	"/obs/replica/", "/obs/node/",   "/node/",    "/subnet/",  NULL};
 
 static const struct wire_obs_gen *find_observed(const struct jaco_view *view, const char *id,
 						const struct wire_replica_gen *gen)
 {
-	const struct wire_obs_replica *seen = jaco_view_getf(view, "/obs/replica/%s@%s", id, gen->host);
+	const struct wire_obs_replica *seen =
+		jaco_view_getf(view, "/obs/replica/%s@%s", id, gen->host);
 
 	for (size_t i = 0; seen && i < seen->generations.n; i++)
 		if (seen->generations.v[i].generation == gen->generation)
@@ -27,7 +28,8 @@ static const struct wire_obs_gen *find_observed(const struct jaco_view *view, co
 static void explain_absence(const struct jaco_view *view, const struct wire_replica *replica,
 			    struct wire_replica_row *row, struct jaco_arena *arena)
 {
-	const struct wire_obs_liveness *node = jaco_view_getf(view, "/obs/node/%s/liveness", row->node);
+	const struct wire_obs_liveness *node =
+		jaco_view_getf(view, "/obs/node/%s/liveness", row->node);
 
 	if (replica->code) {
 		row->state = JACO_REPLICA_PENDING;
@@ -60,8 +62,10 @@ static struct wire_replica_row make_unplaced(const struct wire_replica *replica)
 	};
 }
 
-static struct wire_replica_row make_row(const struct jaco_view *view, const struct wire_replica *replica,
-					const struct wire_replica_gen *gen, struct jaco_arena *arena)
+static struct wire_replica_row make_row(const struct jaco_view *view,
+					const struct wire_replica *replica,
+					const struct wire_replica_gen *gen,
+					struct jaco_arena *arena)
 {
 	const struct wire_obs_gen *seen = find_observed(view, replica->id, gen);
 	struct wire_replica_row row = {
@@ -111,7 +115,8 @@ static void make_prefix(char out[static JACO_KEY_MAX], const char *space, const 
 }
 
 struct wire_replica_row *report_replicas(const struct jaco_view *view, const char *deployment,
-					 const char *service, struct jaco_arena *arena, size_t *out_n)
+					 const char *service, struct jaco_arena *arena,
+					 size_t *out_n)
 {
 	struct wire_replica_row *rows = NULL;
 	const struct jaco_view_entry *entry;
@@ -125,7 +130,8 @@ struct wire_replica_row *report_replicas(const struct jaco_view *view, const cha
 
 		for (size_t g = 0; g < replica->generations.n; g++) {
 			rows = jaco_arena_grow(arena, rows, &cap, *out_n + 1, sizeof(*rows));
-			rows[(*out_n)++] = make_row(view, replica, &replica->generations.v[g], arena);
+			rows[(*out_n)++] =
+				make_row(view, replica, &replica->generations.v[g], arena);
 		}
 		if (replica->generations.n == 0) {
 			rows = jaco_arena_grow(arena, rows, &cap, *out_n + 1, sizeof(*rows));
@@ -141,21 +147,24 @@ int report_find(const struct jaco_view *view, const char *deployment, const char
 	const struct wire_deployment *record = jaco_view_getf(view, "/deployment/%s", deployment);
 
 	if (!record)
-		return jaco_err_set(err, JACO_DEPLOYMENT_NOT_FOUND, "there is no deployment %s", deployment);
+		return jaco_err_set(err, JACO_DEPLOYMENT_NOT_FOUND, "there is no deployment %s",
+				    deployment);
 	for (size_t i = 0; service && i < record->services.n; i++)
 		if (jaco_str_eq(record->services.v[i].name, service))
 			return 0;
-	return service ? jaco_err_set(err, JACO_UNKNOWN_SERVICE, "deployment %s has no service %s", deployment,
-				      service)
+	return service ? jaco_err_set(err, JACO_UNKNOWN_SERVICE, "deployment %s has no service %s",
+				      deployment, service)
 		       : 0;
 }
 
 static bool is_ready(const struct wire_replica_row *row)
 {
-	return row->state == JACO_REPLICA_COMPLETED || (row->state == JACO_REPLICA_RUNNING && row->healthy);
+	return row->state == JACO_REPLICA_COMPLETED ||
+	       (row->state == JACO_REPLICA_RUNNING && row->healthy);
 }
 
-/* A container that is there, or on its way without an obstacle: what of it is too much has yet to go. */
+/* A container that is there, or on its way without an obstacle: what of it is too much has yet to
+ * go. */
 static bool is_live(const struct wire_replica_row *row)
 {
 	if (row->state == JACO_REPLICA_PENDING || row->state == JACO_REPLICA_PULLING)
@@ -176,8 +185,8 @@ struct report_progress report_service(const struct jaco_view *view, const char *
 	if (service->placement == JACO_PLACE_GLOBAL)
 		progress.wanted = n ? n : 1;
 	for (size_t i = 0; i < n; i++) {
-		/* What the last revision did not manage says nothing about this one; one without a node
-		 * will be of this. */
+		/* What the last revision did not manage says nothing about this one; one without a
+		 * node will be of this. */
 		if (rows[i].spec_hash && !jaco_str_eq(rows[i].spec_hash, service->spec_hash)) {
 			progress.old++;
 			progress.old_ready += is_ready(&rows[i]);
@@ -201,20 +210,22 @@ const char *report_state(const struct wire_replica_row *row, struct jaco_arena *
 	bool is_starting = row->state == JACO_REPLICA_RUNNING && !row->healthy;
 
 	if (row->message)
-		return jaco_arena_printf(arena, "%s%s: %s", word, is_starting ? ", not healthy yet" : "",
-					 row->message);
+		return jaco_arena_printf(arena, "%s%s: %s", word,
+					 is_starting ? ", not healthy yet" : "", row->message);
 	if (row->waits_for)
 		return jaco_arena_printf(arena, "%s: waits for %s", word, row->waits_for);
 	return jaco_arena_printf(arena, "%s%s", word, is_starting ? ", not healthy yet" : "");
 }
 
-const char *report_override(const char *deployment, const struct wire_service *service, int64_t manifest,
-			    struct jaco_arena *arena)
+const char *report_override(const char *deployment, const struct wire_service *service,
+			    int64_t manifest, struct jaco_arena *arena)
 {
-	const char *says = manifest < 0 ? "" :
-			   jaco_arena_printf(arena, ", the manifest says %lld", (long long)manifest);
+	const char *says = manifest < 0 ? ""
+					: jaco_arena_printf(arena, ", the manifest says %lld",
+							    (long long)manifest);
 
-	return jaco_arena_printf(arena, "%s: scaled to %u by hand%s; jaco scale %s/%s --reset undoes it",
+	return jaco_arena_printf(arena,
+				 "%s: scaled to %u by hand%s; jaco scale %s/%s --reset undoes it",
 				 service->name, service->replicas, says, deployment, service->name);
 }
 
@@ -242,16 +253,18 @@ static void judge(const struct jaco_view *view, const struct wire_deployment *de
 		if (p.worst && (!worst || p.worst->state == JACO_REPLICA_FAILED))
 			worst = p.worst;
 		else if (!row->reason)
-			row->reason = jaco_arena_printf(arena, "%s: %zu of %zu replicas placed", service->name,
-							p.ready, p.wanted);
+			row->reason = jaco_arena_printf(arena, "%s: %zu of %zu replicas placed",
+							service->name, p.ready, p.wanted);
 	}
 	if (worst)
-		row->reason = jaco_arena_printf(arena, "%s %s", worst->id, report_state(worst, arena));
+		row->reason =
+			jaco_arena_printf(arena, "%s %s", worst->id, report_state(worst, arena));
 	if (is_updating && row->status != JACO_DEPLOYMENT_FAILED)
 		row->status = JACO_DEPLOYMENT_UPDATING;
 	for (size_t i = 0; i < deployment->services.n && !row->reason; i++)
 		if (deployment->services.v[i].scaled)
-			row->reason = report_override(deployment->name, &deployment->services.v[i], -1, arena);
+			row->reason = report_override(deployment->name, &deployment->services.v[i],
+						      -1, arena);
 }
 
 struct wire_deployment_row *report_deployments(const struct jaco_view *view, const char *deployment,
@@ -268,17 +281,19 @@ struct wire_deployment_row *report_deployments(const struct jaco_view *view, con
 		if (deployment && !jaco_str_eq(record->name, deployment))
 			continue;
 		rows = jaco_arena_grow(arena, rows, &cap, *out_n + 1, sizeof(*rows));
-		rows[*out_n] = (struct wire_deployment_row){.name = record->name,
-							    .revision = record->revision,
-							    .services = (uint32_t)record->services.n,
-							    .updated = record->updated};
+		rows[*out_n] =
+			(struct wire_deployment_row){.name = record->name,
+						     .revision = record->revision,
+						     .services = (uint32_t)record->services.n,
+						     .updated = record->updated};
 		judge(view, record, &rows[(*out_n)++], arena);
 	}
 	return rows;
 }
 
-static void count_backends(const struct jaco_view *view, const char *deployment, const char *service,
-			   struct jaco_arena *arena, uint32_t *out_ready, uint32_t *out_total)
+static void count_backends(const struct jaco_view *view, const char *deployment,
+			   const char *service, struct jaco_arena *arena, uint32_t *out_ready,
+			   uint32_t *out_total)
 {
 	size_t n;
 	struct wire_replica_row *rows = report_replicas(view, deployment, service, arena, &n);
@@ -313,7 +328,8 @@ struct wire_route_row *report_routes(const struct jaco_view *view, const char *d
 					       .strip_path = route->strip_path,
 					       .redirect_to = route->redirect_to};
 		if (route->service)
-			count_backends(view, route->deployment, route->service, arena, &row->ready, &row->total);
+			count_backends(view, route->deployment, route->service, arena, &row->ready,
+				       &row->total);
 	}
 	return rows;
 }
@@ -383,14 +399,14 @@ static const char *summarise(const struct wire_status_report *report, struct jac
 	if (n == 0)
 		return "nothing is deployed";
 	if (active == n && report->alarms.n == 0)
-		return jaco_arena_printf(arena, "all is well: %zu deployment%s, %u replica%s", active,
-					 OUT_S(active), ready, OUT_S(ready));
+		return jaco_arena_printf(arena, "all is well: %zu deployment%s, %u replica%s",
+					 active, OUT_S(active), ready, OUT_S(ready));
 	if (old)
-		return jaco_arena_printf(arena, "%zu of %zu deployment%s active, %u of %u updated, %u old one%s",
-					 active, n, OUT_S(n), ready, wanted, old,
-					 old == 1 ? " serves" : "s serve");
-	return jaco_arena_printf(arena, "%zu of %zu deployment%s active, %u of %u replica%s ready", active, n,
-				 OUT_S(n), ready, wanted, OUT_S(wanted));
+		return jaco_arena_printf(
+			arena, "%zu of %zu deployment%s active, %u of %u updated, %u old one%s",
+			active, n, OUT_S(n), ready, wanted, old, old == 1 ? " serves" : "s serve");
+	return jaco_arena_printf(arena, "%zu of %zu deployment%s active, %u of %u replica%s ready",
+				 active, n, OUT_S(n), ready, wanted, OUT_S(wanted));
 }
 
 struct wire_status_report report_status(const struct jaco_view *view, const char *deployment,

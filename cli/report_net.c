@@ -40,24 +40,27 @@ static void judge(struct wire_mesh_row *row, const struct wire_obs_peer *heard,
 	if (silent || !heard) {
 		row->verdict = "unknown";
 		row->message = silent ? silent
-				      : jaco_arena_printf(arena, "%s does not know %s yet", row->to, row->from);
+				      : jaco_arena_printf(arena, "%s does not know %s yet", row->to,
+							  row->from);
 	} else if (!heard->hears) {
 		row->verdict = "lost";
 		row->since = heard->heard;
-		row->message = jaco_arena_printf(arena, heard->heard ? "%s hears nothing from %s any more"
-								     : "%s never heard of %s",
+		row->message = jaco_arena_printf(arena,
+						 heard->heard ? "%s hears nothing from %s any more"
+							      : "%s never heard of %s",
 						 row->to, row->from);
 	} else if (row->loss_permille >= REPORT_LOSSY_PERMILLE && row->loss_permille < 1000) {
 		row->verdict = "lossy";
-		row->message = jaco_arena_printf(arena, "%u.%u %% lost there and back", row->loss_permille / 10,
-						 row->loss_permille % 10);
+		row->message = jaco_arena_printf(arena, "%u.%u %% lost there and back",
+						 row->loss_permille / 10, row->loss_permille % 10);
 	} else {
-		row->verdict = "ok"; /* all probes lost, yet heard: the way back is the broken one */
+		row->verdict =
+			"ok"; /* all probes lost, yet heard: the way back is the broken one */
 	}
 }
 
-static struct wire_mesh_row make_path(const struct jaco_view *view, const char *from, const char *to,
-				      struct jaco_arena *arena)
+static struct wire_mesh_row make_path(const struct jaco_view *view, const char *from,
+				      const char *to, struct jaco_arena *arena)
 {
 	const struct wire_obs_mesh *sender = jaco_view_getf(view, "/obs/node/%s/mesh", from);
 	const struct wire_obs_mesh *receiver = jaco_view_getf(view, "/obs/node/%s/mesh", to);
@@ -86,13 +89,15 @@ struct wire_mesh_row *report_mesh(const struct jaco_view *view, struct jaco_aren
 
 	*out_n = 0;
 	JACO_VIEW_FOREACH(view, "/node/", from) {
-		for (size_t i = jaco_view_lower(view, "/node/"); jaco_view_below(view, i, "/node/"); i++) {
+		for (size_t i = jaco_view_lower(view, "/node/"); jaco_view_below(view, i, "/node/");
+		     i++) {
 			to = view->v[i];
 			if (to == from)
 				continue;
 			rows = jaco_arena_grow(arena, rows, &cap, *out_n + 1, sizeof(*rows));
-			rows[(*out_n)++] = make_path(view, ((const struct wire_node *)from->msg)->host,
-						     ((const struct wire_node *)to->msg)->host, arena);
+			rows[(*out_n)++] =
+				make_path(view, ((const struct wire_node *)from->msg)->host,
+					  ((const struct wire_node *)to->msg)->host, arena);
 		}
 	}
 	return rows;
@@ -151,7 +156,8 @@ static const char *allowed_clients(const struct wire_route *route, struct jaco_a
 	const char *text = "everybody";
 
 	for (size_t i = 0; i < route->allow.n; i++)
-		text = i ? jaco_arena_printf(arena, "%s, %s", text, route->allow.v[i]) : route->allow.v[0];
+		text = i ? jaco_arena_printf(arena, "%s, %s", text, route->allow.v[i])
+			 : route->allow.v[0];
 	if (route->basic_auth.n)
 		text = jaco_arena_printf(arena, "%s with a password", text);
 	return text;
@@ -164,11 +170,13 @@ static void expose_routes(struct exposure *e, const char *node)
 	JACO_VIEW_FOREACH(e->view, "/route/", entry) {
 		const struct wire_route *route = entry->msg;
 		const char *what = jaco_arena_printf(e->arena, "%s://%s%s",
-						     route->tls == JACO_TLS_OFF ? "http" : "https", route->domain,
-						     route->path);
-		const char *to = route->service ? jaco_arena_printf(e->arena, "%s/%s:%u", route->deployment,
-								    route->service, route->port)
-						: jaco_arena_printf(e->arena, "redirect by %s", route->deployment);
+						     route->tls == JACO_TLS_OFF ? "http" : "https",
+						     route->domain, route->path);
+		const char *to =
+			route->service
+				? jaco_arena_printf(e->arena, "%s/%s:%u", route->deployment,
+						    route->service, route->port)
+				: jaco_arena_printf(e->arena, "redirect by %s", route->deployment);
 
 		expose(e, node, "route", what, to, allowed_clients(route, e->arena));
 	}
@@ -209,16 +217,22 @@ static void expose_ports(struct exposure *e, const char *node)
 /* What a route or the lack of one answers at; published ports have rows of their own. */
 static void expose_ingress(struct exposure *e, const char *node)
 {
-	const struct wire_obs_ingress *ingress = jaco_view_getf(e->view, "/obs/node/%s/ingress", node);
+	const struct wire_obs_ingress *ingress =
+		jaco_view_getf(e->view, "/obs/node/%s/ingress", node);
 
 	for (size_t i = 0; ingress && i < ingress->listeners.n; i++) {
 		const char *text = ingress->listeners.v[i];
 		const char *colon = strrchr(text, ':');
-		size_t at = colon ? jaco_view_lower(e->view, jaco_arena_printf(e->arena, "/tcproute/%s/", colon + 1)) : 0;
+		size_t at = colon ? jaco_view_lower(
+					    e->view,
+					    jaco_arena_printf(e->arena, "/tcproute/%s/", colon + 1))
+				  : 0;
 
-		if (colon && !jaco_view_below(e->view, at, jaco_arena_printf(e->arena, "/tcproute/%s/", colon + 1)))
-			expose(e, node, "ingress", jaco_arena_printf(e->arena, "%s/tcp", text), "proxyd",
-			       "everybody: the routes, 404 for all else");
+		if (colon &&
+		    !jaco_view_below(e->view, at,
+				     jaco_arena_printf(e->arena, "/tcproute/%s/", colon + 1)))
+			expose(e, node, "ingress", jaco_arena_printf(e->arena, "%s/tcp", text),
+			       "proxyd", "everybody: the routes, 404 for all else");
 	}
 }
 
@@ -232,9 +246,11 @@ static void expose_bridges(struct exposure *e, const char *node)
 		if (jaco_str_eq(subnet->host, node))
 			expose(e, node, "bridge",
 			       jaco_arena_printf(e->arena, "%s %s", subnet->cidr, subnet->bridge),
-			       jaco_arena_printf(e->arena, "%s/%s", subnet->deployment, subnet->network),
-			       subnet->internal ? "its scope and the nodes"
-						: "its scope, the nodes, and who has a route to it");
+			       jaco_arena_printf(e->arena, "%s/%s", subnet->deployment,
+						 subnet->network),
+			       subnet->internal
+				       ? "its scope and the nodes"
+				       : "its scope, the nodes, and who has a route to it");
 	}
 }
 
@@ -252,13 +268,16 @@ struct wire_exposure_row *report_exposure(const struct jaco_view *view, struct j
 		expose_ports(&e, node->host);
 		expose_bridges(&e, node->host);
 		for (size_t i = 0; i < node->wg_endpoints.n; i++)
-			expose(&e, node->host, "peer", jaco_arena_printf(arena, "%s/udp", node->wg_endpoints.v[i]),
+			expose(&e, node->host, "peer",
+			       jaco_arena_printf(arena, "%s/udp", node->wg_endpoints.v[i]),
 			       "the mesh", "members' keys");
 		if (node->peer_addr)
-			expose(&e, node->host, "peer", jaco_arena_printf(arena, "%s/tcp", node->peer_addr), "raftd",
+			expose(&e, node->host, "peer",
+			       jaco_arena_printf(arena, "%s/tcp", node->peer_addr), "raftd",
 			       "members' certificates, join tokens");
 		if (node->api_addr)
-			expose(&e, node->host, "api", jaco_arena_printf(arena, "%s/tcp", node->api_addr), "raftd",
+			expose(&e, node->host, "api",
+			       jaco_arena_printf(arena, "%s/tcp", node->api_addr), "raftd",
 			       "operators' tokens");
 	}
 	*out_n = e.n;

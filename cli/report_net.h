@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * report_net.h - the network as the records tell it: paths, scopes, what is open.  Pure over a view.
+ * report_net.h - the network as the records tell it: paths, scopes, what is open.  Pure over a
+ * view.
  * spec/network.md sections 2 and 3. */
 #pragma once
 

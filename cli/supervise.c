@@ -2,10 +2,10 @@
  *
  * supervise.c - jaco supervise: all eight daemons in the foreground, for machines without systemd.
  *
- * No order between them: each serves what it can (architecture.md 3).  A daemon that ends is started
- * again with back-off 100 ms to 5 s and gets the sockets back that it gave us to keep (fdstore.h);
- * SIGTERM stops all, SIGHUP is passed on.  Output goes to <root>/log/<daemon>.log, or to standard error
- * with --foreground-logs. */
+ * No order between them: each serves what it can (architecture.md 3).  A daemon that ends is
+ * started again with back-off 100 ms to 5 s and gets the sockets back that it gave us to keep
+ * (fdstore.h); SIGTERM stops all, SIGHUP is passed on.  Output goes to <root>/log/<daemon>.log, or
+ * to standard error with --foreground-logs. */
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -81,7 +81,8 @@ int supervise_find_binary(const char *libexec, const char *name, char out[static
 		if (access(out, X_OK) == 0)
 			return 0;
 	} else {
-		(void)jaco_str_format(out, PATH_MAX, "%.3000s/../daemons/%s/jaco-%s", self, name, name);
+		(void)jaco_str_format(out, PATH_MAX, "%.3000s/../daemons/%s/jaco-%s", self, name,
+				      name);
 		if (access(out, X_OK) == 0)
 			return 0;
 		(void)jaco_str_format(out, PATH_MAX, "%s/jaco-%s", JACO_LIBEXECDIR, name);
@@ -99,7 +100,8 @@ static int open_log(const struct child *child, struct jaco_err *err)
 
 	if (child->supervisor->to_stderr)
 		return -1;
-	(void)jaco_str_format(path, sizeof(path), "%.3000s/log/%s.log", child->supervisor->root, child->name);
+	(void)jaco_str_format(path, sizeof(path), "%.3000s/log/%s.log", child->supervisor->root,
+			      child->name);
 	fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
 	if (fd < 0)
 		jaco_err_errno(err, "open %s", path);
@@ -118,10 +120,15 @@ static void start_child(struct child *child)
 	size_t n = 3, owner = (size_t)(child - supervisor->children);
 	int fds[FDSTORE_MAX];
 	char fd_names[FDSTORE_NAMES_BYTES];
-	struct jaco_proc_options options = {.argv = argv, .env = env, .out_fd = log, .fds = fds,
-					    .n_fds = fdstore_list(&supervisor->kept, owner, fds, fd_names),
-					    .fd_names = fd_names, .own_group = true,
-					    .die_with_parent = true};
+	struct jaco_proc_options options = {
+		.argv = argv,
+		.env = env,
+		.out_fd = log,
+		.fds = fds,
+		.n_fds = fdstore_list(&supervisor->kept, owner, fds, fd_names),
+		.fd_names = fd_names,
+		.own_group = true,
+		.die_with_parent = true};
 
 	if (supervisor->config) {
 		argv[n++] = "--config";
@@ -132,7 +139,8 @@ static void start_child(struct child *child)
 		argv[n++] = supervisor->log_level;
 	}
 	child->started = jaco_loop_now(&supervisor->loop);
-	if (jaco_proc_start(&supervisor->loop, &child->proc, &options, on_child_exit, child, &err) < 0) {
+	if (jaco_proc_start(&supervisor->loop, &child->proc, &options, on_child_exit, child, &err) <
+	    0) {
 		JACO_LOG_FAILURE(JACO_LOG_ERR, "not started", &err, KV_STR(path, child->path));
 		jaco_timer_arm(&child->restart, child->backoff_ms);
 		return;
@@ -163,9 +171,10 @@ static void on_child_exit(struct jaco_proc *proc, int status, void *ctx)
 	}
 	if (jaco_time_diff_ms(now, child->started) > STEADY_MS)
 		child->backoff_ms = BACKOFF_FIRST_MS;
-	jaco_log_warning("ended; starting again", KV_STR(path, child->path),
-			 KV_INT(status, WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status)),
-			 KV_INT(ms, child->backoff_ms));
+	jaco_log_warning(
+		"ended; starting again", KV_STR(path, child->path),
+		KV_INT(status, WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status)),
+		KV_INT(ms, child->backoff_ms));
 	jaco_timer_arm(&child->restart, child->backoff_ms);
 	child->backoff_ms = JACO_MIN(child->backoff_ms * 2, (int64_t)BACKOFF_MAX_MS);
 }
@@ -225,7 +234,8 @@ static int prepare(struct cli *cli, struct supervisor *supervisor, struct jaco_e
 	if (!root)
 		root = getenv("JACO_ROOT");
 	if (!root)
-		return jaco_err_set(err, JACO_VALIDATION_FAILED, "--root DIR is needed: where everything is kept");
+		return jaco_err_set(err, JACO_VALIDATION_FAILED,
+				    "--root DIR is needed: where everything is kept");
 	(void)jaco_str_format(logs, sizeof(logs), "%.3000s/log", root);
 	if (jaco_fs_mkdirs(logs, 0750, err) < 0)
 		return -(int)err->code;

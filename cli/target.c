@@ -44,7 +44,8 @@ static int choose_token(struct cli *cli, struct context *context, struct jaco_er
 	if (context->token && *context->token)
 		return 0;
 	jaco_err_set(err, JACO_VALIDATION_FAILED, "no token for %s", context->servers[0]);
-	jaco_err_detail(err, "hint", "--token-file FILE, JACO_TOKEN, or a context (jaco context import)");
+	jaco_err_detail(err, "hint",
+			"--token-file FILE, JACO_TOKEN, or a context (jaco context import)");
 	return -JACO_VALIDATION_FAILED;
 }
 
@@ -58,12 +59,14 @@ static int choose_ca(struct cli *cli, struct context *context, struct jaco_err *
 		return -(int)err->code;
 	if (context->ca)
 		return 0;
-	jaco_err_set(err, JACO_VALIDATION_FAILED,
-		     "no CA certificate for %s: nothing is sent to a server that cannot be verified",
-		     context->servers[0]);
-	jaco_err_detail(err, "hint",
-			"on a node: jaco token issue --name ID --context; here: jaco context import; or "
-			"--ca-cert FILE with the node's ca.crt");
+	jaco_err_set(
+		err, JACO_VALIDATION_FAILED,
+		"no CA certificate for %s: nothing is sent to a server that cannot be verified",
+		context->servers[0]);
+	jaco_err_detail(
+		err, "hint",
+		"on a node: jaco token issue --name ID --context; here: jaco context import; or "
+		"--ca-cert FILE with the node's ca.crt");
 	return -JACO_VALIDATION_FAILED;
 }
 
@@ -107,7 +110,8 @@ static int fill_remote(struct cli *cli, const struct context *context, struct ja
 {
 	jaco_auto(jaco_buf) struct jaco_buf packed = JACO_BUF_INIT;
 	struct wire_auth auth = {.token = context->token};
-	const char **servers = jaco_arena_alloc_n(&cli->arena, context->n_servers, sizeof(*servers));
+	const char **servers =
+		jaco_arena_alloc_n(&cli->arena, context->n_servers, sizeof(*servers));
 
 	if (jaco_tls_client_context(context->ca, &cli->remote.context, err) < 0 ||
 	    jaco_pack(&packed, &wire_auth_desc, &auth, err) < 0)
@@ -150,9 +154,10 @@ static int choose(struct cli *cli, struct jaco_err *err)
 		name = NULL;
 	if (cli->command && cli->command->is_local) {
 		if (is_server || (name && !getenv("JACO_CONTEXT")))
-			return jaco_err_set(err, JACO_VALIDATION_FAILED,
-					    "jaco %s is about this machine: no --server, no --context",
-					    cli->command->words);
+			return jaco_err_set(
+				err, JACO_VALIDATION_FAILED,
+				"jaco %s is about this machine: no --server, no --context",
+				cli->command->words);
 		return 0;
 	}
 	if (is_socket)

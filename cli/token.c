@@ -15,9 +15,15 @@
 #include "libjaco/base/time.h"
 
 static const struct out_column token_columns[] = {
-	{"IDENTITY", "identity"},   {"AGE", "created"}, {"BY", "created_by"}, {"PRIVILEGED", "allow_privileged"},
-	{"READ-ONLY", "read_only"}, {"DEPLOYMENTS", "deployments"}, {"EXPIRES", "expires"},
-	{"REVOKED", "revoked"}, {NULL, NULL},
+	{"IDENTITY", "identity"},
+	{"AGE", "created"},
+	{"BY", "created_by"},
+	{"PRIVILEGED", "allow_privileged"},
+	{"READ-ONLY", "read_only"},
+	{"DEPLOYMENTS", "deployments"},
+	{"EXPIRES", "expires"},
+	{"REVOKED", "revoked"},
+	{NULL, NULL},
 };
 static const struct out_column registry_columns[] = {
 	{"REGISTRY", "registry"}, {"USER", "user"}, {"AGE", "updated"}, {NULL, NULL},
@@ -62,13 +68,16 @@ int token_issue(struct cli *cli, struct jaco_err *err)
 	int64_t ms = 0;
 
 	if (!req.identity)
-		return jaco_err_set(err, JACO_VALIDATION_FAILED, "--name is needed: who is the token for?");
+		return jaco_err_set(err, JACO_VALIDATION_FAILED,
+				    "--name is needed: who is the token for?");
 	if (ttl && !jaco_duration_parse(ttl, &ms))
 		return jaco_err_set(err, JACO_VALIDATION_FAILED, "--ttl %s is not a duration", ttl);
 	req.ttl_ms = (uint64_t)ms;
-	req.deployments.v = jaco_arena_alloc_n(&cli->arena, CLI_OPTIONS_MAX, sizeof(*req.deployments.v));
+	req.deployments.v =
+		jaco_arena_alloc_n(&cli->arena, CLI_OPTIONS_MAX, sizeof(*req.deployments.v));
 	while (cli_opt_nth(cli, "deployment", req.deployments.n)) {
-		req.deployments.v[req.deployments.n] = cli_opt_nth(cli, "deployment", req.deployments.n);
+		req.deployments.v[req.deployments.n] =
+			cli_opt_nth(cli, "deployment", req.deployments.n);
 		req.deployments.n++;
 	}
 	if (cli_call(cli, &wire_raftd_token_issue, &req, &got, err) < 0)
@@ -76,7 +85,8 @@ int token_issue(struct cli *cli, struct jaco_err *err)
 	if (cli_opt_of(cli, "context", true) && add_context(cli, &got, err) < 0)
 		return -(int)err->code;
 	if (!out_msg(cli, &wire_token_issued_desc, &got))
-		printf("%s%s\n", got.context && cli->format == CLI_TABLE ? "jaco context import " : "",
+		printf("%s%s\n",
+		       got.context && cli->format == CLI_TABLE ? "jaco context import " : "",
 		       got.context ? got.context : got.token);
 	return 0;
 }
@@ -131,8 +141,9 @@ static int read_secret(char *out, size_t n, struct jaco_err *err)
 int registry_login(struct cli *cli, struct jaco_err *err)
 {
 	char password[8192];
-	struct wire_registry_login req = {
-		.registry = cli_arg(cli, 0), .user = cli_opt(cli, "username"), .password = password};
+	struct wire_registry_login req = {.registry = cli_arg(cli, 0),
+					  .user = cli_opt(cli, "username"),
+					  .password = password};
 	struct wire_changed got;
 	int rc;
 

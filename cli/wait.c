@@ -65,11 +65,12 @@ static void forget_shown(struct waiter *waiter)
 	}
 }
 
-/* Which of two that go by the same name: " (old)" has another spec than its service has now, " (new)"
- * replaces one. */
+/* Which of two that go by the same name: " (old)" has another spec than its service has now, "
+ * (new)" replaces one. */
 static const char *age_of(const struct jaco_view *view, const struct wire_replica_row *row)
 {
-	const struct wire_deployment *deployment = jaco_view_getf(view, "/deployment/%s", row->deployment);
+	const struct wire_deployment *deployment =
+		jaco_view_getf(view, "/deployment/%s", row->deployment);
 
 	for (size_t i = 0; deployment && i < deployment->services.n; i++)
 		if (jaco_str_eq(deployment->services.v[i].name, row->service) &&
@@ -78,8 +79,8 @@ static const char *age_of(const struct jaco_view *view, const struct wire_replic
 	return row->generation > 1 ? " (new)" : "";
 }
 
-static void show_row(struct waiter *waiter, const struct jaco_view *view, const struct wire_replica_row *row,
-		     struct jaco_arena *arena)
+static void show_row(struct waiter *waiter, const struct jaco_view *view,
+		     const struct wire_replica_row *row, struct jaco_arena *arena)
 {
 	const char *key = jaco_arena_printf(arena, "%s.%u", row->id, row->generation);
 
@@ -92,8 +93,8 @@ static void note_failure(struct waiter *waiter, const struct wire_replica_row *r
 {
 	waiter->has_failed = true;
 	(void)jaco_str_copy(waiter->replica, sizeof(waiter->replica), row->id);
-	jaco_err_set(&waiter->failure, jaco_code_find(row->code ? row->code : "container_exited"), "%s: %s",
-		     row->id, row->message ? row->message : "failed");
+	jaco_err_set(&waiter->failure, jaco_code_find(row->code ? row->code : "container_exited"),
+		     "%s: %s", row->id, row->message ? row->message : "failed");
 	jaco_err_detail(&waiter->failure, "replica", "%s", row->id);
 }
 
@@ -109,10 +110,12 @@ static bool is_rolling(struct waiter *waiter, const struct jaco_view *view, cons
 		return true;
 	if (rollout->updated >= waiter->started_ms && !waiter->has_failed) {
 		waiter->has_failed = true;
-		jaco_err_set(&waiter->failure, jaco_code_find(rollout->code ? rollout->code : "health_gate_failed"),
+		jaco_err_set(&waiter->failure,
+			     jaco_code_find(rollout->code ? rollout->code : "health_gate_failed"),
 			     "%s %s: %s", service,
 			     jaco_enum_word(&jaco_rollout_state_enum, (int)rollout->state),
-			     rollout->reason ? rollout->reason : "a replica did not become healthy");
+			     rollout->reason ? rollout->reason
+					     : "a replica did not become healthy");
 	}
 	return false;
 }
@@ -122,16 +125,19 @@ static void note_stuck(struct waiter *waiter, const char *service, const struct 
 		       struct jaco_arena *arena)
 {
 	if (p->ready < p->wanted && p->worst)
-		(void)jaco_str_format(waiter->stuck, sizeof(waiter->stuck), "%s@%s is %s", p->worst->id,
-				      p->worst->node, report_state(p->worst, arena));
+		(void)jaco_str_format(waiter->stuck, sizeof(waiter->stuck), "%s@%s is %s",
+				      p->worst->id, p->worst->node, report_state(p->worst, arena));
 	else if (p->ready < p->wanted)
-		(void)jaco_str_format(waiter->stuck, sizeof(waiter->stuck), "%s: %zu of %zu replicas ready",
-				      service, p->ready, p->wanted);
+		(void)jaco_str_format(waiter->stuck, sizeof(waiter->stuck),
+				      "%s: %zu of %zu replicas ready", service, p->ready,
+				      p->wanted);
 	else if (p->old)
-		(void)jaco_str_format(waiter->stuck, sizeof(waiter->stuck), "%s: %zu old replica%s yet to go",
-				      service, p->old, p->old == 1 ? " has" : "s have");
+		(void)jaco_str_format(waiter->stuck, sizeof(waiter->stuck),
+				      "%s: %zu old replica%s yet to go", service, p->old,
+				      p->old == 1 ? " has" : "s have");
 	else
-		(void)jaco_str_format(waiter->stuck, sizeof(waiter->stuck), "the rollout of %s goes on", service);
+		(void)jaco_str_format(waiter->stuck, sizeof(waiter->stuck),
+				      "the rollout of %s goes on", service);
 }
 
 static void on_change(struct jaco_view *view, void *ctx)
@@ -154,8 +160,8 @@ static void on_change(struct jaco_view *view, void *ctx)
 	}
 	waiter->n_wanted = 0;
 	for (size_t i = 0; i < deployment->services.n; i++) {
-		struct report_progress p =
-			report_service(view, waiter->deployment, &deployment->services.v[i], &arena);
+		struct report_progress p = report_service(view, waiter->deployment,
+							  &deployment->services.v[i], &arena);
 
 		waiter->n_wanted += p.wanted;
 
@@ -184,10 +190,12 @@ static void show_last_lines(struct waiter *waiter)
 	struct wire_logs_query req = {.replica = waiter->replica, .tail = SHOWN_LINES};
 	struct jaco_err ignored = JACO_ERR_INIT;
 
-	(void)cli_stream(waiter->cli, &wire_runtimed_logs_stream, &req, print_line, waiter, &ignored);
+	(void)cli_stream(waiter->cli, &wire_runtimed_logs_stream, &req, print_line, waiter,
+			 &ignored);
 }
 
-static int run(struct waiter *waiter, struct jaco_view *view, int64_t timeout_ms, struct jaco_err *err)
+static int run(struct waiter *waiter, struct jaco_view *view, int64_t timeout_ms,
+	       struct jaco_err *err)
 {
 	struct cli *cli = waiter->cli;
 	struct jaco_time deadline = jaco_time_add_ms(jaco_loop_now(&cli->loop), timeout_ms);
@@ -205,12 +213,13 @@ static int run(struct waiter *waiter, struct jaco_view *view, int64_t timeout_ms
 	if (!cli->client.is_up)
 		return jaco_err_set(err, JACO_UNAVAILABLE, "raftd went away");
 	if (!waiter->is_done)
-		return jaco_err_set(err, JACO_TIMEOUT, "%s is not converged yet: %s", waiter->deployment,
-				    waiter->stuck);
+		return jaco_err_set(err, JACO_TIMEOUT, "%s is not converged yet: %s",
+				    waiter->deployment, waiter->stuck);
 	return 0;
 }
 
-int wait_converged(struct cli *cli, const char *deployment, int64_t timeout_ms, struct jaco_err *err)
+int wait_converged(struct cli *cli, const char *deployment, int64_t timeout_ms,
+		   struct jaco_err *err)
 {
 	uint64_t now = (uint64_t)jaco_time_wall_ms();
 	struct waiter waiter = {.cli = cli, .deployment = deployment, .started_ms = now};
@@ -259,10 +268,13 @@ int wait_gone(struct cli *cli, const char *deployment, int64_t timeout_ms, struc
 		return -(int)err->code;
 	deadline = jaco_time_add_ms(jaco_loop_now(&cli->loop), timeout_ms);
 	on_gone_change(&view, &gone);
-	while (!gone.is_done && cli->client.is_up && jaco_time_before(jaco_loop_now(&cli->loop), deadline))
+	while (!gone.is_done && cli->client.is_up &&
+	       jaco_time_before(jaco_loop_now(&cli->loop), deadline))
 		jaco_loop_once(&cli->loop, 500);
 	jaco_view_close(&view);
-	return gone.is_done ? 0 : jaco_err_set(err, JACO_TIMEOUT, "replicas of %s are still there", deployment);
+	return gone.is_done ? 0
+			    : jaco_err_set(err, JACO_TIMEOUT, "replicas of %s are still there",
+					   deployment);
 }
 
 /* --- a node empties --- */
@@ -320,7 +332,8 @@ static int end_of_drain(struct drained *drained, struct jaco_err *err)
 	const char *host = drained->host;
 
 	if (!drained->is_over)
-		return jaco_err_set(err, JACO_UNAVAILABLE, "raftd went away; %s goes on draining", host);
+		return jaco_err_set(err, JACO_UNAVAILABLE, "raftd went away; %s goes on draining",
+				    host);
 	if (!drained->is_member)
 		return jaco_err_set(err, JACO_NODE_NOT_FOUND, "%s was removed meanwhile", host);
 	if (drained->code)
@@ -328,7 +341,8 @@ static int end_of_drain(struct drained *drained, struct jaco_err *err)
 				    drained->message ? drained->message : "", host);
 	if (drained->intent != JACO_NODE_INTENT_CORDONED)
 		return jaco_err_set(err, JACO_CONFLICT, "%s was uncordoned meanwhile", host);
-	out_say(cli, "%s is %s and cordoned", host, drained->message ? drained->message : "drained");
+	out_say(cli, "%s is %s and cordoned", host,
+		drained->message ? drained->message : "drained");
 	return 0;
 }
 

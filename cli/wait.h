@@ -8,7 +8,8 @@
 /* Print a line per change of state until every service of @deployment runs its current spec.
  * Errors: TIMEOUT; RESTART_EXHAUSTED and the other replica codes when a replica gave up, with its
  * last lines. */
-int wait_converged(struct cli *cli, const char *deployment, int64_t timeout_ms, struct jaco_err *err);
+int wait_converged(struct cli *cli, const char *deployment, int64_t timeout_ms,
+		   struct jaco_err *err);
 
 /* Until no replica of @deployment is left. */
 int wait_gone(struct cli *cli, const char *deployment, int64_t timeout_ms, struct jaco_err *err);

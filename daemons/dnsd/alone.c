@@ -10,7 +10,8 @@
 #include "libjaco/base/mem.h"
 #include "libjaco/io/fs.h"
 
-static int read_file(const char *path, uint32_t serial, struct standalone *out, struct jaco_err *err)
+static int read_file(const char *path, uint32_t serial, struct standalone *out,
+		     struct jaco_err *err)
 {
 	jaco_auto(jaco_buf) struct jaco_buf text = JACO_BUF_INIT;
 
@@ -20,7 +21,8 @@ static int read_file(const char *path, uint32_t serial, struct standalone *out, 
 	return 0;
 }
 
-static int resolve_listeners(const struct standalone *file, struct listen_want *out, struct jaco_err *err)
+static int resolve_listeners(const struct standalone *file, struct listen_want *out,
+			     struct jaco_err *err)
 {
 	for (size_t i = 0; i < file->n_listeners; i++) {
 		const struct standalone_listener *listener = &file->listeners[i];

@@ -2,9 +2,9 @@
  *
  * answer.c - see answer.h.
  *
- * Order of decisions: can it be read, is it a kind of query we serve, is the name ours (in the asked
- * scope, else in another one of the replica that asks), has the name that type.  The reply is written
- * behind the question, which thereby keeps its case. */
+ * Order of decisions: can it be read, is it a kind of query we serve, is the name ours (in the
+ * asked scope, else in another one of the replica that asks), has the name that type.  The reply is
+ * written behind the question, which thereby keeps its case. */
 #include "daemons/dnsd/answer.h"
 
 #include <string.h>
@@ -106,7 +106,8 @@ static bool has_room(struct reply *reply, size_t bytes)
 
 /* SOA for a negative answer (RFC 2308 section 3).  Inside our domains the owner is the domain; a
  * bare name has no zone that is ours, so it is told as a zone of its own. */
-static void put_soa(struct reply *reply, const struct request *request, unsigned section, uint32_t ttl)
+static void put_soa(struct reply *reply, const struct request *request, unsigned section,
+		    uint32_t ttl)
 {
 	size_t owner = PACKET_HEADER_BYTES +
 		       zone_owner_offset(request->zone, qname(reply->msg), request->query->name_n);
@@ -267,7 +268,8 @@ static void put_service_answer(struct reply *reply, const struct request *reques
 		put_soa(reply, request, 1, ABSENT_TTL_S);
 }
 
-static struct reply reply_begin(uint8_t *msg, const struct packet_query *query, bool is_tcp, size_t cap)
+static struct reply reply_begin(uint8_t *msg, const struct packet_query *query, bool is_tcp,
+				size_t cap)
 {
 	struct reply reply = {.msg = msg, .n = query->question_end, .limit = cap};
 

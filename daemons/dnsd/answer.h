@@ -2,7 +2,8 @@
  *
  * answer.h - what one query gets: a reply, the upstreams, or silence.
  *
- * Pure: the decision of dnsd.  No fd, clock, log or allocation; randomness is the caller's state. */
+ * Pure: the decision of dnsd.  No fd, clock, log or allocation; randomness is the caller's
+ * state. */
 #pragma once
 
 #include <stdbool.h>
@@ -12,8 +13,8 @@
 #include "daemons/dnsd/packet.h"
 #include "daemons/dnsd/zone.h"
 
-/* A buffer a query is answered in has at least this much room: the largest answer over TCP, which is
- * 64 SRV records with a target and an address each (RFC 2782). */
+/* A buffer a query is answered in has at least this much room: the largest answer over TCP, which
+ * is 64 SRV records with a target and an address each (RFC 2782). */
 #define ANSWER_BUFFER_BYTES \
 	(PACKET_HEADER_BYTES + PACKET_NAME_MAX + 4 + \
 	 ZONE_ANSWERS_MAX * (18 + PACKET_NAME_MAX + 14 + PACKET_NAME_MAX) + PACKET_OPT_BYTES)
@@ -40,8 +41,8 @@ struct answer {
  * Answer the query in @msg (@n bytes, PACKET_SLACK readable behind, @cap in all) in place.
  *
  * A name the asked scope does not have is looked up in the other scopes of the replica that asks,
- * so that a container knows the names of all its networks whichever gateway it asks.  It has the way
- * out of any of them, so a name of the outside is refused only when all are internal.
+ * so that a container knows the names of all its networks whichever gateway it asks.  It has the
+ * way out of any of them, so a name of the outside is refused only when all are internal.
  *
  * @cap   room in @msg; UDP replies also obey the client's limit and set TC (RFC 2181 section 9):
  *        as many whole records as fit are still sent

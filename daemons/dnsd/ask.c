@@ -64,7 +64,8 @@ bool ask_has_options(const uint8_t *msg, const struct packet_query *query)
 	return false;
 }
 
-size_t ask_key(uint8_t out[static CACHE_KEY_MAX], const uint8_t *msg, const struct packet_query *query)
+size_t ask_key(uint8_t out[static CACHE_KEY_MAX], const uint8_t *msg,
+	       const struct packet_query *query)
 {
 	size_t n = query->name_n;
 

@@ -2,7 +2,8 @@
  *
  * ask.h - the question that goes upstream for a client's, and what makes two of them the same.
  *
- * Pure.  EDNS is hop by hop (RFC 6891 section 6.1.1), so the OPT record that goes upstream is our own:
+ * Pure.  EDNS is hop by hop (RFC 6891 section 6.1.1), so the OPT record that goes upstream is our
+ * own:
  * the client's flags, its size up to our limit, its options except those that concern this hop only
  * (cookie, keepalive, padding). */
 #pragma once
@@ -23,8 +24,10 @@ size_t ask_make(uint8_t *out, const uint8_t *msg, const struct packet_query *que
 bool ask_has_options(const uint8_t *msg, const struct packet_query *query);
 
 /* What makes two questions have one answer; returns its length. */
-size_t ask_key(uint8_t out[static CACHE_KEY_MAX], const uint8_t *msg, const struct packet_query *query);
+size_t ask_key(uint8_t out[static CACHE_KEY_MAX], const uint8_t *msg,
+	       const struct packet_query *query);
 
-/* Take the OPT record off a query that ask_make() wrote with one, or put it back: it is the last thing
- * in it, so it stays in its place and is counted or not.  Without it the query ends with the question. */
+/* Take the OPT record off a query that ask_make() wrote with one, or put it back: it is the last
+ * thing in it, so it stays in its place and is counted or not.  Without it the query ends with the
+ * question. */
 void ask_count_opt(uint8_t *asked, bool has_opt);

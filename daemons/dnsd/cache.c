@@ -149,8 +149,8 @@ static uint32_t message_ttl(const ldns_pkt *pkt)
 	return least_ttl(ldns_pkt_additional(pkt), ttl); /* ldns keeps OPT apart */
 }
 
-/* Well-formed, and signed for no other hop (RFC 8945).  ldns 1.8.3 loses the first of two TSIG records,
- * so that a hostile upstream could make us grow. */
+/* Well-formed, and signed for no other hop (RFC 8945).  ldns 1.8.3 loses the first of two TSIG
+ * records, so that a hostile upstream could make us grow. */
 static bool is_plain(const uint8_t *msg, size_t n)
 {
 	struct packet_walk walk;
@@ -207,12 +207,13 @@ static void age_message(uint8_t *msg, size_t n, uint32_t age_s, bool is_stale)
 		uint32_t left = record.ttl > age_s ? record.ttl - age_s : 0;
 
 		if (record.type != PACKET_TYPE_OPT)
-			packet_put32(msg + record.ttl_at, is_stale ? 1 : JACO_MIN(left, CACHE_TTL_MAX_S));
+			packet_put32(msg + record.ttl_at,
+				     is_stale ? 1 : JACO_MIN(left, CACHE_TTL_MAX_S));
 	}
 }
 
-size_t cache_get(struct cache *cache, const uint8_t *key, size_t key_n, bool want_stale, uint8_t *out,
-		 size_t cap, struct jaco_time now)
+size_t cache_get(struct cache *cache, const uint8_t *key, size_t key_n, bool want_stale,
+		 uint8_t *out, size_t cap, struct jaco_time now)
 {
 	struct item *item = item_find(cache, key_hash(key, key_n), key, key_n);
 	int64_t age_s;

@@ -33,7 +33,8 @@ void dnsd_drain(struct dnsd *dnsd)
 	struct jaco_time end = jaco_time_add_ms(jaco_loop_now(dnsd->loop), DNSD_DRAIN_MS);
 
 	listen_pause(dnsd->listen);
-	while (forward_waiting(dnsd->forward) > 0 && jaco_time_before(jaco_loop_now(dnsd->loop), end))
+	while (forward_waiting(dnsd->forward) > 0 &&
+	       jaco_time_before(jaco_loop_now(dnsd->loop), end))
 		jaco_loop_once(dnsd->loop, 50);
 }
 

@@ -33,8 +33,8 @@ void dnsd_close(struct dnsd *dnsd); /* also zeroed */
  * DNSD_DRAIN_MS. */
 void dnsd_drain(struct dnsd *dnsd);
 
-/* Put @take_table and its listeners in force; the old table is freed.  Listeners that cannot be opened
- * are logged once and tried again. */
+/* Put @take_table and its listeners in force; the old table is freed.  Listeners that cannot be
+ * opened are logged once and tried again. */
 void dnsd_apply(struct dnsd *dnsd, struct zone_table *take_table, const struct listen_want *wants,
 		size_t n);
 

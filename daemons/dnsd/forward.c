@@ -21,7 +21,8 @@
 
 #define BUCKETS       256
 #define DNS_PORT      53
-#define READS_AT_ONCE 16 /* datagrams taken per wake-up: a flood of forgeries must not hold the loop */
+#define READS_AT_ONCE                                                                              \
+	16 /* datagrams taken per wake-up: a flood of forgeries must not hold the loop */
 #define LOOP_RESOLVER 0x7f00000b /* 127.0.0.11 */
 
 /* Flights outlive a reconfiguration, so the list is counted. */
@@ -147,7 +148,8 @@ size_t forward_parse_resolv(const char *text, struct jaco_addr *out, size_t cap)
 {
 	size_t n = 0;
 
-	for (const char *line = text; *line && n < cap; line += strcspn(line, "\n"), line += *line == '\n') {
+	for (const char *line = text; *line && n < cap;
+	     line += strcspn(line, "\n"), line += *line == '\n') {
 		size_t skip = strspn(line, " \t");
 		char host[JACO_ADDR_TEXT_BYTES], addr[JACO_ADDR_TEXT_BYTES + 4];
 		size_t len;
@@ -170,8 +172,8 @@ size_t forward_parse_resolv(const char *text, struct jaco_addr *out, size_t cap)
 /* --- replies to clients --- */
 
 /* Fit a reply to one client: id, the question's case, and its UDP limit.  Returns the length. */
-static size_t adapt_reply(uint8_t *msg, size_t n, const struct packet_query *query, const uint8_t *name,
-			  bool is_tcp)
+static size_t adapt_reply(uint8_t *msg, size_t n, const struct packet_query *query,
+			  const uint8_t *name, bool is_tcp)
 {
 	packet_put16(msg, query->id);
 	if (packet_get16(msg + 4) == 1)
@@ -192,15 +194,17 @@ static void client_leave(struct forward_client *client)
 	client->flight = NULL;
 }
 
-static void tell_client(struct forward *forward, struct forward_client *client, const uint8_t *reply,
-			size_t n)
+static void tell_client(struct forward *forward, struct forward_client *client,
+			const uint8_t *reply, size_t n)
 {
 	memcpy(forward->out, reply, n);
 	n = adapt_reply(forward->out, n, &client->query, client->name, client->is_tcp);
-	client->on_reply(client, forward->out, n, (enum packet_rcode)(forward->out[3] & PACKET_RCODE));
+	client->on_reply(client, forward->out, n,
+			 (enum packet_rcode)(forward->out[3] & PACKET_RCODE));
 }
 
-static void tell_failure(struct forward *forward, struct forward_client *client, const uint8_t *asked)
+static void tell_failure(struct forward *forward, struct forward_client *client,
+			 const uint8_t *asked)
 {
 	uint8_t *out = forward->out;
 
@@ -401,8 +405,8 @@ static void on_udp(struct jaco_io *io, unsigned events, void *ctx)
 /* Send what is left of the query; false when the connection is lost. */
 static bool tcp_send(struct forward_flight *flight)
 {
-	ssize_t n = send(flight->fd, flight->query + flight->sent, flight_query_n(flight) + 2 - flight->sent,
-			 MSG_NOSIGNAL);
+	ssize_t n = send(flight->fd, flight->query + flight->sent,
+			 flight_query_n(flight) + 2 - flight->sent, MSG_NOSIGNAL);
 
 	if (n < 0)
 		return errno == EAGAIN || errno == EINTR;
@@ -512,8 +516,8 @@ static void flight_ask(struct forward_flight *flight)
 
 /* --- clients --- */
 
-static struct forward_flight *flight_find(struct forward *forward, uint64_t hash, const uint8_t *folded,
-					  size_t n, bool is_tcp)
+static struct forward_flight *flight_find(struct forward *forward, uint64_t hash,
+					  const uint8_t *folded, size_t n, bool is_tcp)
 {
 	struct forward_flight *flight;
 
@@ -524,8 +528,9 @@ static struct forward_flight *flight_find(struct forward *forward, uint64_t hash
 	return NULL;
 }
 
-static struct forward_flight *flight_new(struct forward *forward, uint64_t hash, const uint8_t *query,
-					 const uint8_t *folded, size_t n, size_t plain_n, bool is_tcp)
+static struct forward_flight *flight_new(struct forward *forward, uint64_t hash,
+					 const uint8_t *query, const uint8_t *folded, size_t n,
+					 size_t plain_n, bool is_tcp)
 {
 	struct forward_flight *flight = jaco_alloc(sizeof(*flight));
 

@@ -3,10 +3,10 @@
  * forward.h - names that are not ours: asked of the upstreams, in their order.
  *
  * Each attempt has a socket of its own, connected, with a random port and id (RFC 5452 section 9).
- * The next upstream is asked on timeout, transport error, SERVFAIL, REFUSED, NOTIMP or nonsense; one
- * that says FORMERR to EDNS is asked again without it (RFC 6891 section 7).  The first NOERROR or
- * NXDOMAIN is relayed as it came.  Identical queries under way are asked once.  All failed: a stale
- * answer when there is one, else SERVFAIL, never NXDOMAIN. */
+ * The next upstream is asked on timeout, transport error, SERVFAIL, REFUSED, NOTIMP or nonsense;
+ * one that says FORMERR to EDNS is asked again without it (RFC 6891 section 7).  The first NOERROR
+ * or NXDOMAIN is relayed as it came.  Identical queries under way are asked once.  All failed: a
+ * stale answer when there is one, else SERVFAIL, never NXDOMAIN. */
 #pragma once
 
 #include <stdbool.h>
@@ -36,8 +36,8 @@ struct forward_client {
 	struct jaco_time since;
 	bool is_tcp;
 	uint8_t name[PACKET_NAME_MAX]; /* the question in the client's own case */
-	/* @reply belongs to the callee until it returns; the client is not waiting any more.  The callee
-	 * must not submit another query. */
+	/* @reply belongs to the callee until it returns; the client is not waiting any more.  The
+	 * callee must not submit another query. */
 	void (*on_reply)(struct forward_client *client, uint8_t *reply, size_t n,
 			 enum packet_rcode rcode);
 };
@@ -49,8 +49,8 @@ void forward_free(struct forward *forward); /* drops who still waits without a w
 void forward_configure(struct forward *forward, const struct jaco_addr *upstreams, size_t n,
 		       int64_t timeout_ms, size_t cache_bytes);
 
-/* Would asking @addr come back to us?  Docker's embedded resolver, a gateway inside the pool, or one
- * of our own listeners. */
+/* Would asking @addr come back to us?  Docker's embedded resolver, a gateway inside the pool, or
+ * one of our own listeners. */
 bool forward_is_loop(const struct jaco_addr *addr, const struct jaco_cidr *pool, size_t n_pool,
 		     const struct jaco_addr *own, size_t n_own);
 
@@ -61,8 +61,8 @@ size_t forward_parse_resolv(const char *text, struct jaco_addr *out, size_t cap)
 size_t forward_cached(struct forward *forward, const struct packet_query *query, bool is_tcp,
 		      uint8_t *msg, size_t cap, enum packet_rcode *out_rcode);
 
-/* Ask for @client (fields up to on_reply set by the caller: query, is_tcp, on_reply).  on_reply may be
- * called before this returns. */
+/* Ask for @client (fields up to on_reply set by the caller: query, is_tcp, on_reply).  on_reply may
+ * be called before this returns. */
 void forward_submit(struct forward *forward, struct forward_client *client, const uint8_t *msg);
 void forward_cancel(struct forward_client *client);
 

@@ -13,7 +13,8 @@
 #include "libjaco/base/str.h"
 #include "libjaco/io/notify.h"
 
-void keep_name(char out[static KEEP_NAME_BYTES], const char *transport, const struct jaco_addr *addr)
+void keep_name(char out[static KEEP_NAME_BYTES], const char *transport,
+	       const struct jaco_addr *addr)
 {
 	char text[JACO_ADDR_TEXT_BYTES];
 
@@ -29,7 +30,8 @@ int keep_take(const char *name)
 	int fd = jaco_notify_fd(name, 0);
 
 	if (fd >= 0)
-		(void)jaco_fd_set_nonblock(fd, true, NULL); /* as at birth; a kept one is ours and sound */
+		(void)jaco_fd_set_nonblock(fd, true,
+					   NULL); /* as at birth; a kept one is ours and sound */
 	return fd;
 }
 
@@ -59,7 +61,8 @@ void keep_store(int fd, const char *name)
 	memcpy(CMSG_DATA(&control.header), &fd, sizeof(fd));
 	sock = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (sock >= 0)
-		(void)sendmsg(sock, &msg, MSG_NOSIGNAL); /* not kept: a restart loses what is queued */
+		(void)sendmsg(sock, &msg,
+			      MSG_NOSIGNAL); /* not kept: a restart loses what is queued */
 }
 
 void keep_forget(const char *name)

@@ -196,13 +196,14 @@ static void send_batch(struct listener *listener, size_t n)
 	const struct msghdr *one = &batch->out[0].msg_hdr;
 
 	if (n == 1) {
-		if (sendto(listener->udp, one->msg_iov->iov_base, one->msg_iov->iov_len, MSG_DONTWAIT,
-			   one->msg_name, one->msg_namelen) < 0)
+		if (sendto(listener->udp, one->msg_iov->iov_base, one->msg_iov->iov_len,
+			   MSG_DONTWAIT, one->msg_name, one->msg_namelen) < 0)
 			listener->set->stats->send_failures++;
 		return;
 	}
 	for (size_t sent = 0; sent < n;) {
-		int k = sendmmsg(listener->udp, batch->out + sent, (unsigned)(n - sent), MSG_DONTWAIT);
+		int k = sendmmsg(listener->udp, batch->out + sent, (unsigned)(n - sent),
+				 MSG_DONTWAIT);
 
 		if (k <= 0) {
 			listener->set->stats->send_failures++;

@@ -35,7 +35,8 @@ void listen_free(struct listen_set *set);
 /* Connections in all, and how long one may be idle (RFC 7766 section 6.2.3). */
 void listen_configure(struct listen_set *set, size_t tcp_max, int64_t tcp_idle_ms);
 
-/* Open, keep and close.  Returns how many wanted listeners are not open; the first reason is in @err.
+/* Open, keep and close.  Returns how many wanted listeners are not open; the first reason is in
+ * @err.
  * Those are tried again by listen_retry(). */
 size_t listen_apply(struct listen_set *set, const struct listen_want *wants, size_t n,
 		    struct jaco_err *err);

@@ -139,13 +139,13 @@ static void set_status(struct live *live, bool is_live, size_t n_wanted)
 	else if (is_live)
 		jaco_daemon_set_status(live->daemon, "ready", "serving %zu gateways", n_wanted);
 	else
-		jaco_daemon_set_status(live->daemon, "waiting",
-				       "waiting for raftd, serving %zu gateways from the saved view",
-				       n_wanted);
+		jaco_daemon_set_status(
+			live->daemon, "waiting",
+			"waiting for raftd, serving %zu gateways from the saved view", n_wanted);
 }
 
-/* The ready gate: a revision is told only after sockets and zones reflect it (architecture.md section
- * 5).  While a gateway cannot be served the last good one stays, with the reason. */
+/* The ready gate: a revision is told only after sockets and zones reflect it (architecture.md
+ * section 5).  While a gateway cannot be served the last good one stays, with the reason. */
 static void publish(struct live *live, const struct jaco_view *view, const struct scopes *scopes)
 {
 	struct jaco_err err = JACO_ERR_INIT;
@@ -212,9 +212,9 @@ void live_facts(void *self, struct jaco_arena *arena, struct wire_daemon_status 
 	pairs[0] = (struct wire_pair){
 		"gateways", jaco_arena_printf(arena, "%zu", listen_open_count(live->dnsd.listen))};
 	pairs[1] = (struct wire_pair){
-		"scopes", jaco_arena_printf(arena, "%zu", live->dnsd.table
-								   ? zone_table_scopes(live->dnsd.table)
-								   : 0)};
+		"scopes",
+		jaco_arena_printf(arena, "%zu",
+				  live->dnsd.table ? zone_table_scopes(live->dnsd.table) : 0)};
 	pairs[2] = (struct wire_pair){
 		"waiting", jaco_arena_printf(arena, "%zu", forward_waiting(live->dnsd.forward))};
 	status->facts = (struct wire_dict){pairs, 3};

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * live.h - dnsd as a daemon of a node: names from raftd's view, listeners on this host's gateways. */
+ * live.h - dnsd as a daemon of a node: names from raftd's view, listeners on this host's
+ * gateways. */
 #pragma once
 
 #include "daemons/dnsd/dnsd.h"

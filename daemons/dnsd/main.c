@@ -2,8 +2,8 @@
  *
  * jaco-dnsd - what a name means inside one network.
  *
- *   asks     raftd: subnets, deployments, replicas, what nodes observe (watch); the host's resolvers
- *   answers  containers, on UDP and TCP 53 of every bridge's gateway address; `status` on
+ *   asks     raftd: subnets, deployments, replicas, what nodes observe (watch); the host's
+ *   resolvers answers  containers, on UDP and TCP 53 of every bridge's gateway address; `status` on
  *            /run/jaco/dnsd/dnsd.sock
  *   touches  nothing but its sockets            needs CAP_NET_BIND_SERVICE
  *   keeps    nothing; works from its saved view without raftd; systemd keeps its sockets
@@ -56,7 +56,8 @@ int main(int argc, char **argv)
 	if (jaco_daemon_begin(&daemon, argc, argv, &err) < 0)
 		return jaco_daemon_exit(&daemon, &err);
 	if (*daemon.standalone && jaco_daemon_option(&daemon, "check"))
-		return jaco_daemon_exit(&daemon, alone_check(daemon.standalone, &err) < 0 ? &err : NULL);
+		return jaco_daemon_exit(&daemon,
+					alone_check(daemon.standalone, &err) < 0 ? &err : NULL);
 	if ((*daemon.standalone ? alone_open(&alone, &daemon.loop, daemon.standalone, &err)
 				: open_live(&live, &daemon, &err)) < 0 ||
 	    jaco_daemon_confine(&daemon, &err) < 0 ||

@@ -81,7 +81,7 @@ struct packet_query {
 	bool has_edns;
 	uint8_t edns_version;
 	bool dnssec_ok;
-	uint16_t udp_bytes;    /* what the client takes over UDP: 512 or its EDNS size, at least 512 */
+	uint16_t udp_bytes; /* what the client takes over UDP: 512 or its EDNS size, at least 512 */
 	uint16_t options_at;   /* EDNS options, 0 when there are none */
 	uint16_t options_n;
 };
@@ -162,11 +162,12 @@ static inline void packet_put32(uint8_t *p, uint32_t v)
 
 /* Turn the query in @msg into the header of its reply: QR, opcode, RD and CD kept, RA set, counts
  * as given, nothing behind it touched. */
-void packet_reply_header(uint8_t *msg, enum packet_rcode rcode, bool authoritative, unsigned n_questions);
+void packet_reply_header(uint8_t *msg, enum packet_rcode rcode, bool authoritative,
+			 unsigned n_questions);
 
 /* Append our OPT record (RFC 6891 section 6.1) at @at and count it; returns the new length. */
 size_t packet_put_opt(uint8_t *msg, size_t at, bool dnssec_ok, enum packet_rcode rcode);
 
-/* A whole error reply for @query in place: question and OPT where they were understood.  Returns its
- * length. */
+/* A whole error reply for @query in place: question and OPT where they were understood.  Returns
+ * its length. */
 size_t packet_error(uint8_t *msg, const struct packet_query *query, enum packet_rcode rcode);

@@ -77,7 +77,8 @@ static struct zone_spec *find_scope(struct reader *r, const char *deployment, co
 	}
 	out->scopes = jaco_arena_grow(r->arena, out->scopes, &r->scopes_cap, out->n_scopes + 1,
 				      sizeof(*out->scopes));
-	out->scopes[out->n_scopes] = (struct zone_spec){.deployment = deployment, .network = network};
+	out->scopes[out->n_scopes] =
+		(struct zone_spec){.deployment = deployment, .network = network};
 	r->last_scope = out->n_scopes;
 	return &out->scopes[out->n_scopes++];
 }
@@ -209,7 +210,8 @@ static void read_replicas(struct reader *r, const char *deployment, const char *
 	const struct jaco_view_entry *entry;
 	struct zone_replica_spec *all = NULL;
 	size_t cap = 0, n = 0;
-	const char *prefix = jaco_arena_printf(r->arena, "/replica/%s/%s/", deployment, service->name);
+	const char *prefix =
+		jaco_arena_printf(r->arena, "/replica/%s/%s/", deployment, service->name);
 
 	JACO_VIEW_FOREACH(r->view, prefix, entry)
 	{
@@ -224,7 +226,8 @@ static void read_replicas(struct reader *r, const char *deployment, const char *
 	service->n_replicas = n;
 }
 
-static void add_service(struct reader *r, struct zone_spec *scope, const struct wire_service *service,
+static void add_service(struct reader *r, struct zone_spec *scope,
+			const struct wire_service *service,
 			const struct wire_service_network *network)
 {
 	struct zone_service_spec *all =
@@ -253,7 +256,8 @@ static void read_deployments(struct reader *r)
 
 			for (size_t j = 0; j < service->networks.n; j++)
 				add_service(r,
-					    find_scope(r, deployment->name, service->networks.v[j].name),
+					    find_scope(r, deployment->name,
+						       service->networks.v[j].name),
 					    service, &service->networks.v[j]);
 		}
 	}

@@ -3,12 +3,14 @@
  * scopes.h - from the cluster's records to the description of its names.
  *
  * Pure: a view and the time in, a zone_table_spec and the listeners of this host out.  A replica is
- * named when its desired generation is to run on that host, its node has seen it running and healthy,
- * and that node is not unreachable.
+ * named when its desired generation is to run on that host, its node has seen it running and
+ * healthy, and that node is not unreachable.
  *
- * Records of the observed plane are gone for a moment when raftd restarts and hears the others anew.
+ * Records of the observed plane are gone for a moment when raftd restarts and hears the others
+ * anew.
  * A replica that was named and whose record is missing (not: says something else) therefore stays
- * named for SCOPES_HOLD_MS; its address has no other owner in that time (quarantine, network.md 1). */
+ * named for SCOPES_HOLD_MS; its address has no other owner in that time (quarantine, network.md
+ * 1). */
 #pragma once
 
 #include <stdbool.h>

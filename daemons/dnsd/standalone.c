@@ -95,7 +95,8 @@ static uint64_t read_number(struct reader *r, json_t *object, const char *key, c
 		return otherwise;
 	if (!json_is_integer(value) || json_integer_value(value) < 0 ||
 	    (uint64_t)json_integer_value(value) > max) {
-		fail(r, "%s.%s: wants a number from 0 to %llu", where, key, (unsigned long long)max);
+		fail(r, "%s.%s: wants a number from 0 to %llu", where, key,
+		     (unsigned long long)max);
 		return otherwise;
 	}
 	return (uint64_t)json_integer_value(value);
@@ -119,8 +120,8 @@ static int64_t read_duration(struct reader *r, json_t *object, const char *key, 
 	json_t *value = json_object_get(object, key);
 	int64_t ms = otherwise;
 
-	if (value && (!json_is_string(value) || !jaco_duration_parse(json_string_value(value), &ms) ||
-		      ms <= 0))
+	if (value && (!json_is_string(value) ||
+		      !jaco_duration_parse(json_string_value(value), &ms) || ms <= 0))
 		fail(r, "%s.%s: wants a duration such as \"2s\"", where, key);
 	return ms;
 }
@@ -166,8 +167,8 @@ static bool is_node_alive(struct reader *r, const char *host)
 	return !state || !jaco_str_eq(state, "unreachable");
 }
 
-static void read_replica(struct reader *r, json_t *object, const char *where, const char *deployment,
-			 const char *service, struct zone_replica_spec *out)
+static void read_replica(struct reader *r, json_t *object, const char *where,
+			 const char *deployment, const char *service, struct zone_replica_spec *out)
 {
 	static const char *const keys[] = {"id",    "index", "host",    "address", "state",
 					   "healthy", "draining", NULL};
@@ -196,8 +197,8 @@ static void read_replica(struct reader *r, json_t *object, const char *where, co
 			   is_node_alive(r, out->host);
 }
 
-static void read_service(struct reader *r, json_t *object, const char *where, const char *deployment,
-			 struct zone_service_spec *out)
+static void read_service(struct reader *r, json_t *object, const char *where,
+			 const char *deployment, struct zone_service_spec *out)
 {
 	static const char *const keys[] = {"name", "aliases", "replicas", NULL};
 	struct zone_replica_spec *replicas;
@@ -223,7 +224,8 @@ static void read_service(struct reader *r, json_t *object, const char *where, co
 
 static void read_scope(struct reader *r, json_t *object, const char *where, struct zone_spec *out)
 {
-	static const char *const keys[] = {"deployment", "network", "subnets", "internal", "services", NULL};
+	static const char *const keys[] = {"deployment", "network",  "subnets",
+					   "internal",   "services", NULL};
 	struct zone_service_spec *services;
 	json_t *array;
 
@@ -332,7 +334,8 @@ static void read_root(struct reader *r, json_t *root, uint32_t serial, struct st
 	out->tcp_idle_ms = read_duration(r, root, "tcp_idle_timeout", "file", TCP_IDLE_DEFAULT_MS);
 	out->tcp_connections = read_number(r, root, "tcp_connections", "file", TCP_CONNECTIONS,
 					   TCP_CONNECTIONS_MAX);
-	out->cache_bytes = read_number(r, root, "cache_bytes", "file", CACHE_BYTES, CACHE_BYTES_MAX);
+	out->cache_bytes =
+		read_number(r, root, "cache_bytes", "file", CACHE_BYTES, CACHE_BYTES_MAX);
 	if (!r->failed && zone_table_build(&spec, &out->table, r->err) < 0)
 		r->failed = true;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * standalone.h - the JSON file of `jaco-dnsd --standalone FILE`: the tables of production written by
- * hand.  The format is in jaco-dnsd(8).
+ * standalone.h - the JSON file of `jaco-dnsd --standalone FILE`: the tables of production written
+ * by hand.  The format is in jaco-dnsd(8).
  *
  * Pure: text in, tables out.  Unknown keys are errors, so that a misspelt one is not ignored. */
 #pragma once

@@ -34,7 +34,9 @@ void stats_latency(struct stats *stats, int64_t ns, uint64_t n)
 
 static void put_counter(struct jaco_buf *out, const char *name, const char *help, uint64_t value)
 {
-	jaco_buf_printf(out, "# HELP jaco_dnsd_%s %s\n# TYPE jaco_dnsd_%s counter\njaco_dnsd_%s %" PRIu64 "\n",
+	jaco_buf_printf(out,
+			"# HELP jaco_dnsd_%s %s\n# TYPE jaco_dnsd_%s counter\njaco_dnsd_%s %" PRIu64
+			"\n",
 			name, help, name, name, value);
 }
 
@@ -46,7 +48,8 @@ static void put_histogram(const struct stats *stats, struct jaco_buf *out)
 			      "# TYPE jaco_dnsd_query_duration_seconds histogram\n");
 	for (unsigned i = 0; i < STATS_BUCKETS; i++) {
 		sum += stats->latency[i];
-		jaco_buf_printf(out, "jaco_dnsd_query_duration_seconds_bucket{le=\"%s\"} %" PRIu64 "\n",
+		jaco_buf_printf(out,
+				"jaco_dnsd_query_duration_seconds_bucket{le=\"%s\"} %" PRIu64 "\n",
 				i < STATS_BUCKETS - 1 ? bounds[i].text : "+Inf", sum);
 	}
 	jaco_buf_printf(out, "jaco_dnsd_query_duration_seconds_sum %.9f\n",
@@ -71,7 +74,8 @@ void stats_render(const struct stats *stats, struct jaco_buf *out)
 	put_counter(out, "local_total", "answered from zones", stats->local);
 	put_counter(out, "forwarded_total", "asked of upstreams", stats->forwarded);
 	put_counter(out, "cache_hits_total", "answered from the cache", stats->cache_hits);
-	put_counter(out, "stale_total", "answered stale because no upstream did", stats->stale_hits);
+	put_counter(out, "stale_total", "answered stale because no upstream did",
+		    stats->stale_hits);
 	put_counter(out, "coalesced_total", "joined a query under way", stats->coalesced);
 	put_counter(out, "dropped_total", "met with silence", stats->dropped);
 	put_counter(out, "upstream_timeouts_total", "upstreams that did not answer in time",

@@ -3,8 +3,8 @@
  * tcp.c - see tcp.h.
  *
  * A connection stops being read while it has too much unanswered or unsent, so that one client can
- * hold no more than LISTEN_TCP_PER_CONN questions and OUTPUT_HIGH bytes.  The idle clock starts again
- * with a whole query or a reply, not with single bytes. */
+ * hold no more than LISTEN_TCP_PER_CONN questions and OUTPUT_HIGH bytes.  The idle clock starts
+ * again with a whole query or a reply, not with single bytes. */
 #include "daemons/dnsd/tcp.h"
 
 #include <assert.h>
@@ -136,7 +136,8 @@ static bool is_full(const struct conn *conn)
 static void conn_flush(struct conn *conn)
 {
 	while (conn->out.n > 0 && !conn->is_broken) {
-		ssize_t n = send(conn->fd, conn->out.data, conn->out.n, MSG_NOSIGNAL | MSG_DONTWAIT);
+		ssize_t n =
+			send(conn->fd, conn->out.data, conn->out.n, MSG_NOSIGNAL | MSG_DONTWAIT);
 
 		if (n < 0 && errno == EAGAIN)
 			return;
@@ -304,7 +305,8 @@ void tcp_accept(struct tcp_pool *pool, int fd, const struct zone *const *zone)
 		int client = jaco_sock_accept(fd, &peer);
 
 		if (client < 0) {
-			/* No descriptors left: an idle connection gives its place, or we would spin. */
+			/* No descriptors left: an idle connection gives its place, or we would
+			 * spin. */
 			if ((errno == EMFILE || errno == ENFILE) && !TAILQ_EMPTY(&pool->by_use))
 				conn_close(TAILQ_LAST(&pool->by_use, conns));
 			return;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * tcp.h - queries over connections (RFC 7766): pipelined, answered as answers come, bounded in number
- * and idle time. */
+ * tcp.h - queries over connections (RFC 7766): pipelined, answered as answers come, bounded in
+ * number and idle time. */
 #pragma once
 
 #include <stddef.h>

@@ -3,10 +3,10 @@
  * zone.c - see zone.h.
  *
  * Built in two steps.  First every (name, replica) pair is noted in a hash table in scratch memory;
- * a name of two services (one alias given twice) thereby gets the union of their replicas.  Then the
- * names are laid out in the snapshot's own arena with their answer records.  A set of replicas is
- * shared by the four forms of a name through `struct group`, so memory grows with services, not with
- * forms. */
+ * a name of two services (one alias given twice) thereby gets the union of their replicas.  Then
+ * the names are laid out in the snapshot's own arena with their answer records.  A set of replicas
+ * is shared by the four forms of a name through `struct group`, so memory grows with services, not
+ * with forms. */
 #include "daemons/dnsd/zone.h"
 
 #include <string.h>
@@ -132,7 +132,8 @@ static void put_address_record(uint8_t *p, uint32_t addr)
 	packet_put32(p + 12, addr);
 }
 
-static const uint8_t *make_body(struct jaco_arena *arena, const struct zone_member *members, size_t n)
+static const uint8_t *make_body(struct jaco_arena *arena, const struct zone_member *members,
+				size_t n)
 {
 	uint8_t *body;
 
@@ -373,8 +374,9 @@ static void build_zone(struct zone_table *table, struct zone *zone, const struct
 	size_t n_expected = 4;
 
 	for (size_t i = 0; i < spec->n_services; i++)
-		n_expected += (1 + spec->services[i].n_aliases) * (4 + 5 * spec->services[i].n_replicas) +
-			      5 * spec->services[i].n_replicas;
+		n_expected +=
+			(1 + spec->services[i].n_aliases) * (4 + 5 * spec->services[i].n_replicas) +
+			5 * spec->services[i].n_replicas;
 	zone->table = table;
 	zone->deployment = jaco_arena_strdup(&table->arena, spec->deployment);
 	zone->network = jaco_arena_strdup(&table->arena, spec->network);
@@ -583,13 +585,15 @@ const struct zone_entry *zone_find(const struct zone *zone, const uint8_t *name,
 }
 
 /* Is @name at or below @suffix, at a label border?  Returns the offset of the suffix, or -1. */
-static long suffix_offset(const uint8_t *name, size_t name_n, const uint8_t *suffix, size_t suffix_n)
+static long suffix_offset(const uint8_t *name, size_t name_n, const uint8_t *suffix,
+			  size_t suffix_n)
 {
 	size_t at = 0;
 
 	while (at < name_n && name_n - at > suffix_n)
 		at += name[at] + 1u;
-	if (at < name_n && name_n - at == suffix_n && packet_name_equals(suffix, name + at, suffix_n))
+	if (at < name_n && name_n - at == suffix_n &&
+	    packet_name_equals(suffix, name + at, suffix_n))
 		return (long)at;
 	return -1;
 }
@@ -639,7 +643,8 @@ enum zone_kind zone_classify(const struct zone *zone, const uint8_t *name, size_
 {
 	if (n_labels == 1)
 		return ZONE_REFUSED;
-	if (zone_owner_offset(zone, name, name_n) > 0 || names_find(&zone->table->foreign, name, name_n))
+	if (zone_owner_offset(zone, name, name_n) > 0 ||
+	    names_find(&zone->table->foreign, name, name_n))
 		return ZONE_REFUSED;
 	if (n_labels == REVERSE_LABELS && is_our_reverse(zone, name, name_n))
 		return ZONE_REFUSED;

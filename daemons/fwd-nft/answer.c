@@ -67,8 +67,10 @@ static void explain(struct wire_fwd_answer *out, const struct ruleset *kernel,
 	if (verdict->result == EVAL_UNKNOWN)
 		why = "the table holds what is not ours; it is being repaired";
 	if (!out->here)
-		why = jaco_arena_printf(arena, "%s (as the rules of that node are meant to be; its kernel "
-					"answers there)", why);
+		why = jaco_arena_printf(arena,
+					"%s (as the rules of that node are meant to be; its kernel "
+					"answers there)",
+					why);
 	out->sentence = jaco_arena_printf(arena, "%s: %s (%s) to %s (%s)%s%s: %s",
 					  out->allowed ? "yes" : "no", req->from,
 					  out->from ? out->from : "no container subnet", req->to,
@@ -83,8 +85,9 @@ static void explain(struct wire_fwd_answer *out, const struct ruleset *kernel,
 /* The bridge of a subnet of another node, "" when its record is gone meanwhile. */
 static const char *bridge_of(const struct fwd *fwd, const struct ruleset_subnet *subnet)
 {
-	const struct wire_subnet *record = jaco_view_getf(&fwd->daemon->view, "/subnet/%s/%s/%s",
-							  subnet->deployment, subnet->network, subnet->host);
+	const struct wire_subnet *record =
+		jaco_view_getf(&fwd->daemon->view, "/subnet/%s/%s/%s", subnet->deployment,
+			       subnet->network, subnet->host);
 
 	return record ? record->bridge : "";
 }
@@ -95,7 +98,8 @@ static int build_elsewhere(struct fwd *fwd, const struct ruleset_subnet *from, s
 {
 	struct input input;
 
-	if (input_collect(&input, &fwd->daemon->view, from->host, &fwd->daemon->config, arena, err) < 0)
+	if (input_collect(&input, &fwd->daemon->view, from->host, &fwd->daemon->config, arena,
+			  err) < 0)
 		return -(int)err->code;
 	return ruleset_build(out, &input.ruleset, NULL, err);
 }
@@ -112,7 +116,8 @@ static int judge(struct fwd *fwd, const struct wire_fwd_question *req, const str
 	if (!jaco_ipv4_parse(req->from, &packet.source) ||
 	    !jaco_ipv4_parse(req->to, &packet.destination))
 		return jaco_err_set(err, JACO_VALIDATION_FAILED, "\"%s\" is not an IPv4 address",
-				    jaco_ipv4_parse(req->from, &packet.source) ? req->to : req->from);
+				    jaco_ipv4_parse(req->from, &packet.source) ? req->to
+									       : req->from);
 	from = input_find(&input->ruleset, packet.source);
 	to = input_find(&input->ruleset, packet.destination);
 	out->here = (from && from->bridge) || (to && to->bridge) || !from;
@@ -153,7 +158,8 @@ int fwd_on_ruleset(struct fwd *fwd, struct jaco_call *call, const struct wire_no
 		   struct jaco_err *err)
 {
 	jaco_auto(ruleset) struct ruleset kernel = RULESET_INIT;
-	jaco_auto(jaco_buf) struct jaco_buf text = JACO_BUF_BOUND(wire_fwd_text_desc.fields[0].max - 1);
+	jaco_auto(jaco_buf) struct jaco_buf text =
+		JACO_BUF_BOUND(wire_fwd_text_desc.fields[0].max - 1);
 	struct wire_fwd_text out;
 	bool exists = false;
 
@@ -252,8 +258,8 @@ void fwd_metrics(void *self, struct jaco_buf *out)
 			   "Foreign changes of our table that were undone.", (double)fwd->repairs);
 	jaco_metrics_value(out, "jaco_fwd_engine_repairs_total", "counter",
 			   "Rules put into engine chains.", (double)fwd->engine_repairs);
-	jaco_metrics_value(out, "jaco_fwd_table_loads_total", "counter", "Loads of the whole table.",
-			   (double)fwd->nft.stats.replacements);
+	jaco_metrics_value(out, "jaco_fwd_table_loads_total", "counter",
+			   "Loads of the whole table.", (double)fwd->nft.stats.replacements);
 	jaco_metrics_value(out, "jaco_fwd_increments_total", "counter",
 			   "Transactions that changed elements only.",
 			   (double)fwd->nft.stats.increments);

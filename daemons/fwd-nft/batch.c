@@ -2,8 +2,8 @@
  *
  * batch.c - see batch.h.
  *
- * Elements of one set share messages up to ELEMS_BYTES: a netlink attribute's length is 16 bits, and
- * the message's room must hold one more element. */
+ * Elements of one set share messages up to ELEMS_BYTES: a netlink attribute's length is 16 bits,
+ * and the message's room must hold one more element. */
 #include "daemons/fwd-nft/batch.h"
 
 #include <arpa/inet.h>
@@ -347,7 +347,8 @@ static void fill_expr(struct nftnl_expr *nexpr, const struct ruleset_expr *expr,
 		break;
 	case RULESET_CMP:
 		nftnl_expr_set_u32(nexpr, NFTNL_EXPR_CMP_SREG, batch_reg_number(expr->reg));
-		nftnl_expr_set_u32(nexpr, NFTNL_EXPR_CMP_OP, expr->invert ? NFT_CMP_NEQ : NFT_CMP_EQ);
+		nftnl_expr_set_u32(nexpr, NFTNL_EXPR_CMP_OP,
+				   expr->invert ? NFT_CMP_NEQ : NFT_CMP_EQ);
 		nftnl_expr_set(nexpr, NFTNL_EXPR_CMP_DATA, expr->data, expr->len);
 		break;
 	case RULESET_LOOKUP:
@@ -468,7 +469,8 @@ void batch_add_owned(struct batch *batch, const char *name, const struct ruleset
 
 void batch_add_replacement(struct batch *batch, const struct ruleset *desired)
 {
-	put_table(batch, NFT_MSG_NEWTABLE, RULESET_TABLE, 0); /* so that the deletion always finds one */
+	put_table(batch, NFT_MSG_NEWTABLE, RULESET_TABLE,
+		  0); /* so that the deletion always finds one */
 	put_table(batch, NFT_MSG_DELTABLE, RULESET_TABLE, 0);
 	put_table(batch, NFT_MSG_NEWTABLE, RULESET_TABLE, 0);
 	for (size_t i = 0; i < desired->n_sets; i++)

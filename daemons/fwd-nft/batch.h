@@ -30,8 +30,8 @@ void batch_begin(struct batch *batch, uint32_t seq);
 /* Delete the table if it exists and make it anew with all it should hold. */
 void batch_add_replacement(struct batch *batch, const struct ruleset *desired);
 
-/* Make table inet @name with chains and rules, without sets; it ends with the socket that sends this
- * (NFT_TABLE_F_OWNER, Linux 5.12). */
+/* Make table inet @name with chains and rules, without sets; it ends with the socket that sends
+ * this (NFT_TABLE_F_OWNER, Linux 5.12). */
 void batch_add_owned(struct batch *batch, const char *name, const struct ruleset *desired);
 
 /* The plan's element changes. */

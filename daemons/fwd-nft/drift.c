@@ -126,7 +126,8 @@ static void compare_shape(struct report *report, const struct ruleset *meant,
 			  const struct ruleset *seen)
 {
 	if (meant->table_flags != seen->table_flags)
-		say(report, "the table's flags are %u (1: dormant, without effect)", seen->table_flags);
+		say(report, "the table's flags are %u (1: dormant, without effect)",
+		    seen->table_flags);
 	for (size_t i = 0; i < meant->n_sets; i++) {
 		const struct ruleset_set *set = &meant->sets[i];
 		const struct ruleset_set *other = ruleset_find_set(seen, set->name);

@@ -11,7 +11,8 @@
 #include "daemons/fwd-nft/ruleset.h"
 #include "libjaco/base/buf.h"
 
-/* @meant NULL: @seen should not be there.  @seen NULL: it is missing.  Both: their comments differ. */
+/* @meant NULL: @seen should not be there.  @seen NULL: it is missing.  Both: their comments
+ * differ. */
 typedef void drift_elem_fn(const struct ruleset_elem *meant, const struct ruleset_elem *seen,
 			   void *ctx);
 

@@ -34,12 +34,12 @@ static const struct place {
 	const char *chain;
 	enum kind kind;
 } places[] = {
-	{NFPROTO_IPV4, "filter", "DOCKER-USER", KIND_FILTER},             /* iptables-nft, all versions */
-	{NFPROTO_IPV4, "raw", "PREROUTING", KIND_RAW},                    /* iptables-nft, 28 and later */
-	{NFPROTO_IPV4, "docker-bridges", "filter-FORWARD", KIND_FILTER},  /* nftables backend, 29 */
+	{NFPROTO_IPV4, "filter", "DOCKER-USER", KIND_FILTER}, /* iptables-nft, all versions */
+	{NFPROTO_IPV4, "raw", "PREROUTING", KIND_RAW},        /* iptables-nft, 28 and later */
+	{NFPROTO_IPV4, "docker-bridges", "filter-FORWARD", KIND_FILTER}, /* nftables backend, 29 */
 	{NFPROTO_IPV4, "docker-bridges", "raw-PREROUTING", KIND_RAW},
-	{NFPROTO_IPV4, "nat", "POSTROUTING", KIND_NAT},                   /* netavark's iptables backend */
-	{NFPROTO_INET, "netavark", "POSTROUTING", KIND_NAT},              /* and its nftables backend */
+	{NFPROTO_IPV4, "nat", "POSTROUTING", KIND_NAT},      /* netavark's iptables backend */
+	{NFPROTO_INET, "netavark", "POSTROUTING", KIND_NAT}, /* and its nftables backend */
 };
 
 bool engine_is_table(uint8_t family, const char *table)
@@ -104,8 +104,8 @@ static bool is_same(const struct ruleset_rule *a, const struct ruleset_rule *b)
 	return true;
 }
 
-/* Is the address at @offset compared with something inside @pool?  iptables-nft loads and compares only
- * as many bytes as the prefix has. */
+/* Is the address at @offset compared with something inside @pool?  iptables-nft loads and compares
+ * only as many bytes as the prefix has. */
 static bool is_about(const struct ruleset_rule *rule, uint32_t offset, struct jaco_cidr pool)
 {
 	bool is_loaded = false, is_inside = false;
@@ -119,7 +119,8 @@ static bool is_about(const struct ruleset_rule *rule, uint32_t offset, struct ja
 			is_inside = jaco_cidr_contains(pool, ntohl(address));
 		}
 		if (expr->op != RULESET_MASK)
-			is_loaded = expr->op == RULESET_PAYLOAD && expr->key == offset && expr->len <= 4;
+			is_loaded = expr->op == RULESET_PAYLOAD && expr->key == offset &&
+				    expr->len <= 4;
 	}
 	return is_inside;
 }
@@ -150,8 +151,8 @@ bool engine_translates_ours(const struct ruleset_chain *chain, struct jaco_cidr 
 	return false;
 }
 
-static bool wants(const struct place *place, enum direction direction, const struct ruleset_chain *chain,
-		  struct jaco_cidr pool)
+static bool wants(const struct place *place, enum direction direction,
+		  const struct ruleset_chain *chain, struct jaco_cidr pool)
 {
 	switch (place->kind) {
 	case KIND_FILTER:

@@ -9,12 +9,12 @@
  *   iifname <mesh> ip daddr <pool> accept        oifname <mesh> ip saddr <pool> accept
  *
  * and Docker 28 and later drop in raw prerouting what does not enter by the container's own bridge,
- * which needs the first of them there.  The rules name the mesh interface, not pool to pool: between
- * two bridges of one host Docker's own isolation stays in force beside ours.  They are accepted by
- * Docker's chains and still dropped by ours when the scopes differ.
+ * which needs the first of them there.  The rules name the mesh interface, not pool to pool:
+ * between two bridges of one host Docker's own isolation stays in force beside ours.  They are
+ * accepted by Docker's chains and still dropped by ours when the scopes differ.
  *
- * Podman's netavark lets everything pass, but it masquerades whatever leaves a network of its own, also
- * towards the mesh; what is accepted at the top of its nat chain keeps its source:
+ * Podman's netavark lets everything pass, but it masquerades whatever leaves a network of its own,
+ * also towards the mesh; what is accepted at the top of its nat chain keeps its source:
  *
  *   oifname <mesh> ip saddr <pool> accept
  *
@@ -47,6 +47,6 @@ int engine_assert(struct jaco_netlink *nl, const struct engine_want *want, unsig
  * drops packets to an address of @pool there? */
 bool engine_drops_ours(const struct ruleset_chain *chain, struct jaco_cidr pool);
 
-/* Pure: and @chain (of a nat postrouting hook), because a rule of somebody else does more than accept
- * what comes from an address of @pool? */
+/* Pure: and @chain (of a nat postrouting hook), because a rule of somebody else does more than
+ * accept what comes from an address of @pool? */
 bool engine_translates_ours(const struct ruleset_chain *chain, struct jaco_cidr pool);

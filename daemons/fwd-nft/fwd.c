@@ -2,9 +2,10 @@
  *
  * fwd.c - one pass: collect, build, apply, read back, publish.
  *
- * The generation published is the store revision the view was true at, and only after the kernel was
- * read back: runtimed's ready gate waits for it, so no container starts before its rules.  A failure
- * withdraws nothing from the kernel - what is loaded goes on protecting - and is tried again. */
+ * The generation published is the store revision the view was true at, and only after the kernel
+ * was read back: runtimed's ready gate waits for it, so no container starts before its rules.  A
+ * failure withdraws nothing from the kernel - what is loaded goes on protecting - and is tried
+ * again. */
 #include "daemons/fwd-nft/fwd.h"
 
 #include <stdlib.h>
@@ -47,7 +48,8 @@ static void publish(struct fwd *fwd)
 	struct jaco_err err = JACO_ERR_INIT;
 
 	JACO_SET(&out, obs_firewall, ready, fwd->is_applied);
-	if (jaco_daemon_publish_topic(fwd->daemon, "firewall", &wire_obs_firewall_desc, &out, &err) < 0)
+	if (jaco_daemon_publish_topic(fwd->daemon, "firewall", &wire_obs_firewall_desc, &out,
+				      &err) < 0)
 		JACO_LOG_FAILURE(JACO_LOG_WARNING, "not published", &err);
 }
 
@@ -89,8 +91,9 @@ static void succeeded(struct fwd *fwd, uint64_t revision)
 	fwd->generation = revision;
 	fwd->retry_ms = RETRY_MIN_MS;
 	jaco_timer_disarm(&fwd->retry);
-	jaco_daemon_set_status(fwd->daemon, "ready", "%zu subnets, %zu on this host, generation %llu",
-			       fwd->n_subnets, fwd->n_local, (unsigned long long)revision);
+	jaco_daemon_set_status(fwd->daemon, "ready",
+			       "%zu subnets, %zu on this host, generation %llu", fwd->n_subnets,
+			       fwd->n_local, (unsigned long long)revision);
 	publish(fwd);
 }
 
@@ -101,7 +104,8 @@ static void failed(struct fwd *fwd, const struct jaco_err *err)
 
 	if (!fwd->has_failed || fwd->code != code) {
 		fwd->since = (uint64_t)jaco_time_wall_ms();
-		JACO_LOG_FAILURE(JACO_LOG_ERR, "isolation is unavailable, no container starts here", err);
+		JACO_LOG_FAILURE(JACO_LOG_ERR, "isolation is unavailable, no container starts here",
+				 err);
 		audit(fwd, JACO_AUDIT_ISOLATION_UNAVAILABLE, err->text);
 	}
 	fwd->is_applied = false;
@@ -233,7 +237,8 @@ static void pass(struct fwd *fwd, bool look)
 
 	if (!view->is_loaded)
 		return;
-	if (input_collect(&input, view, fwd->daemon->host, &fwd->daemon->config, &arena, &err) < 0 ||
+	if (input_collect(&input, view, fwd->daemon->host, &fwd->daemon->config, &arena, &err) <
+		    0 ||
 	    apply(fwd, &input, revision, look, &err) < 0 ||
 	    (fwd->is_test_due && test_packets(fwd, &input, &arena, &err) < 0)) {
 		/* an engine that starts containers changes nftables all the time; what is in force
@@ -304,7 +309,8 @@ int fwd_open(struct fwd *fwd, struct jaco_daemon *daemon, struct jaco_err *err)
 	const char *selftest = jaco_daemon_option(daemon, "selftest");
 
 	if (selftest && !jaco_str_eq(selftest, "packets") && !jaco_str_eq(selftest, "table"))
-		return jaco_err_set(err, JACO_VALIDATION_FAILED, "--selftest=%s: table or packets", selftest);
+		return jaco_err_set(err, JACO_VALIDATION_FAILED, "--selftest=%s: table or packets",
+				    selftest);
 	fwd->daemon = daemon;
 	fwd->is_test_due = jaco_str_eq(selftest, "packets");
 	fwd->retry_ms = RETRY_MIN_MS;

@@ -82,7 +82,8 @@ static bool parse_mesh_addr(const char *text, uint32_t *out_address)
 
 static void collect_nodes(struct input *out, const struct jaco_view *view, struct jaco_arena *arena)
 {
-	uint32_t *nodes = jaco_arena_alloc_n(arena, count_below(view, "/node/") + 1, sizeof(*nodes));
+	uint32_t *nodes =
+		jaco_arena_alloc_n(arena, count_below(view, "/node/") + 1, sizeof(*nodes));
 	const struct jaco_view_entry *entry;
 
 	JACO_VIEW_FOREACH(view, "/node/", entry) {
@@ -107,11 +108,13 @@ static void collect_homes(struct input *out, const struct jaco_view *view, const
 	JACO_VIEW_FOREACH(view, "/obs/replica/", entry) {
 		const struct wire_obs_replica *replica = entry->msg;
 
-		for (size_t g = 0; jaco_str_eq(replica->host, host) && g < replica->generations.n; g++) {
+		for (size_t g = 0; jaco_str_eq(replica->host, host) && g < replica->generations.n;
+		     g++) {
 			const struct wire_obs_gen *gen = &replica->generations.v[g];
 			struct ruleset_home home = {.n = 0};
 
-			for (size_t i = 0; i < gen->addresses.n && home.n < JACO_NETWORKS_PER_SERVICE; i++)
+			for (size_t i = 0;
+			     i < gen->addresses.n && home.n < JACO_NETWORKS_PER_SERVICE; i++)
 				home.n += jaco_ipv4_parse(gen->addresses.v[i].address,
 							  &home.addresses[home.n]);
 			if (home.n < 2)
@@ -166,7 +169,8 @@ static void collect_addresses(struct input *out, const struct jaco_view *view, c
 	}
 	qsort(out->addresses, n, sizeof(out->addresses[0]), u32_cmp);
 	for (size_t i = 0; i < n; i++)
-		if (out->addresses[i] != 0 && (kept == 0 || out->addresses[i] != out->addresses[kept - 1]))
+		if (out->addresses[i] != 0 &&
+		    (kept == 0 || out->addresses[i] != out->addresses[kept - 1]))
 			out->addresses[kept++] = out->addresses[i];
 	out->n_addresses = kept;
 }

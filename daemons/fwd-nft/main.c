@@ -4,7 +4,8 @@
  *
  *   asks     raftd: subnets, members, deployments (watch); audit (txn)
  *   answers  cli, runtimed on /run/jaco/fwd-nft/fwd-nft.sock
- *   touches  nftables: table inet jaco, two rules in Docker's own chains, one in Podman's; conntrack and
+ *   touches  nftables: table inet jaco, two rules in Docker's own chains, one in Podman's;
+ *   conntrack and
  *            neighbours of released addresses        needs CAP_NET_ADMIN
  *   keeps    nothing; the kernel's table outlives it and is adopted
  *   decides  in ruleset.c and rules.c                start reading there
@@ -16,7 +17,8 @@
 
 static const struct jaco_option fwd_options[] = {
 	{"selftest", "WHAT",
-	 "packets: two of them must show the table at work before a container starts; table: as ever"},
+	 "packets: two of them must show the table at work before a container starts; table: as "
+	 "ever"},
 	{"remove", NULL, "take table inet jaco and our rules in engine chains away, then end"},
 	{NULL, NULL, NULL},
 };

@@ -81,10 +81,12 @@ static const char *get_str(const struct attrs *attrs, uint16_t type)
 {
 	const struct nlattr *attr = attrs->v[type];
 
-	return attr && mnl_attr_validate(attr, MNL_TYPE_NUL_STRING) == 0 ? mnl_attr_get_str(attr) : "";
+	return attr && mnl_attr_validate(attr, MNL_TYPE_NUL_STRING) == 0 ? mnl_attr_get_str(attr)
+									 : "";
 }
 
-/* The payload of the value inside a data attribute, at most @room bytes; false when there is none. */
+/* The payload of the value inside a data attribute, at most @room bytes; false when there is
+ * none. */
 static bool get_data(const struct attrs *attrs, uint16_t type, uint8_t *out, size_t room,
 		     size_t *out_n)
 {
@@ -124,7 +126,8 @@ static bool is_ours(const struct attrs *attrs, uint16_t table_type)
 
 static int too_many(struct jaco_err *err, const char *what)
 {
-	return jaco_err_set(err, JACO_LIMIT_EXCEEDED, "the kernel has too many %s in the table", what);
+	return jaco_err_set(err, JACO_LIMIT_EXCEEDED, "the kernel has too many %s in the table",
+			    what);
 }
 
 /* ---- expressions ---- */
@@ -268,7 +271,8 @@ static bool take_rt(struct ruleset_expr *expr, const struct attrs *attrs)
 static bool take_swap(struct ruleset_expr *expr, const struct attrs *attrs)
 {
 	bool ok = get_u32(attrs, NFTA_BYTEORDER_OP) == NFT_BYTEORDER_HTON &&
-		  get_u32(attrs, NFTA_BYTEORDER_LEN) == 2 && get_u32(attrs, NFTA_BYTEORDER_SIZE) == 2;
+		  get_u32(attrs, NFTA_BYTEORDER_LEN) == 2 &&
+		  get_u32(attrs, NFTA_BYTEORDER_SIZE) == 2;
 
 	expr->op = RULESET_SWAP16;
 	expr->reg = get_reg(attrs, NFTA_BYTEORDER_SREG, &ok);
@@ -290,7 +294,8 @@ static bool take_mss(struct ruleset_expr *expr, const struct attrs *attrs)
 static bool take_nat(struct ruleset_expr *expr, const struct attrs *attrs)
 {
 	bool ok = get_u32(attrs, NFTA_NAT_TYPE) == NFT_NAT_SNAT &&
-		  get_u32(attrs, NFTA_NAT_FAMILY) == NFPROTO_IPV4 && !attrs->v[NFTA_NAT_REG_PROTO_MIN];
+		  get_u32(attrs, NFTA_NAT_FAMILY) == NFPROTO_IPV4 &&
+		  !attrs->v[NFTA_NAT_REG_PROTO_MIN];
 
 	expr->op = RULESET_SNAT;
 	expr->reg = get_reg(attrs, NFTA_NAT_REG_ADDR_MIN, &ok);
@@ -433,7 +438,8 @@ static void take_elem(struct ruleset *out, struct ruleset_set *set, const struct
 	read_nest(&attrs, nest);
 	(void)get_data(&attrs, NFTA_SET_ELEM_KEY, elem->key, sizeof(elem->key), &n); /* else zero */
 	if (set->is_map)
-		(void)get_data(&attrs, NFTA_SET_ELEM_DATA, (uint8_t *)&elem->data, sizeof(elem->data), &n);
+		(void)get_data(&attrs, NFTA_SET_ELEM_DATA, (uint8_t *)&elem->data,
+			       sizeof(elem->data), &n);
 	elem->is_end = get_u32(&attrs, NFTA_SET_ELEM_FLAGS) & NFT_SET_ELEM_INTERVAL_END;
 	comment = get_comment(attrs.v[NFTA_SET_ELEM_USERDATA], NFTNL_UDATA_SET_ELEM_COMMENT, &n);
 	if (comment)

@@ -4,8 +4,8 @@
  *
  * After an increment the changed elements are asked for one by one: reading 24,000 elements back to
  * prove that three were added would make the cost of a change grow with the number of scopes.  That
- * nobody else changed the table meanwhile is the monitor's business (watch.c), and a full comparison
- * follows every 30 s. */
+ * nobody else changed the table meanwhile is the monitor's business (watch.c), and a full
+ * comparison follows every 30 s. */
 #include "daemons/fwd-nft/nft.h"
 
 #include "daemons/fwd-nft/batch.h"

@@ -40,7 +40,8 @@ static bool is_absent(const struct jaco_err *err)
 	return err->code == JACO_INTERNAL && err->sys_errno == ENOENT;
 }
 
-static int ask_table(struct jaco_netlink *nl, struct ruleset *out, bool *out_exists, struct jaco_err *err)
+static int ask_table(struct jaco_netlink *nl, struct ruleset *out, bool *out_exists,
+		     struct jaco_err *err)
 {
 	alignas(NLMSG_ALIGNTO) char room[ASK_ROOM] = {0};
 	struct nlmsghdr *msg = nftnl_nlmsg_build_hdr(room, NFT_MSG_GETTABLE, NFPROTO_INET, 0, 0);

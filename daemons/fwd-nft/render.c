@@ -215,13 +215,16 @@ static void render_expr(struct jaco_buf *out, struct regs *regs, const struct ru
 		break;
 	case RULESET_LOOKUP:
 		key_text(out, regs, expr->reg, key_bytes_of(ruleset, expr->set));
-		jaco_buf_printf(out, " %s@%s ", lookup_sign(regs, expr, key_bytes_of(ruleset, expr->set)), expr->set);
+		jaco_buf_printf(out, " %s@%s ",
+				lookup_sign(regs, expr, key_bytes_of(ruleset, expr->set)),
+				expr->set);
 		break;
 	case RULESET_MAP: {
 		jaco_auto(jaco_buf) struct jaco_buf key = JACO_BUF_BOUND(REG_TEXT - 32);
 
 		key_text(&key, regs, expr->reg, key_bytes_of(ruleset, expr->set));
-		(void)jaco_str_format(text, sizeof(text), "%s map @%s", jaco_buf_str(&key), expr->set);
+		(void)jaco_str_format(text, sizeof(text), "%s map @%s", jaco_buf_str(&key),
+				      expr->set);
 		(void)jaco_str_copy(regs->text[expr->dreg], REG_TEXT, text);
 		regs->bytes[expr->dreg] = 4;
 		break;

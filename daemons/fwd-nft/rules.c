@@ -122,8 +122,8 @@ void rules_set_name(char out[static RULESET_NAME_BYTES], const char *stem,
 }
 
 /* "same_scope", or "same_scope_24_22" for source and destination of other lengths. */
-void rules_pair_name(char out[static RULESET_NAME_BYTES], const struct rules_lengths *lengths, size_t s,
-		      size_t d)
+void rules_pair_name(char out[static RULESET_NAME_BYTES], const struct rules_lengths *lengths,
+		     size_t s, size_t d)
 {
 	bool fits = s == 0 && d == 0 ? jaco_str_copy(out, RULESET_NAME_BYTES, "same_scope") :
 				       jaco_str_format(out, RULESET_NAME_BYTES,
@@ -302,7 +302,8 @@ static void add_reach_as(struct ruleset_chain *chain, const struct rules_lengths
 /* RFC 9293 section 3.7.1: the path through a tunnel is narrower than the container's interface. */
 static void add_clamp(struct ruleset_chain *chain, const char *mesh)
 {
-	static const uint8_t flags = TCP_FLAG_SYN | TCP_FLAG_RST, syn = TCP_FLAG_SYN, tcp = IPPROTO_TCP;
+	static const uint8_t flags = TCP_FLAG_SYN | TCP_FLAG_RST, syn = TCP_FLAG_SYN,
+			     tcp = IPPROTO_TCP;
 	struct ruleset_rule *rule = ruleset_add_rule(chain);
 	char name[IFNAMSIZ] = "";
 	struct ruleset_expr *expr;
@@ -348,5 +349,6 @@ void rules_add_chains(struct ruleset *ruleset, const struct rules_lengths *lengt
 	add_reach_as(chain, lengths);
 	add_masquerade(chain, lengths);
 	if (mesh)
-		add_clamp(add_base(ruleset, "clamp", "filter", NF_INET_FORWARD, PRIORITY_MANGLE), mesh);
+		add_clamp(add_base(ruleset, "clamp", "filter", NF_INET_FORWARD, PRIORITY_MANGLE),
+			  mesh);
 }

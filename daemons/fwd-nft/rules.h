@@ -12,7 +12,8 @@ struct rules_lengths {
 	size_t n;
 };
 
-/* Append the base chains with their rules; @mesh is the interface to the other nodes, NULL: none. */
+/* Append the base chains with their rules; @mesh is the interface to the other nodes, NULL:
+ * none. */
 void rules_add_chains(struct ruleset *ruleset, const struct rules_lengths *lengths,
 		      const char *mesh);
 

@@ -2,8 +2,8 @@
  *
  * ruleset.c - from the cluster's subnets to the contents of `table inet jaco`.
  *
- * Why `pool` is the whole ipam_pool and not the subnets known here: a subnet claimed a moment ago on
- * another node is unknown here, and its packets must be dropped rather than pass as foreign. */
+ * Why `pool` is the whole ipam_pool and not the subnets known here: a subnet claimed a moment ago
+ * on another node is unknown here, and its packets must be dropped rather than pass as foreign. */
 #include "daemons/fwd-nft/ruleset.h"
 
 #include <arpa/inet.h>
@@ -45,7 +45,8 @@ struct ruleset_set *ruleset_add_set(struct ruleset *ruleset, const char *name)
 				  sizeof(*set));
 	set = &ruleset->sets[ruleset->n_sets++];
 	*set = (struct ruleset_set){.elems = NULL};
-	(void)jaco_str_copy(set->name, sizeof(set->name), name); /* cut names differ from ours too */
+	(void)jaco_str_copy(set->name, sizeof(set->name),
+			    name); /* cut names differ from ours too */
 	return set;
 }
 
@@ -181,8 +182,8 @@ static const char *name_of(struct jaco_arena *arena, const struct ruleset_subnet
 	return text;
 }
 
-/* The sets of all pairs of lengths come first, in the order of add_same_scope().  Each subnet's name
- * is told once, where it is the source towards this host. */
+/* The sets of all pairs of lengths come first, in the order of add_same_scope().  Each subnet's
+ * name is told once, where it is the source towards this host. */
 static void add_pair(struct ruleset *ruleset, const struct rules_lengths *lengths,
 		     const struct ruleset_subnet *from, const struct ruleset_subnet *to)
 {
@@ -396,7 +397,8 @@ static const struct ruleset_subnet *find_local(const struct ruleset_subnet *cons
 		else
 			high = middle;
 	}
-	if (low == 0 || !sorted[low - 1]->bridge || !jaco_cidr_contains(sorted[low - 1]->cidr, address))
+	if (low == 0 || !sorted[low - 1]->bridge ||
+	    !jaco_cidr_contains(sorted[low - 1]->cidr, address))
 		return NULL;
 	return sorted[low - 1];
 }

@@ -4,20 +4,21 @@
  *
  * Pure: no descriptor, clock, log or global.  The rules are constant; everything about scopes is an
  * element of a set, so neither a packet nor a change costs more when there are more scopes
- * (spec/network.md section 3).  The same structures hold what was read back from the kernel, so that
- * comparing (drift.c), printing (render.c) and asking (eval.c) work on both.
+ * (spec/network.md section 3).  The same structures hold what was read back from the kernel, so
+ * that comparing (drift.c), printing (render.c) and asking (eval.c) work on both.
  *
- * A scope is the set of all pairs (source subnet, destination subnet) between which packets may pass
- * on this host: one of the two is always this host's own, because the mesh is direct and nobody
- * relays, so a scope of k hosts costs 2k - 1 pairs and a scope without a subnet here costs nothing.
+ * A scope is the set of all pairs (source subnet, destination subnet) between which packets may
+ * pass on this host: one of the two is always this host's own, because the mesh is direct and
+ * nobody relays, so a scope of k hosts costs 2k - 1 pairs and a scope without a subnet here costs
+ * nothing.
  * Ruled out, measured on nft 1.0.6: carrying a scope number in a register from a map to a set.  The
  * kernel takes it, but `nft list ruleset` then aborts (netlink_parse_concat_expr: consumed > 0).
  *
- * A container in several networks has one default route, so what it sends to another node's subnet of
- * its second network carries its address of the first, and what it answers there enters by the bridge
- * of the first.  Where such containers live, `homes` lets the answers in, `reach` lets the questions
- * pass, `reach_as` gives them the right source and `reach_back` lets their answers return; nothing of
- * it is visible on another node.
+ * A container in several networks has one default route, so what it sends to another node's subnet
+ * of its second network carries its address of the first, and what it answers there enters by the
+ * bridge of the first.  Where such containers live, `homes` lets the answers in, `reach` lets the
+ * questions pass, `reach_as` gives them the right source and `reach_back` lets their answers
+ * return; nothing of it is visible on another node.
  *
  * Look-ups use addresses masked to a prefix length.  Each length in use has its own sets, because a
  * masked address without its length is ambiguous: 10.0.1.5 masked to /23 is 10.0.0.0, the key of
@@ -74,17 +75,17 @@ struct ruleset_input {
 
 /* What an expression of a rule does; registers are numbered by 32-bit words, 0 to 15. */
 enum ruleset_op {
-	RULESET_META,       /* reg <- meta @key, @len bytes */
-	RULESET_PAYLOAD,    /* reg <- @len bytes of the network header at offset @key */
-	RULESET_CT_STATE,   /* reg <- conntrack state bits */
-	RULESET_MASK,       /* dreg <- reg & @data, @len bytes */
-	RULESET_CMP,        /* end of rule unless reg equals (@invert: differs from) @data */
-	RULESET_LOOKUP,     /* end of rule unless reg's key is (@invert: is not) in @set */
-	RULESET_MAP,        /* dreg <- what @set has for reg's key; end of rule when it has not */
-	RULESET_TRANSPORT,  /* reg <- @len bytes of the transport header at offset @key */
-	RULESET_PATH_MSS,   /* reg <- largest TCP segment of the route's MTU */
-	RULESET_SWAP16,     /* reg <- 16 bits in network order */
-	RULESET_SET_MSS,    /* the TCP option becomes reg, if that is smaller (the kernel sees to it) */
+	RULESET_META,      /* reg <- meta @key, @len bytes */
+	RULESET_PAYLOAD,   /* reg <- @len bytes of the network header at offset @key */
+	RULESET_CT_STATE,  /* reg <- conntrack state bits */
+	RULESET_MASK,      /* dreg <- reg & @data, @len bytes */
+	RULESET_CMP,       /* end of rule unless reg equals (@invert: differs from) @data */
+	RULESET_LOOKUP,    /* end of rule unless reg's key is (@invert: is not) in @set */
+	RULESET_MAP,       /* dreg <- what @set has for reg's key; end of rule when it has not */
+	RULESET_TRANSPORT, /* reg <- @len bytes of the transport header at offset @key */
+	RULESET_PATH_MSS,  /* reg <- largest TCP segment of the route's MTU */
+	RULESET_SWAP16,    /* reg <- 16 bits in network order */
+	RULESET_SET_MSS, /* the TCP option becomes reg, if that is smaller (the kernel looks) */
 	RULESET_COUNTER,    /* counts; the values are not compared */
 	RULESET_VERDICT,    /* @key is NF_ACCEPT or NF_DROP */
 	RULESET_SNAT,       /* source becomes reg */
@@ -157,8 +158,8 @@ struct ruleset {
 #define RULESET_INIT ((struct ruleset){.sets = NULL})
 
 /* Fill empty @ruleset with what @input asks for.  @at_least gives declared sizes to keep when they
- * still suffice (the ruleset in force), so that adding a subnet does not replace the table; NULL for
- * none.
+ * still suffice (the ruleset in force), so that adding a subnet does not replace the table; NULL
+ * for none.
  * Errors: LIMIT_EXCEEDED - more subnets or prefix lengths than the bounds above;
  * VALIDATION_FAILED - two subnets overlap, a host bit is set, or a bridge name is unusable. */
 int ruleset_build(struct ruleset *ruleset, const struct ruleset_input *input,

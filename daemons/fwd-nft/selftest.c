@@ -55,7 +55,8 @@ static bool is_free(const struct ruleset_input *input, struct jaco_cidr block)
 	return true;
 }
 
-bool selftest_plan(struct selftest *test, const struct ruleset_input *input, struct jaco_arena *arena)
+bool selftest_plan(struct selftest *test, const struct ruleset_input *input,
+		   struct jaco_arena *arena)
 {
 	static const char *const networks[SELFTEST_ENDS] = {"one", "one", "two"};
 	static const char *const devices[SELFTEST_ENDS] = {"jaco-selftest0", "jaco-selftest1",
@@ -130,7 +131,8 @@ static int set_up(struct jaco_netlink *nl, unsigned index, struct jaco_err *err)
 	return jaco_netlink_ask(nl, request, NULL, NULL, err);
 }
 
-static int add_route(struct jaco_netlink *nl, unsigned index, uint32_t address, struct jaco_err *err)
+static int add_route(struct jaco_netlink *nl, unsigned index, uint32_t address,
+		     struct jaco_err *err)
 {
 	alignas(NLMSG_ALIGNTO) char room[ASK_ROOM];
 	struct nlmsghdr *request = mnl_nlmsg_put_header(room);
@@ -156,8 +158,8 @@ static int open_end(const struct ruleset_subnet *subnet, struct jaco_err *err)
 	jaco_auto(jaco_fd) int fd = open_tun(subnet->bridge, err);
 	unsigned index = if_nametoindex(subnet->bridge);
 
-	if (fd < 0 || jaco_netlink_open(&nl, NETLINK_ROUTE, err) < 0 || set_up(&nl, index, err) < 0 ||
-	    add_route(&nl, index, selftest_address(subnet), err) < 0)
+	if (fd < 0 || jaco_netlink_open(&nl, NETLINK_ROUTE, err) < 0 ||
+	    set_up(&nl, index, err) < 0 || add_route(&nl, index, selftest_address(subnet), err) < 0)
 		return -(int)err->code;
 	return jaco_fd_take(&fd);
 }
@@ -203,7 +205,8 @@ static void add_counters(struct ruleset_chain *chain, const struct selftest *tes
 	}
 }
 
-static int load_witnesses(struct jaco_netlink *nl, const struct selftest *test, struct jaco_err *err)
+static int load_witnesses(struct jaco_netlink *nl, const struct selftest *test,
+			  struct jaco_err *err)
 {
 	jaco_auto(ruleset) struct ruleset ruleset = RULESET_INIT;
 	jaco_auto(batch) struct batch batch = BATCH_INIT;
@@ -276,11 +279,16 @@ static int send_probe(int fd, const struct selftest *test, enum end to, struct j
 		struct iphdr ip;
 		struct udphdr udp;
 	} packet = {
-		.ip = {.version = 4, .ihl = 5, .ttl = 8, .protocol = IPPROTO_UDP,
+		.ip = {.version = 4,
+		       .ihl = 5,
+		       .ttl = 8,
+		       .protocol = IPPROTO_UDP,
 		       .tot_len = htons(sizeof(packet)),
 		       .saddr = htonl(selftest_address(&test->ends[SENDER])),
 		       .daddr = htonl(selftest_address(&test->ends[to]))},
-		.udp = {.source = htons(PORT), .dest = htons(PORT), .len = htons(sizeof(packet.udp))},
+		.udp = {.source = htons(PORT),
+			.dest = htons(PORT),
+			.len = htons(sizeof(packet.udp))},
 	};
 
 	packet.ip.check = checksum(&packet.ip, sizeof(packet.ip));
@@ -294,17 +302,20 @@ static int judge(const struct seen *seen, struct jaco_err *err)
 		return jaco_err_set(err, JACO_ISOLATION_SELF_TEST_FAILED,
 				    "a packet between two scopes passed table inet " RULESET_TABLE);
 	if (!seen->packets[BEFORE][SAME] || !seen->packets[BEFORE][OTHER])
-		return jaco_err_set(err, JACO_ISOLATION_SELF_TEST_FAILED,
-				    "a packet between containers never came to table inet " RULESET_TABLE
-				    ": another rule or hook of this host takes it first");
+		return jaco_err_set(
+			err, JACO_ISOLATION_SELF_TEST_FAILED,
+			"a packet between containers never came to table inet " RULESET_TABLE
+			": another rule or hook of this host takes it first");
 	if (!seen->packets[AFTER][SAME])
-		return jaco_err_set(err, JACO_ISOLATION_SELF_TEST_FAILED,
-				    "a packet within one scope did not pass table inet " RULESET_TABLE);
+		return jaco_err_set(
+			err, JACO_ISOLATION_SELF_TEST_FAILED,
+			"a packet within one scope did not pass table inet " RULESET_TABLE);
 	return 0;
 }
 
 /* The forbidden one first: it has been judged when the other has passed. */
-static int exchange(struct jaco_netlink *nl, int fd, const struct selftest *test, struct jaco_err *err)
+static int exchange(struct jaco_netlink *nl, int fd, const struct selftest *test,
+		    struct jaco_err *err)
 {
 	struct seen seen;
 
@@ -315,7 +326,8 @@ static int exchange(struct jaco_netlink *nl, int fd, const struct selftest *test
 			return -(int)err->code;
 		if (seen.packets[AFTER][SAME] || waited >= WAIT_MS)
 			return judge(&seen, err);
-		(void)poll(NULL, 0, STEP_MS); /* steered to another processor (RPS) it takes a moment */
+		(void)poll(NULL, 0,
+			   STEP_MS); /* steered to another processor (RPS) it takes a moment */
 	}
 }
 
@@ -328,7 +340,8 @@ static int run(const struct selftest *test, int fds[static SELFTEST_ENDS], struc
 		if (fds[i] < 0)
 			return fds[i];
 	}
-	if (jaco_netlink_open(&nl, NETLINK_NETFILTER, err) < 0 || load_witnesses(&nl, test, err) < 0)
+	if (jaco_netlink_open(&nl, NETLINK_NETFILTER, err) < 0 ||
+	    load_witnesses(&nl, test, err) < 0)
 		return -(int)err->code;
 	return exchange(&nl, fds[SENDER], test, err);
 }

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * selftest.h - two packets that show the loaded table at work: one within a scope, which must pass, and
- * one between two scopes, which must not.
+ * selftest.h - two packets that show the loaded table at work: one within a scope, which must pass,
+ * and one between two scopes, which must not.
  *
- * They enter and leave this host by TUN devices made for it.  Throw-away namespaces would do the same and
- * need CAP_SYS_ADMIN; a TUN device needs CAP_NET_ADMIN alone, and it ends with its descriptor together
- * with its route, whatever happens to this process.  What the table did is told by counters just before
- * and just after our chain, not by arrival: an engine's own filter may drop strangers later.
+ * They enter and leave this host by TUN devices made for it.  Throw-away namespaces would do the
+ * same and need CAP_SYS_ADMIN; a TUN device needs CAP_NET_ADMIN alone, and it ends with its
+ * descriptor together with its route, whatever happens to this process.  What the table did is told
+ * by counters just before and just after our chain, not by arrival: an engine's own filter may drop
+ * strangers later.
  *
- * The scopes are made for it too, of the highest free blocks of the pool: the caller loads them, runs the
- * test and takes them away. */
+ * The scopes are made for it too, of the highest free blocks of the pool: the caller loads them,
+ * runs the test and takes them away. */
 #pragma once
 
 #include <stdbool.h>
@@ -26,7 +27,8 @@ struct selftest {
 };
 
 /* Pure: choose the subnets for @input; memory from @arena.  False when the pool has no room. */
-bool selftest_plan(struct selftest *test, const struct ruleset_input *input, struct jaco_arena *arena);
+bool selftest_plan(struct selftest *test, const struct ruleset_input *input,
+		   struct jaco_arena *arena);
 
 /* The address of the test in @subnet. */
 uint32_t selftest_address(const struct ruleset_subnet *subnet);

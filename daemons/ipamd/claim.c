@@ -394,7 +394,8 @@ void claim_free_unused(struct ipamd *ipamd)
 	jaco_arena_fini(&b.arena);
 }
 
-/* What the deployment says of the network now; the record keeps what it said when it was claimed. */
+/* What the deployment says of the network now; the record keeps what it said when it was
+ * claimed. */
 static bool is_internal(const struct ipamd *ipamd, const struct wire_subnet *subnet)
 {
 	const struct wire_deployment *deployment =

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Handlers, and the waiting list between them and claim.c.  An address is written to the book before
- * it is told, and told only when its subnet is committed. */
+ * Handlers, and the waiting list between them and claim.c.  An address is written to the book
+ * before it is told, and told only when its subnet is committed. */
 #include "daemons/ipamd/ipamd.h"
 
 #include <inttypes.h>
@@ -239,7 +239,8 @@ int ipamd_on_lease(struct ipamd *ipamd, struct jaco_call *call,
 	rc = enqueue(ipamd, call, req, err);
 	if (rc < 0)
 		return rc;
-	/* several containers start at once: one claim for all that asked in this turn of the loop */
+	/* several containers start at once: one claim for all that asked in this turn of the
+	 * loop */
 	jaco_timer_arm_if_idle(&ipamd->retry, 0);
 	return 0;
 }
@@ -430,7 +431,8 @@ void ipamd_metrics(void *self, struct jaco_buf *out)
 		    (double)ipamd->n_freed);
 	jaco_metrics_value(out, "jaco_ipamd_conflicts_total", "counter", "claims that lost a race",
 		    (double)ipamd->n_conflicts);
-	jaco_metrics_value(out, "jaco_ipamd_waiting_calls", "gauge", "lease calls without a subnet yet", (double)ipamd->n_waiters);
+	jaco_metrics_value(out, "jaco_ipamd_waiting_calls", "gauge",
+			   "lease calls without a subnet yet", (double)ipamd->n_waiters);
 }
 
 void ipamd_facts(void *self, struct jaco_arena *arena, struct wire_daemon_status *status)

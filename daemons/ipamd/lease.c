@@ -97,9 +97,10 @@ static int exhausted(const struct occupancy *occ, struct jaco_cidr subnet, unsig
 	if (occ->n_quarantined)
 		(void)jaco_str_format(wait, sizeof(wait), "; the next is free in %lld s",
 				      (long long)(occ->soonest_ms + 999) / 1000);
-	(void)jaco_err_set(err, JACO_ADDRESS_POOL_EXHAUSTED,
-			   "subnet %s has no free address: %u usable, %u leased, %u in quarantine%s",
-			   text, n_usable, occ->n_held, occ->n_quarantined, wait);
+	(void)jaco_err_set(
+		err, JACO_ADDRESS_POOL_EXHAUSTED,
+		"subnet %s has no free address: %u usable, %u leased, %u in quarantine%s", text,
+		n_usable, occ->n_held, occ->n_quarantined, wait);
 	jaco_err_detail(err, "subnet", "%s", text);
 	jaco_err_detail(err, "usable", "%u", n_usable);
 	jaco_err_detail(err, "leased", "%u", occ->n_held);

@@ -44,7 +44,8 @@ struct lease_want {
 	struct jaco_cidr subnet;
 };
 
-/* Called for each lease that changed: @is_gone means it left the table.  May not touch the table. */
+/* Called for each lease that changed: @is_gone means it left the table.  May not touch the
+ * table. */
 typedef int lease_changed_fn(void *ctx, const struct lease *lease, bool is_gone,
 			     struct jaco_err *err);
 

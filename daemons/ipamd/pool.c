@@ -159,10 +159,11 @@ int pool_check_routes(struct jaco_cidr range, const struct pool_route *routes, s
 			continue;
 		jaco_cidr_render(mine, range);
 		jaco_cidr_render(theirs, route->cidr);
-		return jaco_err_set(err, JACO_VALIDATION_FAILED,
-				    "ipam_pool %s overlaps %s, which this host routes to %s; choose "
-				    "another ipam_pool in jacod.yaml",
-				    mine, theirs, route->iface[0] ? route->iface : "nowhere");
+		return jaco_err_set(
+			err, JACO_VALIDATION_FAILED,
+			"ipam_pool %s overlaps %s, which this host routes to %s; choose "
+			"another ipam_pool in jacod.yaml",
+			mine, theirs, route->iface[0] ? route->iface : "nowhere");
 	}
 	return 0;
 }

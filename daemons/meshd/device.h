@@ -3,7 +3,8 @@
  * device.h - a WireGuard device, whoever implements it: device_kernel.c (generic netlink) or
  * device_user.c (a child that speaks the UAPI).
  *
- * Calls answer within a second: the kernel at once, the child over a local socket with a time-out. */
+ * Calls answer within a second: the kernel at once, the child over a local socket with a
+ * time-out. */
 #pragma once
 
 #include <net/if.h>

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Kernel WireGuard over generic netlink: commands and attributes of linux/wireguard.h; nested arrays
- * as its comment describes them, where a peer that does not fit is continued in the next message. */
+ * Kernel WireGuard over generic netlink: commands and attributes of linux/wireguard.h; nested
+ * arrays as its comment describes them, where a peer that does not fit is continued in the next
+ * message. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <libmnl/libmnl.h>
@@ -72,7 +73,8 @@ static int find_family(struct device *device, struct jaco_err *err)
 	struct nlmsghdr *header = request(buf, GENL_ID_CTRL, CTRL_CMD_GETFAMILY, NLM_F_ACK);
 
 	mnl_attr_put_strz(header, CTRL_ATTR_FAMILY_NAME, WG_GENL_NAME);
-	if (link_talk(NETLINK_GENERIC, header, take_family, &device->family) < 0 || device->family == 0)
+	if (link_talk(NETLINK_GENERIC, header, take_family, &device->family) < 0 ||
+	    device->family == 0)
 		return jaco_err_set(err, JACO_UNAVAILABLE, "this kernel has no WireGuard: %s",
 				    strerror(errno));
 	return 0;
@@ -279,7 +281,9 @@ static int set_peer(const struct device *device, const struct mesh_step *step, s
 		put_allowed(header, step->allowed + from, n);
 	mnl_attr_nest_end(header, peer);
 	mnl_attr_nest_end(header, peers);
-	return link_talk(NETLINK_GENERIC, header, NULL, NULL) < 0 ? jaco_err_errno(err, "WireGuard peer") : 0;
+	return link_talk(NETLINK_GENERIC, header, NULL, NULL) < 0
+		       ? jaco_err_errno(err, "WireGuard peer")
+		       : 0;
 }
 
 static int set_device(const struct device *device, const struct mesh_device *desired,

@@ -20,7 +20,8 @@ const char *endpoint_pick(const char *const *known, size_t n, const char *curren
 		return NULL;
 	if (current[0] == '\0')
 		return known[0];
-	/* Its packets from the new address may be filtered, or the answers to ours keep it at the old one. */
+	/* Its packets from the new address may be filtered, or the answers to ours keep it at the
+	 * old one. */
 	if (has_moved && strcmp(known[0], current) != 0)
 		return known[0];
 	if (handshake_age_ms >= 0 && handshake_age_ms < stale_ms)

@@ -3,15 +3,17 @@
  * endpoint.h - which of a peer's known addresses to use.
  *
  * Pure.  WireGuard learns where a peer is from its packets (roaming); what it learned is not
- * overwritten while the handshake is fresh.  What came from the record follows the record.  A handshake is renewed every two minutes while there is
- * traffic and keepalives see to that, so 275 s without one means the path is broken. */
+ * overwritten while the handshake is fresh.  What came from the record follows the record.  A
+ * handshake is renewed every two minutes while there is traffic and keepalives see to that, so 275
+ * s without one means the path is broken. */
 #pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#define ENDPOINT_STALE_MS (275 * 1000) /* REJECT_AFTER_TIME * 1.5 + 5 s; WireGuard paper section 6.1 */
+#define ENDPOINT_STALE_MS                                                                          \
+	(275 * 1000) /* REJECT_AFTER_TIME * 1.5 + 5 s; WireGuard paper section 6.1 */
 #define ENDPOINT_TRY_MS   (15 * 1000)  /* how long each candidate gets */
 
 /*

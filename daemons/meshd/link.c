@@ -191,7 +191,9 @@ int link_set(unsigned index, uint32_t mtu, struct jaco_err *err)
 	message->ifi_index = (int)index;
 	message->ifi_flags = message->ifi_change = IFF_UP;
 	mnl_attr_put_u32(header, IFLA_MTU, mtu);
-	return link_talk(NETLINK_ROUTE, header, NULL, NULL) < 0 ? jaco_err_errno(err, "mesh interface up") : 0;
+	return link_talk(NETLINK_ROUTE, header, NULL, NULL) < 0
+		       ? jaco_err_errno(err, "mesh interface up")
+		       : 0;
 }
 
 /* --- addresses --- */

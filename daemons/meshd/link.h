@@ -31,10 +31,10 @@ struct link_info {
  * kernel's refusal in errno.  The buffer is wiped: answers may hold a private key. */
 int link_talk(int bus, struct nlmsghdr *header, mnl_cb_t fn, void *ctx);
 
-/* The same for a dump, filtered by the kernel where it can (rtnetlink's strict checking): a host may
- * have a hundred thousand routes of others.  A dump under which the kernel's tables changed
- * (NLM_F_DUMP_INTR) is asked for again; the first @ctx_bytes, at most LINK_CTX_MAX, of @ctx are then as
- * they were. */
+/* The same for a dump, filtered by the kernel where it can (rtnetlink's strict checking): a host
+ * may have a hundred thousand routes of others.  A dump under which the kernel's tables changed
+ * (NLM_F_DUMP_INTR) is asked for again; the first @ctx_bytes, at most LINK_CTX_MAX, of @ctx are
+ * then as they were. */
 int link_dump(int bus, struct nlmsghdr *header, mnl_cb_t fn, void *ctx, size_t ctx_bytes);
 
 /* Errors: INTERNAL. */

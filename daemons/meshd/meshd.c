@@ -58,7 +58,8 @@ static size_t fill_members(const struct meshd *meshd, struct jaco_arena *arena,
 
 		member->host = jaco_arena_strdup(arena, node->host);
 		member->raft_id = node->raft_id;
-		member->has_key = node->wg_public_key && key_parse(node->wg_public_key, member->key);
+		member->has_key =
+			node->wg_public_key && key_parse(node->wg_public_key, member->key);
 		member->n_endpoints = node->wg_endpoints.n;
 		if (node->wg_endpoints.n) {
 			const char **copy = jaco_arena_alloc_n(arena, node->wg_endpoints.n,
@@ -133,7 +134,8 @@ static struct meshd_memory *remember(struct meshd *meshd, const uint8_t *key)
 
 /* A counter that moved means that packets of this peer arrive, even while nothing of ours reaches
  * it: that is what tells the two directions of a path apart. */
-static void listen_to(struct meshd_memory *memory, const struct mesh_peer *have, struct jaco_time now)
+static void listen_to(struct meshd_memory *memory, const struct mesh_peer *have,
+		      struct jaco_time now)
 {
 	uint64_t rx_bytes = have ? have->rx_bytes : 0;
 
@@ -167,8 +169,8 @@ static void choose_endpoints(struct meshd *meshd)
 		const char *best = peer->n_endpoints > 0 ? peer->endpoints[0] : "";
 		const char *pick = endpoint_pick(peer->endpoints, peer->n_endpoints, current,
 						 strcmp(memory->best, best) != 0 &&
-							 strcmp(memory->published, current) == 0, age,
-						 jaco_time_diff_ms(now, memory->endpoint_set),
+							 strcmp(memory->published, current) == 0,
+						 age, jaco_time_diff_ms(now, memory->endpoint_set),
 						 meshd->daemon->config.wg_stale);
 
 		memory->is_seen = true;
@@ -179,7 +181,8 @@ static void choose_endpoints(struct meshd *meshd)
 		if (pick && jaco_str_copy(peer->endpoint, sizeof(peer->endpoint), pick))
 			memory->endpoint_set = now;
 		if (have && strcmp(memory->endpoint, have->endpoint) != 0) {
-			(void)jaco_str_copy(memory->endpoint, sizeof(memory->endpoint), have->endpoint);
+			(void)jaco_str_copy(memory->endpoint, sizeof(memory->endpoint),
+					    have->endpoint);
 			probe_moved(&meshd->probe, peer->mesh_addr);
 		}
 	}
@@ -338,7 +341,8 @@ static uint32_t advertised(const struct meshd *meshd)
 
 static int sync_source(struct meshd *meshd, struct jaco_err *err)
 {
-	uint32_t *peers = jaco_arena_alloc_n(&meshd->arena, meshd->observed.n_peers + 1, sizeof(*peers));
+	uint32_t *peers =
+		jaco_arena_alloc_n(&meshd->arena, meshd->observed.n_peers + 1, sizeof(*peers));
 	size_t n = 0;
 
 	for (size_t i = 0; i < meshd->observed.n_peers; i++) {
@@ -591,7 +595,8 @@ bool meshd_down(struct meshd *meshd)
 	if (!jaco_daemon_option(meshd->daemon, "down"))
 		return false;
 	device_user_ops.remove(&meshd->device);
-	(void)source_sync(0, (uint16_t)meshd->daemon->config.wg_port, NULL, 0, &meshd->arena, &ignored);
+	(void)source_sync(0, (uint16_t)meshd->daemon->config.wg_port, NULL, 0, &meshd->arena,
+			  &ignored);
 	(void)link_delete(meshd->device.name, &ignored); /* the child took it away already */
 	return true;
 }

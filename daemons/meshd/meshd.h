@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * meshd.h - the acting half: keeps the WireGuard device, its interface and its routes as the cluster
- * wants them, and tells the cluster about this node's key and paths.
+ * meshd.h - the acting half: keeps the WireGuard device, its interface and its routes as the
+ * cluster wants them, and tells the cluster about this node's key and paths.
  *
  * One pass does everything and may be repeated at any time: make sure the device is there, look at
  * it, change what differs, publish. */

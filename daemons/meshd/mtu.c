@@ -61,7 +61,8 @@ static size_t watch(struct mtu *mtu, uint32_t out[static MTU_LADDER_MAX])
 	return 1;
 }
 
-size_t mtu_step(struct mtu *mtu, uint32_t ceiling, bool is_alive, uint32_t out[static MTU_LADDER_MAX])
+size_t mtu_step(struct mtu *mtu, uint32_t ceiling, bool is_alive,
+		uint32_t out[static MTU_LADDER_MAX])
 {
 	if (ceiling != mtu->ceiling) {
 		mtu->ceiling = ceiling;

@@ -4,9 +4,9 @@
  * tunnel, which needs no ICMP.
  *
  * Pure: counts what was sent and what came back.  Each node measures its own direction.  A search
- * sends a ladder of sizes at once instead of one size after the other, so it takes a round; rounds are
- * repeated for sizes that got lost.  Between searches every other probe is as large as the MTU, and
- * when those alone stop to come back, the path has changed. */
+ * sends a ladder of sizes at once instead of one size after the other, so it takes a round; rounds
+ * are repeated for sizes that got lost.  Between searches every other probe is as large as the MTU,
+ * and when those alone stop to come back, the path has changed. */
 #pragma once
 
 #include <stdbool.h>
@@ -17,7 +17,8 @@
 #define MTU_LADDER_MAX  24
 #define MTU_ROUNDS      3    /* of a search */
 #define MTU_LOST_MAX    5    /* full-size probes in a row, while small ones return */
-#define MTU_AGAIN_ROUND 300  /* probes after which a smaller MTU than the ceiling is looked at again */
+#define MTU_AGAIN_ROUND                                                                            \
+	300 /* probes after which a smaller MTU than the ceiling is looked at again */
 
 struct mtu {
 	uint32_t ceiling;  /* what the interfaces on the way out allow */
@@ -38,7 +39,8 @@ size_t mtu_ladder(uint32_t ceiling, uint32_t out[static MTU_LADDER_MAX]);
  * @ceiling    of now; a change starts a search
  * @is_alive   the last small probe came back
  */
-size_t mtu_step(struct mtu *mtu, uint32_t ceiling, bool is_alive, uint32_t out[static MTU_LADDER_MAX]);
+size_t mtu_step(struct mtu *mtu, uint32_t ceiling, bool is_alive,
+		uint32_t out[static MTU_LADDER_MAX]);
 
 /* A packet of @size came back. */
 void mtu_answered(struct mtu *mtu, uint32_t size);

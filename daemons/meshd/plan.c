@@ -85,15 +85,17 @@ static const struct mesh_peer *as_new(const struct mesh_peer *want, const struct
 
 	*peer = *want;
 	if (!peer->endpoint[0])
-		(void)jaco_str_copy(peer->endpoint, sizeof(peer->endpoint), have->endpoint); /* same size */
+		(void)jaco_str_copy(peer->endpoint, sizeof(peer->endpoint),
+				    have->endpoint); /* same size */
 	return peer;
 }
 
 void plan_peers(struct mesh_plan *plan, const struct mesh_device *desired,
 		const struct mesh_device *observed, struct jaco_arena *arena)
 {
-	/* With another key no session of the old one lives.  A peer made anew begins with a handshake at
-	 * once instead of when the last attempt is five seconds old (WireGuard paper section 6.4). */
+	/* With another key no session of the old one lives.  A peer made anew begins with a
+	 * handshake at once instead of when the last attempt is five seconds old (WireGuard paper
+	 * section 6.4). */
 	bool is_rekeyed = memcmp(desired->private_key, observed->private_key, MESH_KEY_BYTES) != 0;
 
 	*plan = (struct mesh_plan){.n = 0};
@@ -150,10 +152,11 @@ static void fill_allowed(struct mesh_peer *peer, const struct mesh_subnet *subne
 	peer->n_allowed = n;
 }
 
-/* WireGuard tells peers apart by their key alone, and takes none with its own: of members with one key,
- * as cloned disks have them, the first keeps it, and to this node its clone is no peer. */
-static bool is_taken(const struct mesh_device *out, const char *self, const struct mesh_member *members,
-		     size_t n_members, const struct mesh_member *member)
+/* WireGuard tells peers apart by their key alone, and takes none with its own: of members with one
+ * key, as cloned disks have them, the first keeps it, and to this node its clone is no peer. */
+static bool is_taken(const struct mesh_device *out, const char *self,
+		     const struct mesh_member *members, size_t n_members,
+		     const struct mesh_member *member)
 {
 	for (size_t i = 0; i < n_members; i++)
 		if (strcmp(members[i].host, self) == 0 && members[i].has_key &&

@@ -86,7 +86,8 @@ static void reply(const struct probe *probe, struct packet *packet, uint32_t kin
 }
 
 /* @n bytes of payload came; what does not fit @packet was padding. */
-static void take(struct probe *probe, struct packet *packet, size_t n, const struct sockaddr_in *from)
+static void take(struct probe *probe, struct packet *packet, size_t n,
+		 const struct sockaddr_in *from)
 {
 	uint32_t addr = ntohl(from->sin_addr.s_addr);
 	struct probe_path *path = find(probe, addr);
@@ -116,7 +117,7 @@ static void on_packet(JACO_UNUSED struct jaco_io *io, JACO_UNUSED unsigned event
 				     (struct sockaddr *)&from, &n_from);
 
 		if (n < 0 && errno != EAGAIN && errno != EINTR)
-			continue; /* an ICMP error of an earlier probe: it says nothing more than silence */
+			continue; /* an ICMP error of an earlier probe: no more than silence */
 		if (n < 0)
 			return;
 		if ((size_t)n >= sizeof(packet) && packet.magic == MAGIC && n_from == sizeof(from))

@@ -2,7 +2,8 @@
  *
  * probe.h - round trip and loss to every peer, through the tunnel.
  *
- * Large probes beside them find the MTU (mtu.h); their answers are small and name the size that came.
+ * Large probes beside them find the MTU (mtu.h); their answers are small and name the size that
+ * came.
  *
  * A datagram to the peer's mesh address on PROBE_PORT; its meshd sends it back.  Whatever arrives
  * there came out of WireGuard, so it is from a member; it is parsed as hostile all the same. */

@@ -178,8 +178,9 @@ static uint64_t digest(const struct wire_obs_mesh *mesh)
 		h = mix(h, mesh->message, strlen(mesh->message));
 	for (size_t i = 0; i < mesh->peers.n; i++) {
 		const struct wire_obs_peer *peer = &mesh->peers.v[i];
-		bool is_fresh = peer->handshake_age_ms >= 0 &&
-				peer->handshake_age_ms < ENDPOINT_STALE_MS; /* whatever a test sets */
+		bool is_fresh =
+			peer->handshake_age_ms >= 0 &&
+			peer->handshake_age_ms < ENDPOINT_STALE_MS; /* whatever a test sets */
 		uint32_t is_lossy = peer->loss_permille / 100;
 
 		h = mix(h, peer->host, strlen(peer->host));

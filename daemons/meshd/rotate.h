@@ -3,11 +3,11 @@
  * rotate.h - another WireGuard key for this node, without a gap longer than a handshake.
  *
  * The new key waits in a file beside the old one while the node record tells the others its public
- * half.  When the record as committed names it, the file takes the old one's place, the device gets it
- * and every peer is made anew, which sends a handshake at once; the others do the same when they hear
- * of the record.  Whoever comes second reaches the other, so the gap is one commit apart and one
- * handshake long, whatever the order.  A crash at any point leaves files and record that say how to go
- * on. */
+ * half.  When the record as committed names it, the file takes the old one's place, the device gets
+ * it and every peer is made anew, which sends a handshake at once; the others do the same when they
+ * hear of the record.  Whoever comes second reaches the other, so the gap is one commit apart and
+ * one handshake long, whatever the order.  A crash at any point leaves files and record that say
+ * how to go on. */
 #pragma once
 
 #include "libjaco/base/err.h"

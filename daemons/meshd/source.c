@@ -34,7 +34,8 @@ static uint32_t get_u32(const struct attrs *attrs, size_t type)
 {
 	const struct nlattr *attr = attrs->v[type];
 
-	return attr && mnl_attr_get_payload_len(attr) == sizeof(uint32_t) ? mnl_attr_get_u32(attr) : 0;
+	return attr && mnl_attr_get_payload_len(attr) == sizeof(uint32_t) ? mnl_attr_get_u32(attr)
+									  : 0;
 }
 
 /* About routes (struct rtmsg) or rules (struct fib_rule_hdr): both begin with the family. */
@@ -93,7 +94,8 @@ static bool find_way(uint32_t to, struct source_way *out)
 	_Alignas(8) char buf[REQUEST_BYTES];
 
 	*out = (struct source_way){.to = to};
-	return link_talk(NETLINK_ROUTE, request_to(buf, RTM_GETROUTE, NLM_F_ACK, to), take_way, out) == 0 &&
+	return link_talk(NETLINK_ROUTE, request_to(buf, RTM_GETROUTE, NLM_F_ACK, to), take_way,
+			 out) == 0 &&
 	       out->iface;
 }
 
@@ -209,8 +211,9 @@ static int take_rule(const struct nlmsghdr *header, void *ctx)
 	if (get_u32(&attrs, FRA_TABLE) != SOURCE_TABLE)
 		return MNL_CB_OK;
 	range = attrs.v[FRA_SPORT_RANGE] &&
-				mnl_attr_get_payload_len(attrs.v[FRA_SPORT_RANGE]) == sizeof(*range) ?
-			mnl_attr_get_payload(attrs.v[FRA_SPORT_RANGE]) : NULL;
+				mnl_attr_get_payload_len(attrs.v[FRA_SPORT_RANGE]) == sizeof(*range)
+			? mnl_attr_get_payload(attrs.v[FRA_SPORT_RANGE])
+			: NULL;
 	if (range && range->start == rules->port && range->end == rules->port) {
 		rules->n_right++;
 	} else {
@@ -236,7 +239,8 @@ static int change_rule(uint16_t port, bool is_add, struct jaco_err *err)
 	mnl_attr_put_u8(header, FRA_IP_PROTO, IPPROTO_UDP);
 	if (port)
 		mnl_attr_put(header, FRA_SPORT_RANGE, sizeof(range), &range);
-	if (link_talk(NETLINK_ROUTE, header, NULL, NULL) == 0 || errno == (is_add ? EEXIST : ENOENT))
+	if (link_talk(NETLINK_ROUTE, header, NULL, NULL) == 0 ||
+	    errno == (is_add ? EEXIST : ENOENT))
 		return 0;
 	return jaco_err_errno(err, "rule of the tunnel");
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * source.h - packets of the tunnel leave from the advertised address, also when it is a secondary one
- * that no route would choose.
+ * source.h - packets of the tunnel leave from the advertised address, also when it is a secondary
+ * one that no route would choose.
  *
  * WireGuard binds no address; the routing policy database chooses one for it: a rule for datagrams
  * that leave from wg_port, a table of our own with a route to each peer, copied from what the main
@@ -30,8 +30,8 @@ struct source_way {
 bool source_is_local(uint32_t address);
 
 /*
- * Make datagrams from @port to the @n addresses of @peers leave from @address.  0: nothing of ours is
- * wanted.  Repeating it costs two dumps and changes nothing.
+ * Make datagrams from @port to the @n addresses of @peers leave from @address.  0: nothing of ours
+ * is wanted.  Repeating it costs two dumps and changes nothing.
  * Errors: INTERNAL - rtnetlink refuses.
  */
 int source_sync(uint32_t address, uint16_t port, const uint32_t *peers, size_t n,

@@ -119,7 +119,7 @@ static int take_line(struct parser *p, const char *key, const char *value)
 		return take_peer_line(p, key, value);
 	if (strcmp(key, "private_key") == 0)
 		return jaco_hex_decode(value, p->device->private_key, MESH_KEY_BYTES) ? 0
-										       : bad(p, key);
+										      : bad(p, key);
 	if (strcmp(key, "listen_port") == 0) {
 		rc = take_number(p, key, value, 65535, &number);
 		p->device->port = (uint16_t)number;

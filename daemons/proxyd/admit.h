@@ -2,8 +2,8 @@
  *
  * admit.h - what happens to a parsed request before any replica hears of it.
  *
- * In order: unknown host or path (404), HTTP to HTTPS (308), client networks (403), credentials (401),
- * maintenance (503), redirect, size (413).  Shared by HTTP/1.1 and HTTP/2. */
+ * In order: unknown host or path (404), HTTP to HTTPS (308), client networks (403), credentials
+ * (401), maintenance (503), redirect, size (413).  Shared by HTTP/1.1 and HTTP/2. */
 #pragma once
 
 #include <stdbool.h>

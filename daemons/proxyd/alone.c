@@ -117,8 +117,8 @@ static int follow(struct alone *a, struct config *take_config, struct jaco_err *
 	}
 	problems = proxy_apply(&a->proxy, &plan);
 	config_fini(take_config);
-	jaco_notify("STATUS=generation %llu, %zu listeners failed", (unsigned long long)a->generation,
-		    problems);
+	jaco_notify("STATUS=generation %llu, %zu listeners failed",
+		    (unsigned long long)a->generation, problems);
 	if (problems)
 		jaco_timer_arm(&a->rebind, REBIND_MS);
 	return 0;
@@ -146,7 +146,8 @@ static void on_hup(struct jaco_signal *sig, int signo, void *ctx)
 	if (reload(a, &err) < 0)
 		JACO_LOG_FAILURE(JACO_LOG_ERR, "old tables kept", &err, KV_STR(path, a->path));
 	else
-		jaco_log_info("tables read", KV_STR(path, a->path), KV_INT(generation, a->generation));
+		jaco_log_info("tables read", KV_STR(path, a->path),
+			      KV_INT(generation, a->generation));
 }
 
 static void on_rebind(struct jaco_timer *timer, void *ctx)

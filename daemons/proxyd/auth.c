@@ -2,8 +2,8 @@
  *
  * auth.c - see auth.h.
  *
- * The memory of correct credentials is per thread: SHA-256 of (hash, user, password), so it holds no
- * password and a changed hash simply misses. */
+ * The memory of correct credentials is per thread: SHA-256 of (hash, user, password), so it holds
+ * no password and a changed hash simply misses. */
 #include "daemons/proxyd/auth.h"
 
 #include <crypt.h>

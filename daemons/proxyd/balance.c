@@ -173,7 +173,8 @@ static int64_t eject(struct balance_peer *peer, int64_t now_ms)
 	for (unsigned i = 0; i < peer->ejections && ms < BALANCE_EJECT_MAX_MS; i++)
 		ms *= 2;
 	ms = JACO_MIN(ms, BALANCE_EJECT_MAX_MS);
-	/* Failures of requests that were under way while it was ejected already are the same event. */
+	/* Failures of requests that were under way while it was ejected already are the same
+	 * event. */
 	if (balance_is_ejected(peer, now_ms))
 		return peer->ejected_until_ms - now_ms;
 	if (peer->ejections < 16)

@@ -2,9 +2,9 @@
  *
  * balance.h - which replica gets the next request, and which one is left alone for a while.
  *
- * Pure: time and randomness are arguments.  Default: the better of two random choices by requests in
- * flight.  A peer is ejected on connect failure or after three consecutive transport failures, for
- * 1 s doubling to 30 s; a new peer takes its share over 5 s.  spec/ingress.md section 2. */
+ * Pure: time and randomness are arguments.  Default: the better of two random choices by requests
+ * in flight.  A peer is ejected on connect failure or after three consecutive transport failures,
+ * for 1 s doubling to 30 s; a new peer takes its share over 5 s.  spec/ingress.md section 2. */
 #pragma once
 
 #include <stdbool.h>
@@ -30,7 +30,7 @@ struct balance_peer {
 	uint32_t in_flight;
 	uint8_t failures;      /* consecutive */
 	uint8_t ejections;     /* consecutive */
-	bool is_refusing;      /* the last failure was an immediate refusal: asking again costs nothing */
+	bool is_refusing; /* the last failure was a refusal at once: asking again costs nothing */
 	int64_t ejected_until_ms;
 	int64_t since_ms;      /* first seen; INT64_MIN: always been there */
 };

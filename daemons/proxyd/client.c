@@ -208,7 +208,8 @@ void client_next_request(struct client *c)
 	c->has_begun = false;
 	c->was_blank = false;
 	c->scan = (struct http1_scan){0};
-	wheel_set(&c->worker->wheel, &c->timer, c->worker->now_ms + c->worker->limits.client_idle_ms);
+	wheel_set(&c->worker->wheel, &c->timer,
+		  c->worker->now_ms + c->worker->limits.client_idle_ms);
 	if (!c->is_running)
 		client_run(c);
 }
@@ -284,7 +285,8 @@ static void serve(struct client *c, size_t bytes)
 				.https_port = c->https_port};
 	static _Thread_local struct admit_verdict verdict;
 
-	iobuf_consume(c->in, bytes); /* spans stay valid: nothing moves before the head is rebuilt */
+	iobuf_consume(c->in,
+		      bytes); /* spans stay valid: nothing moves before the head is rebuilt */
 	if (status != 0) {
 		refuse(c, status);
 		return;
@@ -310,7 +312,8 @@ static void begin_head(struct client *c)
 	if (c->has_begun)
 		return;
 	c->has_begun = true;
-	wheel_set(&c->worker->wheel, &c->timer, c->worker->now_ms + c->worker->limits.client_head_ms);
+	wheel_set(&c->worker->wheel, &c->timer,
+		  c->worker->now_ms + c->worker->limits.client_head_ms);
 }
 
 /* Something that no request can begin with is refused at once, not after 16 KiB. */
@@ -470,7 +473,8 @@ static bool is_reset(struct client *c)
 {
 	char byte;
 
-	return recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno != EAGAIN && errno != EINTR;
+	return recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno != EAGAIN &&
+	       errno != EINTR;
 }
 
 static void on_event(struct jaco_io *io, unsigned events, void *ctx)

@@ -157,8 +157,8 @@ static int check_services(struct reader *r)
 		if (list && !json_is_array(list))
 			return wrong(r, "replicas", "must be an array");
 		json_array_foreach(list, i, replica) {
-			(void)jaco_str_format(r->place, PLACE_BYTES, "services.%s.replicas[%zu]", name,
-					      i);
+			(void)jaco_str_format(r->place, PLACE_BYTES, "services.%s.replicas[%zu]",
+					      name, i);
 			if (check_replica(r, replica) < 0)
 				return -(int)r->err->code;
 		}
@@ -173,7 +173,8 @@ static int targets(struct reader *r, const char *name, int64_t port, const uint3
 {
 	json_t *service = json_object_get(r->services, name);
 	json_t *list = json_object_get(service, "replicas"), *replica;
-	uint32_t *to = jaco_arena_alloc_n(&r->config->arena, json_array_size(list) + 1, sizeof(*to));
+	uint32_t *to =
+		jaco_arena_alloc_n(&r->config->arena, json_array_size(list) + 1, sizeof(*to));
 	size_t i;
 
 	*out_n = 0;
@@ -190,8 +191,8 @@ static int targets(struct reader *r, const char *name, int64_t port, const uint3
 		if (!is_eligible(replica))
 			continue;
 		(void)netmatch_ip_parse(address, &ip);
-		to[(*out_n)++] = route_table_endpoint(r->config->table, &ip,
-						      (uint16_t)(own ? own : port), id ? id : address);
+		to[(*out_n)++] = route_table_endpoint(
+			r->config->table, &ip, (uint16_t)(own ? own : port), id ? id : address);
 	}
 	*out = to;
 	return 0;
@@ -218,7 +219,8 @@ static int get_headers(struct reader *r, json_t *object, const char *key,
 	json_object_foreach(set, name, value) {
 		const char *text = json_string_value(value);
 
-		if (!http1_is_token(name, strlen(name)) || !text || !http1_is_value(text, strlen(text)) ||
+		if (!http1_is_token(name, strlen(name)) || !text ||
+		    !http1_is_value(text, strlen(text)) ||
 		    strlen(text) != json_string_length(value))
 			return wrong(r, "headers", "a name or value is malformed");
 		list[ops->n_set++] = (struct route_header){.name = name, .value = text};
@@ -294,9 +296,11 @@ int config_balance(const char *text, struct jaco_arena *arena, struct route *rou
 		}
 	if (n < 7 || strncmp(text, "hash(", 5) != 0 || text[n - 1] != ')' ||
 	    !http1_is_token(text + 5, n - 6))
-		return jaco_err_set(err, JACO_VALIDATION_FAILED,
-				    "balance \"%s\" is none of two, least, round, random, hash(ip), "
-				    "hash(<header>)", text);
+		return jaco_err_set(
+			err, JACO_VALIDATION_FAILED,
+			"balance \"%s\" is none of two, least, round, random, hash(ip), "
+			"hash(<header>)",
+			text);
 	route->balance = BALANCE_HASH;
 	if (strcmp(text, "hash(ip)") != 0)
 		route->hash_header = jaco_arena_strndup(arena, text + 5, n - 6);
@@ -436,7 +440,8 @@ static int read_route(struct reader *r, json_t *object)
 	route.allow = allow;
 	route.n_allow = (uint16_t)n_allow;
 	if ((balance && config_balance(balance, &r->config->arena, &route, r->err) < 0) ||
-	    (route.service && targets(r, route.service, port, &route.targets, &route.n_targets) < 0) ||
+	    (route.service &&
+	     targets(r, route.service, port, &route.targets, &route.n_targets) < 0) ||
 	    route_table_add(r->config->table, &route, r->err) < 0)
 		return jaco_err_wrap(r->err, "%s", r->place);
 	return 0;
@@ -452,7 +457,8 @@ static int read_listener(struct reader *r, json_t *object, struct config_listene
 	int64_t port = 0, connect = CONNECT_MS, idle = L4_IDLE_MS;
 	size_t k = 0;
 
-	if (KEYS(r, object, "kind", "address", "service", "port", "connect", "idle", "send_proxy") < 0 ||
+	if (KEYS(r, object, "kind", "address", "service", "port", "connect", "idle", "send_proxy") <
+		    0 ||
 	    get_text(r, object, "kind", &kind) < 0 ||
 	    get_text(r, object, "address", &out->address) < 0 ||
 	    get_text(r, object, "service", &l4.service) < 0 ||
@@ -552,11 +558,12 @@ static int read_root(struct reader *r, json_t *root)
 		 "timeouts", "workers") < 0)
 		return -(int)r->err->code;
 	r->services = json_object_get(root, "services");
-	c->listeners = jaco_arena_alloc_n(&c->arena, json_array_size(json_object_get(root, "listeners")) + 1,
+	c->listeners = jaco_arena_alloc_n(&c->arena,
+					  json_array_size(json_object_get(root, "listeners")) + 1,
 					  sizeof(*c->listeners));
-	c->certificates = jaco_arena_alloc_n(&c->arena,
-					     json_array_size(json_object_get(root, "certificates")) + 1,
-					     sizeof(*c->certificates));
+	c->certificates = jaco_arena_alloc_n(
+		&c->arena, json_array_size(json_object_get(root, "certificates")) + 1,
+		sizeof(*c->certificates));
 	if (check_services(r) < 0 || each(r, root, "listeners", each_listener) < 0 ||
 	    each(r, root, "routes", each_route) < 0 ||
 	    each(r, root, "certificates", each_certificate) < 0 ||

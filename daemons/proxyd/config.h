@@ -3,8 +3,8 @@
  * config.h - the JSON file of `jaco-proxyd --standalone FILE`: the tables of production written by
  * hand.  The format is in jaco-proxyd(8).
  *
- * Pure: text in, tables out (certificate files are named, not read).  Unknown keys are errors, so that
- * a misspelt one is not ignored. */
+ * Pure: text in, tables out (certificate files are named, not read).  Unknown keys are errors, so
+ * that a misspelt one is not ignored. */
 #pragma once
 
 #include <stddef.h>

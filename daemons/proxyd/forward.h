@@ -2,8 +2,8 @@
  *
  * forward.h - the heads we send: regenerated from what was parsed, never copied.
  *
- * Pure.  Hop-by-hop fields go, forwarding fields are added or replaced, the route's header rules are
- * applied, framing is written by us alone.  RFC 9110 sections 7.6 and 6.6.1, RFC 7239. */
+ * Pure.  Hop-by-hop fields go, forwarding fields are added or replaced, the route's header rules
+ * are applied, framing is written by us alone.  RFC 9110 sections 7.6 and 6.6.1, RFC 7239. */
 #pragma once
 
 #include <stdbool.h>

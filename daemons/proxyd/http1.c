@@ -3,8 +3,8 @@
  * http1.c - the head parser.
  *
  * Two passes on purpose: the scan touches each arriving byte once and decides only "is the head
- * complete", so a client that sends one byte per packet costs no more than its bytes; the parse then
- * runs without resumable state, which keeps every rule of the grammar in one place. */
+ * complete", so a client that sends one byte per packet costs no more than its bytes; the parse
+ * then runs without resumable state, which keeps every rule of the grammar in one place. */
 #include "daemons/proxyd/http1.h"
 
 #include <string.h>
@@ -452,7 +452,8 @@ static int read_fields(struct http1_head *head, bool is_request)
 				return rc;
 			break;
 		case HTTP1_F_UPGRADE:
-			/* HTTP/2 on a connection we would only tunnel is a way past every rule here. */
+			/* HTTP/2 on a connection we would only tunnel is a way past every rule
+			 * here. */
 			has_upgrade = f->value_n > 0 && !names_h2c(f);
 			break;
 		case HTTP1_F_EXPECT:

@@ -2,10 +2,11 @@
  *
  * http1.h - HTTP/1.x message heads, strictly.
  *
- * Pure.  A head is first looked for (http1_scan, incremental, linear in the bytes that arrive), then
- * parsed in one pass over the complete text.  Everything that two implementations could understand
- * differently is refused, not repaired: RFC 9112 sections 2 to 7, spec/ingress.md section 1.  All
- * spans borrow from the text given to the parser; it must stay in place while the head is used. */
+ * Pure.  A head is first looked for (http1_scan, incremental, linear in the bytes that arrive),
+ * then parsed in one pass over the complete text.  Everything that two implementations could
+ * understand differently is refused, not repaired: RFC 9112 sections 2 to 7, spec/ingress.md
+ * section 1.  All spans borrow from the text given to the parser; it must stay in place while the
+ * head is used. */
 #pragma once
 
 #include <stdbool.h>
@@ -91,7 +92,7 @@ struct http1_head {
 	struct http1_span method_text;
 	struct http1_span path;         /* begins with '/', or is "*" */
 	struct http1_span query;        /* with its '?'; empty when there is none */
-	struct http1_span authority;    /* host[:port]: absolute-form's, else Host's; empty in 1.0 */
+	struct http1_span authority; /* host[:port]: absolute-form's, else Host's; empty in 1.0 */
 	uint16_t status;                /* response */
 	struct http1_span reason;
 	uint8_t minor;                  /* 0 or 1 */
@@ -159,7 +160,8 @@ enum http1_field_id http1_field_id(const char *name, size_t n);
 bool http1_is_idempotent(enum http1_method method);
 enum http1_method http1_method_of(const char *text, size_t n);
 
-/* Grammar used elsewhere: a token; a field value without control characters; a valid host[:port]. */
+/* Grammar used elsewhere: a token; a field value without control characters; a valid
+ * host[:port]. */
 bool http1_is_token(const char *text, size_t n);
 bool http1_is_value(const char *text, size_t n);
 bool http1_is_authority(const char *text, size_t n);
@@ -195,14 +197,15 @@ struct http1_chunked {
 enum http1_chunk_event {
 	HTTP1_CHUNK_MORE,    /* @*used bytes of framing consumed; give more */
 	HTTP1_CHUNK_PAYLOAD, /* after @*used bytes of framing come @*payload bytes of data */
-	HTTP1_CHUNK_END,     /* body complete; @*payload bytes of trailer lines precede the blank line */
+	HTTP1_CHUNK_END, /* body complete; @*payload bytes of trailer lines before the blank line */
 	HTTP1_CHUNK_BAD,
 };
 
 /*
  * Advance over framing.  @*used counts consumed framing bytes; for PAYLOAD the caller then takes
  * any part of the @*payload bytes and reports it with http1_chunked_took(); for END, @*used covers
- * everything before the trailer lines and the caller consumes @*payload + the two of the blank line.
+ * everything before the trailer lines and the caller consumes @*payload + the two of the blank
+ * line.
  */
 enum http1_chunk_event http1_chunked_step(struct http1_chunked *dec, const char *data, size_t n,
 					  size_t *used, size_t *payload);

@@ -123,7 +123,8 @@ static enum move write_pipe(struct l4_side *from, struct l4_side *to)
 
 	if (!to->writable)
 		return MOVE_WAIT;
-	n = splice(from->pipe[0], NULL, to->fd, NULL, from->in_pipe, SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
+	n = splice(from->pipe[0], NULL, to->fd, NULL, from->in_pipe,
+		   SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
 	if (n < 0)
 		return failed(&to->writable);
 	from->in_pipe -= (size_t)n;
@@ -167,7 +168,8 @@ static enum move read_pipe(struct l4_conn *c, struct l4_side *from)
 
 	if (!open_pipe(from))
 		return read_buf(c, from);
-	n = splice(from->fd, NULL, from->pipe[1], NULL, PIPE_BYTES, SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
+	n = splice(from->fd, NULL, from->pipe[1], NULL, PIPE_BYTES,
+		   SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
 	if (n < 0)
 		return failed(&from->readable);
 	from->in_pipe = (size_t)n;

@@ -131,7 +131,8 @@ static void add_listeners(struct live *live, const struct tables *tables, struct
 	for (size_t i = 0; plan->tls && i < config->ingress_https_addr.n; i++)
 		add_listener(plan, LISTEN_HTTPS, config->ingress_https_addr.v[i]);
 	for (size_t i = 0; i < tables->n_ports; i++)
-		add_listener(plan, tables->ports[i].protocol == TABLES_UDP ? LISTEN_UDP : LISTEN_TCP,
+		add_listener(plan,
+			     tables->ports[i].protocol == TABLES_UDP ? LISTEN_UDP : LISTEN_TCP,
 			     tables->ports[i].address);
 }
 
@@ -231,8 +232,10 @@ static bool publish(struct live *live, const struct jaco_view *view, const struc
 	struct wire_drain_ack *serving =
 		jaco_arena_alloc_n(&live->arena, n_serving + 1, sizeof(*serving));
 	struct wire_port_problem *problems = jaco_arena_alloc_n(
-		&live->arena, JACO_MIN(live->proxy.n_problems, (size_t)ACKS_MAX) + 1, sizeof(*problems));
-	const char **listeners = jaco_arena_alloc_n(&live->arena, LISTENERS_MAX, sizeof(*listeners));
+		&live->arena, JACO_MIN(live->proxy.n_problems, (size_t)ACKS_MAX) + 1,
+		sizeof(*problems));
+	const char **listeners =
+		jaco_arena_alloc_n(&live->arena, LISTENERS_MAX, sizeof(*listeners));
 	struct wire_obs_ingress out = {.generation = view->revision};
 	bool is_draining = false;
 
@@ -260,7 +263,8 @@ static bool publish(struct live *live, const struct jaco_view *view, const struc
 	out.listeners.n = proxy_addresses(&live->proxy, listeners, LISTENERS_MAX);
 	live->applied_revision = view->revision;
 	set_status(live, view->is_live);
-	if (jaco_daemon_publish_topic(live->daemon, "ingress", &wire_obs_ingress_desc, &out, &err) < 0)
+	if (jaco_daemon_publish_topic(live->daemon, "ingress", &wire_obs_ingress_desc, &out, &err) <
+	    0)
 		JACO_LOG_FAILURE(JACO_LOG_WARNING, "not published", &err);
 	return is_draining;
 }
@@ -297,10 +301,13 @@ void live_facts(void *self, struct jaco_arena *arena, struct wire_daemon_status 
 	struct live *live = self;
 	struct wire_pair *pairs = jaco_arena_alloc_n(arena, 4, sizeof(*pairs));
 
-	pairs[0] = (struct wire_pair){"routes", jaco_arena_printf(arena, "%zu", live->proxy.n_routes)};
-	pairs[1] = (struct wire_pair){"workers", jaco_arena_printf(arena, "%u", live->proxy.n_workers)};
+	pairs[0] =
+		(struct wire_pair){"routes", jaco_arena_printf(arena, "%zu", live->proxy.n_routes)};
+	pairs[1] = (struct wire_pair){"workers",
+				      jaco_arena_printf(arena, "%u", live->proxy.n_workers)};
 	pairs[2] = (struct wire_pair){"port_problems",
 				      jaco_arena_printf(arena, "%zu", live->proxy.n_problems)};
-	pairs[3] = (struct wire_pair){"routes_rejected", jaco_arena_printf(arena, "%zu", live->n_rejected)};
+	pairs[3] = (struct wire_pair){"routes_rejected",
+				      jaco_arena_printf(arena, "%zu", live->n_rejected)};
 	status->facts = (struct wire_dict){pairs, 4};
 }

@@ -71,7 +71,8 @@ int netmatch_parse(const char *text, struct netmatch *out, struct jaco_err *err)
 		bool is_v4 = !strchr(host, ':');
 
 		if (!jaco_str_to_u64(slash + 1, is_v4 ? 32 : 128, &bits))
-			return jaco_err_set(err, JACO_VALIDATION_FAILED, "\"%s\" is no network", text);
+			return jaco_err_set(err, JACO_VALIDATION_FAILED, "\"%s\" is no network",
+					    text);
 		net.bits = (uint8_t)(is_v4 ? bits + 96 : bits);
 	}
 	*out = net;

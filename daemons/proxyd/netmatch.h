@@ -2,8 +2,8 @@
  *
  * netmatch.h - addresses and networks of both families, compared as 128 bits.
  *
- * Pure.  IPv4 is held in its mapped form (RFC 4291 section 2.5.5.2), so that a list may mix families
- * and a client of a dual-stack socket matches an IPv4 network. */
+ * Pure.  IPv4 is held in its mapped form (RFC 4291 section 2.5.5.2), so that a list may mix
+ * families and a client of a dual-stack socket matches an IPv4 network. */
 #pragma once
 
 #include <stdbool.h>

@@ -161,7 +161,8 @@ static int adopt(const struct proxy_listener *spec)
 		jaco_addr_render(b, &have);
 		if (strcmp(a, b) != 0)
 			continue;
-		(void)jaco_fd_set_nonblock(fd, true, NULL); /* ours work anyway: accept is retried */
+		(void)jaco_fd_set_nonblock(fd, true,
+					   NULL); /* ours work anyway: accept is retried */
 		return fcntl(fd, F_DUPFD_CLOEXEC, 3);
 	}
 	return -1;
@@ -256,7 +257,8 @@ size_t proxy_apply(struct proxy *proxy, const struct proxy_plan *plan)
 	proxy->generation = plan->table->generation;
 	proxy->n_routes = plan->table->n_routes;
 	for (unsigned i = 0; i < proxy->n_workers; i++) {
-		worker_post(&proxy->workers[i], task_tls, plan->tls ? tls_store_ref(plan->tls) : NULL);
+		worker_post(&proxy->workers[i], task_tls,
+			    plan->tls ? tls_store_ref(plan->tls) : NULL);
 		worker_post(&proxy->workers[i], task_table, route_table_ref(plan->table));
 	}
 	tls_store_unref(plan->tls);

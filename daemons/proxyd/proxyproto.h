@@ -2,8 +2,8 @@
  *
  * proxyproto.h - the PROXY protocol, versions 1 and 2.
  *
- * Pure.  Read from load balancers that `trusted_proxies` names; written (version 2) to replicas that
- * ask for it.  Obeys "The PROXY protocol", HAProxy Technologies, 2020-03-05. */
+ * Pure.  Read from load balancers that `trusted_proxies` names; written (version 2) to replicas
+ * that ask for it.  Obeys "The PROXY protocol", HAProxy Technologies, 2020-03-05. */
 #pragma once
 
 #include <stdbool.h>

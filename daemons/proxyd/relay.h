@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * relay.h - one direction of a message body: how it ends where it comes from, how it is framed where
- * it goes.
+ * relay.h - one direction of a message body: how it ends where it comes from, how it is framed
+ * where it goes.
  *
  * Pure.  Payload is sent straight from the input buffer; only framing is written anew.  Usage:
- * relay_prepare() until it says NEED (read more), DONE or BAD; on SEND, write relay_iov() and report
- * with relay_sent(). */
+ * relay_prepare() until it says NEED (read more), DONE or BAD; on SEND, write relay_iov() and
+ * report with relay_sent(). */
 #pragma once
 
 #include <stdbool.h>

@@ -79,7 +79,8 @@ void reply_write(struct client *c, const struct stream_answer *a)
 	if (body[0] == '<')
 		FORWARD_LIT(&out, "\r\nContent-Type: text/html; charset=utf-8\r\nContent-Length: ");
 	else
-		FORWARD_LIT(&out, "\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: ");
+		FORWARD_LIT(&out,
+			    "\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: ");
 	forward_put_u64(&out, body_n);
 	FORWARD_LIT(&out, "\r\n");
 	if (fields_n)

@@ -3,8 +3,8 @@
  * route.c - building and searching the route table.
  *
  * Two open-addressing hash tables: host name -> host, and (host, path prefix) -> route.  A request
- * costs one host lookup (two more for wildcard and "*") and at most one path lookup per segment that
- * some route of this host has, whatever the number of routes. */
+ * costs one host lookup (two more for wildcard and "*") and at most one path lookup per segment
+ * that some route of this host has, whatever the number of routes. */
 #include "daemons/proxyd/route.h"
 
 #include <stdlib.h>
@@ -55,7 +55,8 @@ struct route_table *route_table_ref(struct route_table *table)
 
 void route_table_unref(struct route_table *take_table)
 {
-	if (!take_table || atomic_fetch_sub_explicit(&take_table->refs, 1, memory_order_acq_rel) > 1)
+	if (!take_table ||
+	    atomic_fetch_sub_explicit(&take_table->refs, 1, memory_order_acq_rel) > 1)
 		return;
 	jaco_free(take_table->endpoint_slots);
 	jaco_free(take_table->endpoints);
@@ -108,8 +109,8 @@ uint32_t route_table_endpoint(struct route_table *table, const struct netmatch_i
 		if (e->port == port && memcmp(&e->ip, ip, sizeof(*ip)) == 0)
 			return table->endpoint_slots[at] - 1;
 	}
-	table->endpoints = jaco_grow(table->endpoints, &table->cap_endpoints, table->n_endpoints + 1,
-				     sizeof(*table->endpoints));
+	table->endpoints = jaco_grow(table->endpoints, &table->cap_endpoints,
+				     table->n_endpoints + 1, sizeof(*table->endpoints));
 	table->endpoints[table->n_endpoints] = (struct route_endpoint){
 		.ip = *ip, .port = port, .id = id,
 		.name = jaco_arena_strdup(&table->arena, name),
@@ -508,7 +509,8 @@ static const struct route_host *host_lookup(const struct route_table *table, con
 
 /* Exact, then "*." for the first label (a wildcard stands for one label, like in certificates:
  * RFC 9525 section 6.3), then "*". */
-static const struct route_host *host_find(const struct route_table *table, const char *name, size_t n)
+static const struct route_host *host_find(const struct route_table *table, const char *name,
+					  size_t n)
 {
 	const struct route_host *host = host_lookup(table, name, n);
 	const char *dot;

@@ -2,10 +2,10 @@
  *
  * route.h - which route a request belongs to: the immutable table.
  *
- * Pure but for the reference count.  A table is built once (route_table_new, _endpoint, _add, _seal)
- * and never changes; requests hold the one they began with.  Host: exact before wildcard before "*";
- * then the longest path prefix on whole segments.  Both steps are hash lookups, so the number of
- * routes does not matter.  spec/ingress.md section 1. */
+ * Pure but for the reference count.  A table is built once (route_table_new, _endpoint, _add,
+ * _seal) and never changes; requests hold the one they began with.  Host: exact before wildcard
+ * before "*"; then the longest path prefix on whole segments.  Both steps are hash lookups, so the
+ * number of routes does not matter.  spec/ingress.md section 1. */
 #pragma once
 
 #include <stdatomic.h>

@@ -173,8 +173,8 @@ static struct sum sum_lanes(const struct stats *stats, const struct route_stats 
 static void line(struct jaco_buf *out, const struct route_stats *route, const char *name,
 		 uint64_t value)
 {
-	jaco_buf_printf(out, "jaco_proxyd_%s{domain=\"%s\",path=\"%s/\"} %llu\n", name, route->domain,
-			route->path, (unsigned long long)value);
+	jaco_buf_printf(out, "jaco_proxyd_%s{domain=\"%s\",path=\"%s/\"} %llu\n", name,
+			route->domain, route->path, (unsigned long long)value);
 }
 
 static void render_route(const struct stats *stats, const struct route_stats *route,
@@ -185,8 +185,10 @@ static void render_route(const struct stats *stats, const struct route_stats *ro
 
 	for (int i = 0; i < 6; i++)
 		if (sum.status[i])
-			jaco_buf_printf(out, "jaco_proxyd_requests_total{domain=\"%s\",path=\"%s/\","
-					"class=\"%dxx\"} %llu\n", route->domain, route->path, i,
+			jaco_buf_printf(out,
+					"jaco_proxyd_requests_total{domain=\"%s\",path=\"%s/\","
+					"class=\"%dxx\"} %llu\n",
+					route->domain, route->path, i,
 					(unsigned long long)sum.status[i]);
 	for (int i = 0; i < STATS_BUCKETS; i++) {
 		char bound[32] = "+Inf";
@@ -199,7 +201,8 @@ static void render_route(const struct stats *stats, const struct route_stats *ro
 				"path=\"%s/\",le=\"%s\"} %llu\n", route->domain, route->path, bound,
 				(unsigned long long)total);
 	}
-	jaco_buf_printf(out, "jaco_proxyd_request_duration_seconds_sum{domain=\"%s\",path=\"%s/\"} %g\n",
+	jaco_buf_printf(out,
+			"jaco_proxyd_request_duration_seconds_sum{domain=\"%s\",path=\"%s/\"} %g\n",
 			route->domain, route->path, (double)sum.latency_us / 1e6);
 	line(out, route, "request_duration_seconds_count", total);
 	line(out, route, "request_bytes_total", sum.bytes_in);

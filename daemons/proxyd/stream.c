@@ -70,7 +70,8 @@ void stream_free(struct stream *s, bool is_ok)
 
 	if (s->route && s->route->stats)
 		stats_request(s->route->stats, w->index, s->status,
-			      (uint64_t)jaco_time_now().ns - s->start_ns, s->up.bytes, s->down.bytes);
+			      (uint64_t)jaco_time_now().ns - s->start_ns, s->up.bytes,
+			      s->down.bytes);
 	drop_uconn(s, is_ok && s->keep_uconn && !s->is_tunnel && s->up.is_done && s->down.is_done &&
 			      !s->is_broken_up);
 	wheel_cancel(&w->wheel, &s->timer);
@@ -176,7 +177,7 @@ static void lost(struct stream *s)
 
 	if (u->is_reused && untouched && http1_is_idempotent(s->method) && may_retry(s) &&
 	    s->up.in == HTTP1_NO_BODY)
-		retry(s); /* a keep-alive connection it had already given up: RFC 9112 section 9.3.1 */
+		retry(s); /* it had given this connection up already: RFC 9112 section 9.3.1 */
 	else
 		broken(s, &bad_gateway);
 }
@@ -317,7 +318,8 @@ static bool read_head(struct stream *s)
 {
 	while (!s->is_started) {
 		struct uconn *u = s->uconn;
-		int bytes = u->in && u->in->n ? http1_scan(&s->scan, iobuf_head(u->in), u->in->n) : 0;
+		int bytes =
+			u->in && u->in->n ? http1_scan(&s->scan, iobuf_head(u->in), u->in->n) : 0;
 		int got;
 
 		if (bytes < 0) {
@@ -398,7 +400,9 @@ static void advance(struct stream *s)
 	if (!s->uconn || s->uconn->is_connecting)
 		return;
 	if (!s->up.is_done || (s->out && s->out->n)) {
-		io = s->is_broken_up ? STREAM_WAIT : s->is_tunnel ? push_tunnel(s) : push_request(s);
+		io = s->is_broken_up ? STREAM_WAIT
+		     : s->is_tunnel  ? push_tunnel(s)
+				     : push_request(s);
 		if (io == STREAM_BROKEN) {
 			if (s->is_started)
 				s->ops->finished(s, false);
@@ -493,8 +497,9 @@ static void attempt(struct stream *s)
 	}
 	s->upstream = s->hold->upstreams[s->route->targets[i]];
 	s->upstream->refs++;
-	s->uconn = uconn_take(s->upstream, s,
-			      !http1_is_idempotent(s->method) || s->up.in != HTTP1_NO_BODY, only_new);
+	s->uconn =
+		uconn_take(s->upstream, s,
+			   !http1_is_idempotent(s->method) || s->up.in != HTTP1_NO_BODY, only_new);
 	if (!s->uconn) {
 		connect_failed(s, true, &unavailable);
 		return;
@@ -523,7 +528,8 @@ static uint64_t balance_key(const struct stream_start *start, const struct route
 
 		if (f->name_n != n)
 			continue;
-		while (k < n && jaco_ascii_lower(f->name[k]) == jaco_ascii_lower(route->hash_header[k]))
+		while (k < n &&
+		       jaco_ascii_lower(f->name[k]) == jaco_ascii_lower(route->hash_header[k]))
 			k++;
 		if (k == n)
 			return hash_text(f->value, f->value_n);
@@ -570,9 +576,11 @@ const char *stream_sticky(const struct stream *s, char out[static STREAM_STICKY_
 
 	if (!r->sticky_cookie || s->sticky_id == s->upstream->peer.id)
 		return NULL;
-	if (!jaco_str_format(out, STREAM_STICKY_BYTES, "%s=%016llx; Path=/; HttpOnly; SameSite=Lax; "
-			     "Max-Age=%u", r->sticky_cookie,
-			     (unsigned long long)s->upstream->peer.id, r->sticky_ttl_s))
+	if (!jaco_str_format(out, STREAM_STICKY_BYTES,
+			     "%s=%016llx; Path=/; HttpOnly; SameSite=Lax; "
+			     "Max-Age=%u",
+			     r->sticky_cookie, (unsigned long long)s->upstream->peer.id,
+			     r->sticky_ttl_s))
 		return NULL;
 	return out;
 }

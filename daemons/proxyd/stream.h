@@ -4,7 +4,8 @@
  *
  * The client's side (HTTP/1.1 connection or HTTP/2 stream) is behind `struct stream_ops`; the
  * replica's side is HTTP/1.1.  Failures before the replica can have seen the request are retried on
- * another one; later ones are answered 502/504 or break the response.  spec/ingress.md section 2. */
+ * another one; later ones are answered 502/504 or break the response.  spec/ingress.md section
+ * 2. */
 #pragma once
 
 #include <stdbool.h>
@@ -38,7 +39,8 @@ struct stream_answer {
 };
 
 struct stream_ops {
-	/* Bring more request body into *stream->body: >0 bytes, 0 nothing now, -1 the client is gone.
+	/* Bring more request body into *stream->body: >0 bytes, 0 nothing now, -1 the client is
+	 * gone.
 	 * Sets stream->body_eof when no more will come. */
 	int (*fill)(struct stream *stream);
 	/* The body buffer was emptied: it may be released. */

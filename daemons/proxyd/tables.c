@@ -35,10 +35,11 @@ static const struct wire_replica_gen *desired_gen(const struct jaco_view *view,
 						  uint32_t generation)
 {
 	const struct wire_replica *r =
-		JACO_HAS(obs, obs_replica, index) ?
-			jaco_view_getf(view, "/replica/%s/%s/%llu", obs->deployment, obs->service,
-				       (unsigned long long)obs->index) :
-			jaco_view_getf(view, "/replica/%s/%s/%s", obs->deployment, obs->service, obs->host);
+		JACO_HAS(obs, obs_replica, index)
+			? jaco_view_getf(view, "/replica/%s/%s/%llu", obs->deployment, obs->service,
+					 (unsigned long long)obs->index)
+			: jaco_view_getf(view, "/replica/%s/%s/%s", obs->deployment, obs->service,
+					 obs->host);
 
 	for (size_t i = 0; r && i < r->generations.n; i++)
 		if (r->generations.v[i].generation == generation &&
@@ -77,7 +78,8 @@ static int by_service(const void *a, const void *b)
 	return order ? order : (int)x->generation - (int)y->generation;
 }
 
-static void read_replicas(const struct jaco_view *view, struct jaco_arena *arena, struct tables *out)
+static void read_replicas(const struct jaco_view *view, struct jaco_arena *arena,
+			  struct tables *out)
 {
 	const struct jaco_view_entry *entry;
 	size_t cap_serving = 0, cap_draining = 0;
@@ -88,7 +90,8 @@ static void read_replicas(const struct jaco_view *view, struct jaco_arena *arena
 
 		for (size_t i = 0; i < obs->generations.n; i++) {
 			const struct wire_obs_gen *gen = &obs->generations.v[i];
-			const struct wire_replica_gen *want = desired_gen(view, obs, gen->generation);
+			const struct wire_replica_gen *want =
+				desired_gen(view, obs, gen->generation);
 			struct tables_replica r = replica_of(obs, gen);
 
 			if (want && want->intent == JACO_INTENT_DRAIN) {
@@ -168,7 +171,8 @@ static void read_ports(const struct jaco_view *view, const char *host, struct ja
 		const struct wire_tcproute *r = entry->msg;
 		struct netmatch_ip ip;
 
-		if (r->port == 0 || r->port > 65535 || r->target_port == 0 || r->target_port > 65535)
+		if (r->port == 0 || r->port > 65535 || r->target_port == 0 ||
+		    r->target_port > 65535)
 			continue;
 		if (r->host_mode && !is_local(out, r, host))
 			continue;
@@ -198,8 +202,9 @@ static void read_certificates(const struct jaco_view *view, struct jaco_arena *a
 			i++;
 		if (i < out->n_certificates)
 			continue;
-		out->certificates = jaco_arena_grow(arena, out->certificates, &cap,
-						    out->n_certificates + 1, sizeof(*out->certificates));
+		out->certificates =
+			jaco_arena_grow(arena, out->certificates, &cap, out->n_certificates + 1,
+					sizeof(*out->certificates));
 		out->certificates[out->n_certificates++] =
 			(struct tables_certificate){r->cert, r->key};
 	}
@@ -228,8 +233,8 @@ void tables_read(const struct jaco_view *view, const char *host, struct jaco_are
 	digest_entries(&buf, view, "/cert/");
 	for (size_t i = 0; i < out->n_serving; i++) {
 		(void)netmatch_ip_render(ip, &out->serving[i].ip);
-		jaco_buf_printf(&buf, "%s %u %s %s\n", out->serving[i].id, out->serving[i].generation,
-				out->serving[i].host, ip);
+		jaco_buf_printf(&buf, "%s %u %s %s\n", out->serving[i].id,
+				out->serving[i].generation, out->serving[i].host, ip);
 	}
 	jaco_sha256(jaco_buf_str(&buf), buf.n, out->digest);
 }
@@ -253,21 +258,24 @@ static const uint32_t *targets(struct builder *b, const char *deployment, const 
 	*out_n = 0;
 	for (size_t i = 0; i < n; i++)
 		if (!local_only || strcmp(list[i].host, b->host) == 0)
-			to[(*out_n)++] = route_table_endpoint(b->table, &list[i].ip, port, list[i].id);
+			to[(*out_n)++] =
+				route_table_endpoint(b->table, &list[i].ip, port, list[i].id);
 	return to;
 }
 
-static void copy_ops(struct builder *b, const struct wire_dict *set, const struct wire_strs *removed,
-		     struct route_header_ops *out)
+static void copy_ops(struct builder *b, const struct wire_dict *set,
+		     const struct wire_strs *removed, struct route_header_ops *out)
 {
-	struct route_header *list = jaco_arena_alloc_n(&b->arena, set->n + removed->n + 1, sizeof(*list));
+	struct route_header *list =
+		jaco_arena_alloc_n(&b->arena, set->n + removed->n + 1, sizeof(*list));
 	size_t n = 0;
 
 	out->set = list;
 	for (size_t i = 0; i < set->n; i++)
 		if (http1_is_token(set->v[i].key, strlen(set->v[i].key)) &&
 		    http1_is_value(set->v[i].value, strlen(set->v[i].value)))
-			list[n++] = (struct route_header){.name = set->v[i].key, .value = set->v[i].value};
+			list[n++] = (struct route_header){.name = set->v[i].key,
+							  .value = set->v[i].value};
 	out->n_set = (uint16_t)n;
 	out->remove = list + n;
 	for (size_t i = 0; i < removed->n; i++)
@@ -278,11 +286,13 @@ static void copy_ops(struct builder *b, const struct wire_dict *set, const struc
 static int copy_rules(struct builder *b, const struct wire_route *r, struct route *out,
 		      struct jaco_err *err)
 {
-	struct route_user *users = jaco_arena_alloc_n(&b->arena, r->basic_auth.n + 1, sizeof(*users));
+	struct route_user *users =
+		jaco_arena_alloc_n(&b->arena, r->basic_auth.n + 1, sizeof(*users));
 	struct netmatch *allow = jaco_arena_alloc_n(&b->arena, r->allow.n + 1, sizeof(*allow));
 
 	for (size_t i = 0; i < r->basic_auth.n; i++)
-		users[i] = (struct route_user){r->basic_auth.v[i].user, r->basic_auth.v[i].password_hash};
+		users[i] = (struct route_user){r->basic_auth.v[i].user,
+					       r->basic_auth.v[i].password_hash};
 	out->users = users;
 	out->n_users = (uint16_t)r->basic_auth.n;
 	for (size_t i = 0; i < r->allow.n; i++)

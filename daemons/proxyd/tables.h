@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * tables.h - raftd's view as the proxy's tables: which replicas may get traffic, which routes lead to
- * them, which ports are published.
+ * tables.h - raftd's view as the proxy's tables: which replicas may get traffic, which routes lead
+ * to them, which ports are published.
  *
  * Pure: reads the view, asks nobody.  Eligible: observed running and healthy, desired and not
  * draining, its node not unreachable.  spec/ingress.md section 2. */

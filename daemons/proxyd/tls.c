@@ -4,8 +4,8 @@
  *
  * One SSL_CTX per certificate; a default context without any answers the ClientHello, and its
  * callback moves the connection to the right one or ends it with unrecognized_name (RFC 6066
- * section 3).  Tickets are stateless, one per connection, and their keys belong to the process, so a
- * new store resumes old sessions.  Read-ahead saves one recv per record. */
+ * section 3).  Tickets are stateless, one per connection, and their keys belong to the process, so
+ * a new store resumes old sessions.  Read-ahead saves one recv per record. */
 #include "daemons/proxyd/tls.h"
 
 #include <errno.h>
@@ -55,7 +55,8 @@ struct tls_conn {
 	size_t unfinished;     /* bytes of a write that must be repeated */
 };
 
-/* --- ticket keys: one for the process, replaced every 12 hours, the one before still accepted --- */
+/* --- ticket keys: one for the process, replaced every 12 hours, the one before still accepted
+ * --- */
 
 #define TICKET_LIFE_MS (12 * 3600 * 1000LL)
 
@@ -88,7 +89,8 @@ static bool arm_ticket(const struct ticket_key *key, unsigned char *iv, EVP_CIPH
 {
 	char digest[] = "SHA256";
 	OSSL_PARAM params[] = {
-		OSSL_PARAM_construct_octet_string(OSSL_MAC_PARAM_KEY, (void *)key->mac, sizeof(key->mac)),
+		OSSL_PARAM_construct_octet_string(OSSL_MAC_PARAM_KEY, (void *)key->mac,
+						  sizeof(key->mac)),
 		OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
 		OSSL_PARAM_construct_end(),
 	};
@@ -273,7 +275,8 @@ static int ssl_error(struct jaco_err *err, const char *what)
 
 	ERR_error_string_n(code, text, sizeof(text));
 	ERR_clear_error();
-	return jaco_err_set(err, JACO_VALIDATION_FAILED, "%s: %s", what, code ? text : "unreadable");
+	return jaco_err_set(err, JACO_VALIDATION_FAILED, "%s: %s", what,
+			    code ? text : "unreadable");
 }
 
 static int load_chain(SSL_CTX *ctx, const char *pem, struct jaco_err *err)
@@ -300,7 +303,8 @@ static int load_key(SSL_CTX *ctx, const char *pem, struct jaco_err *err)
 {
 	BIO *bio = BIO_new_mem_buf(pem, -1);
 	EVP_PKEY *key = PEM_read_bio_PrivateKey(bio, NULL, NULL, NULL);
-	bool ok = key && SSL_CTX_use_PrivateKey(ctx, key) == 1 && SSL_CTX_check_private_key(ctx) == 1;
+	bool ok =
+		key && SSL_CTX_use_PrivateKey(ctx, key) == 1 && SSL_CTX_check_private_key(ctx) == 1;
 
 	EVP_PKEY_free(key);
 	BIO_free(bio);
@@ -511,8 +515,8 @@ ssize_t tls_write(struct tls_conn *conn, const struct iovec *iov, int n)
 		from = gather;
 	}
 	bytes = JACO_MIN(bytes, (size_t)GATHER_BYTES);
-	/* A write that had to wait is repeated with at least as many bytes, the same ones: output is
-	 * only ever appended to. */
+	/* A write that had to wait is repeated with at least as many bytes, the same ones: output
+	 * is only ever appended to. */
 	JACO_ASSERT(bytes >= conn->unfinished);
 	rc = SSL_write(conn->ssl, from, (int)bytes);
 	if (rc > 0) {

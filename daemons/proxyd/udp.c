@@ -170,8 +170,8 @@ static void on_datagram(struct jaco_io *io, unsigned events, void *ctx)
 	for (int i = 0; i < BATCH; i++) {
 		struct jaco_addr client = {.n = sizeof(client.storage)};
 		struct udp_flow *flow;
-		ssize_t n = recvfrom(io->fd, socket->datagram, sizeof(socket->datagram), 0, &client.sa,
-				     &client.n);
+		ssize_t n = recvfrom(io->fd, socket->datagram, sizeof(socket->datagram), 0,
+				     &client.sa, &client.n);
 
 		if (n < 0)
 			return;
@@ -192,8 +192,8 @@ void udp_start(struct listener *listener)
 	for (size_t i = 0; i < FLOW_SLOTS; i++)
 		LIST_INIT(&socket->slots[i]);
 	listener->udp = socket;
-	jaco_io_start(&listener->worker->loop, &listener->io, listener->fd, JACO_IO_READ, on_datagram,
-		      socket);
+	jaco_io_start(&listener->worker->loop, &listener->io, listener->fd, JACO_IO_READ,
+		      on_datagram, socket);
 }
 
 void udp_stop(struct listener *listener)

@@ -217,7 +217,8 @@ static struct uconn *take_idle(struct upstream *upstream, bool probe)
 	return NULL;
 }
 
-struct uconn *uconn_take(struct upstream *upstream, struct stream *stream, bool probe, bool only_new)
+struct uconn *uconn_take(struct upstream *upstream, struct stream *stream, bool probe,
+			 bool only_new)
 {
 	struct worker *w = upstream->worker;
 	struct uconn *u = only_new ? NULL : take_idle(upstream, probe);

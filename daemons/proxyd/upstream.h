@@ -2,8 +2,9 @@
  *
  * upstream.h - replicas as one worker sees them: load, health, idle connections.
  *
- * An upstream lives as long as a table names it or a connection uses it, so load and ejection survive
- * table changes.  A `uconn` is one connection to it, in use by one stream or idle in the pool. */
+ * An upstream lives as long as a table names it or a connection uses it, so load and ejection
+ * survive table changes.  A `uconn` is one connection to it, in use by one stream or idle in the
+ * pool. */
 #pragma once
 
 #include <stdbool.h>
@@ -58,8 +59,9 @@ void upstream_sweep(struct worker *worker);
 void upstream_close_all(struct worker *worker);
 
 /*
- * A connection for @stream: idle, or newly begun (is_connecting may be set).  @probe: make sure that
- * an idle one is still open first (a request that could not be repeated).  NULL: refused at once.
+ * A connection for @stream: idle, or newly begun (is_connecting may be set).  @probe: make sure
+ * that an idle one is still open first (a request that could not be repeated).  NULL: refused at
+ * once.
  */
 struct uconn *uconn_take(struct upstream *upstream, struct stream *stream, bool probe,
 			 bool only_new);

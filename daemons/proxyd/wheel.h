@@ -2,8 +2,9 @@
  *
  * wheel.h - many timeouts that almost never happen.
  *
- * Pure: time is an argument.  Pushing a deadline further away, which every request does, only writes
- * a number; the entry is looked at again when its old slot comes by.  Resolution WHEEL_TICK_MS. */
+ * Pure: time is an argument.  Pushing a deadline further away, which every request does, only
+ * writes a number; the entry is looked at again when its old slot comes by.  Resolution
+ * WHEEL_TICK_MS. */
 #pragma once
 
 #include <stdbool.h>

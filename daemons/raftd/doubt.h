@@ -3,9 +3,9 @@
  * doubt.h - whose state is to be doubted when members hold different ones at one index
  * (spec/operations.md, "State integrity").
  *
- * Pure.  Equal logs give equal states, so one that differs is damaged.  Who is with the smaller number
- * is doubted, and with equal numbers everybody; one that found its own disk to be wrong needs no
- * comparison and does not count. */
+ * Pure.  Equal logs give equal states, so one that differs is damaged.  Who is with the smaller
+ * number is doubted, and with equal numbers everybody; one that found its own disk to be wrong
+ * needs no comparison and does not count. */
 #pragma once
 
 #include <stdbool.h>

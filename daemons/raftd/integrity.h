@@ -6,12 +6,12 @@
  * Every 30 s a node says in /obs/node/<self>/state what its hash is and was at a round index, and
  * compares what the others said with its own trail (kv/trail.h).  Once an hour it reads its whole
  * committed state, a little at a time, and compares the sum with the hash that was kept current:
- * what a disk changed is found by the node itself.  Measured: 0.3 us of hashing per key of 200 bytes,
- * so 30 ms of CPU an hour for 100,000 of them; 64 KiB of memory; a record of 150 bytes to each member
- * every 30 s while there are writes.
+ * what a disk changed is found by the node itself.  Measured: 0.3 us of hashing per key of 200
+ * bytes, so 30 ms of CPU an hour for 100,000 of them; 64 KiB of memory; a record of 150 bytes to
+ * each member every 30 s while there are writes.
  *
- * Whoever is doubted (doubt.h) is named by cluster.status, the same on every node; a doubted node makes
- * no snapshot and no backup, and hands leadership over. */
+ * Whoever is doubted (doubt.h) is named by cluster.status, the same on every node; a doubted node
+ * makes no snapshot and no backup, and hands leadership over. */
 #pragma once
 
 #include "daemons/raftd/disk/state.h"

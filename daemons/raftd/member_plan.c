@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * member_plan.c - additions, then promotions, removals, demotions, and the leader's own leave last. */
+ * member_plan.c - additions, then promotions, removals, demotions, and the leader's own leave
+ * last. */
 #include "daemons/raftd/member_plan.h"
 
 size_t member_voters_wanted(size_t n_members)
@@ -54,7 +55,8 @@ enum member_step member_plan(const struct member_fact *facts, size_t n, uint64_t
 			     uint64_t *out_id)
 {
 	size_t n_wanted = 0, n_voters = 0, target;
-	const struct member_fact *promoted = to_promote(facts, n), *gone = to_remove(facts, n, self);
+	const struct member_fact *promoted = to_promote(facts, n),
+				 *gone = to_remove(facts, n, self);
 	const struct member_fact *demoted = to_demote(facts, n, self), *next;
 
 	for (size_t i = 0; i < n; i++) {

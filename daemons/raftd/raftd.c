@@ -73,7 +73,8 @@ static void check_initialised(struct raftd *raftd)
 	struct wire_cluster_meta meta;
 
 	if ((raftd->is_initialised && !raftd->meta_changed) ||
-	    api_get(raftd, "/cluster/meta", &wire_cluster_meta_desc, &arena, &meta, NULL, &err) <= 0)
+	    api_get(raftd, "/cluster/meta", &wire_cluster_meta_desc, &arena, &meta, NULL, &err) <=
+		    0)
 		return;
 	raftd->meta_changed = false;
 	raftd->epoch = meta.cluster_epoch;
@@ -318,7 +319,8 @@ int raftd_listen(struct raftd *raftd, struct jaco_err *err)
 		if (jaco_server_listen(server, path, 0660, group, role_sockets[i].role, err) < 0)
 			return -(int)err->code;
 	}
-	if (jaco_server_listen(server, daemon->config.unix_socket, 0660, "jaco", ROLE_ADMIN, err) < 0)
+	if (jaco_server_listen(server, daemon->config.unix_socket, 0660, "jaco", ROLE_ADMIN, err) <
+	    0)
 		return -(int)err->code;
 	return remote_open(raftd, err);
 }
@@ -376,9 +378,12 @@ void raftd_facts(void *self, struct jaco_arena *arena, struct wire_daemon_status
 	pairs[n++] = (struct wire_pair){
 		"term", jaco_arena_printf(arena, "%llu", (unsigned long long)core.term)};
 	pairs[n++] = (struct wire_pair){
-		"keys", jaco_arena_printf(arena, "%llu", (unsigned long long)store->machine.n_keys)};
-	pairs[n++] = (struct wire_pair){"observed", jaco_arena_printf(arena, "%zu", raftd->records.n)};
-	pairs[n++] = (struct wire_pair){"watches", jaco_arena_printf(arena, "%zu", raftd->hub.n_readers)};
+		"keys",
+		jaco_arena_printf(arena, "%llu", (unsigned long long)store->machine.n_keys)};
+	pairs[n++] =
+		(struct wire_pair){"observed", jaco_arena_printf(arena, "%zu", raftd->records.n)};
+	pairs[n++] = (struct wire_pair){"watches",
+					jaco_arena_printf(arena, "%zu", raftd->hub.n_readers)};
 	if (store->full[0] != '\0')
 		pairs[n++] = (struct wire_pair){"writes_refused", store->full};
 	status->facts = (struct wire_dict){.v = pairs, .n = n};
@@ -406,9 +411,10 @@ void raftd_metrics(void *self, struct jaco_buf *out)
 	jaco_metrics_value(out, "jaco_raftd_state_doubted", "gauge",
 			   "1 while the state of this node is not the others', or damaged.",
 			   raftd->integrity.is_doubted);
-	jaco_metrics_value(out, "jaco_raftd_state_checked_seconds", "gauge",
-			   "When all of the state was read last and compared with its hash; 0: not yet.",
-			   (double)raftd->integrity.checked / 1e3);
+	jaco_metrics_value(
+		out, "jaco_raftd_state_checked_seconds", "gauge",
+		"When all of the state was read last and compared with its hash; 0: not yet.",
+		(double)raftd->integrity.checked / 1e3);
 	jaco_metrics_value(out, "jaco_raftd_is_leader", "gauge", "1 on the leader.",
 			   status.role == CORE_LEADER);
 	jaco_metrics_value(out, "jaco_raftd_term", "gauge", "Raft term.", (double)status.term);
@@ -420,8 +426,8 @@ void raftd_metrics(void *self, struct jaco_buf *out)
 			   (double)wal_bytes(&store->wal));
 	jaco_metrics_value(out, "jaco_raftd_log_flushes_total", "counter", "Flushes of the log.",
 			   (double)store->wal.n_flushes);
-	jaco_metrics_value(out, "jaco_raftd_entries_applied_total", "counter", "Log entries applied.",
-			   (double)store->n_entries_applied);
+	jaco_metrics_value(out, "jaco_raftd_entries_applied_total", "counter",
+			   "Log entries applied.", (double)store->n_entries_applied);
 	jaco_metrics_value(out, "jaco_raftd_state_bytes", "gauge", "LMDB file in use.",
 			   (double)state_bytes(&store->state));
 	jaco_metrics_value(out, "jaco_raftd_state_commit_seconds", "gauge",

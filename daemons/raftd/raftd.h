@@ -52,7 +52,8 @@ struct raftd {
 	size_t n_submits;
 	struct jaco_timer member;
 	bool was_member;        /* /node/ had us */
-	char removed[JACO_TEXT_MAX]; /* why this node was put out; "" while it was not (removed.h) */
+	char removed
+		[JACO_TEXT_MAX]; /* why this node was put out; "" while it was not (removed.h) */
 	bool is_refused;        /* ... and nobody talks to it any more */
 	struct jaco_timer cut;
 	uint64_t alive;         /* raised whenever a member doubts that this node lives */

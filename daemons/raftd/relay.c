@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * relay.c - which daemon has a method comes from libjaco/wire/def; nothing is decoded on the way. */
+ * relay.c - which daemon has a method comes from libjaco/wire/def; nothing is decoded on the
+ * way. */
 #include "daemons/raftd/relay.h"
 
 #include <string.h>
@@ -229,7 +230,8 @@ int relay_call(void *ctx, struct jaco_call *call, const void *req, struct jaco_e
 
 	(void)req;
 	if (!method || !name)
-		return jaco_err_set(err, JACO_UNKNOWN_METHOD, "no method %s here", call->method_name);
+		return jaco_err_set(err, JACO_UNKNOWN_METHOD, "no method %s here",
+				    call->method_name);
 	if (!(call->role & ROLE_ADMIN) || !(method->roles & (call->role | ROLE_RAFTD)))
 		return jaco_err_set(err, JACO_PERMISSION_DENIED, "%s may not call %s",
 				    call->identity, call->method_name);

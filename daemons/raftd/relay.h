@@ -12,6 +12,6 @@ struct relay;
 struct relay *relay_new(struct raftd *raftd);
 void relay_free(struct relay *relay);
 
-/* jaco_server.fallback.  Errors: UNKNOWN_METHOD; PERMISSION_DENIED; UNAVAILABLE - that daemon is not
- * running. */
+/* jaco_server.fallback.  Errors: UNKNOWN_METHOD; PERMISSION_DENIED; UNAVAILABLE - that daemon is
+ * not running. */
 int relay_call(void *ctx, struct jaco_call *call, const void *req, struct jaco_err *err);

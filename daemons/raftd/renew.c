@@ -33,7 +33,8 @@ static int renew(struct raftd *raftd, struct jaco_err *err)
 	struct wire_cluster_meta meta;
 	int rc;
 
-	if (ca_open(raftd, &arena, &ca, &meta, err) < 0 || read_file(raftd, "node.key", &key, err) < 0)
+	if (ca_open(raftd, &arena, &ca, &meta, err) < 0 ||
+	    read_file(raftd, "node.key", &key, err) < 0)
 		return -(int)err->code;
 	rc = identity_renew(&ca, meta.id, raftd->host, jaco_buf_str(&key), cert, err);
 	jaco_wipe(key.data, key.n);
@@ -65,7 +66,8 @@ static int64_t look(struct raftd *raftd)
 	if (now + IDENTITY_BACKDATE_S >= life.issued && now < life.issued + whole * 2 / 3)
 		raftd->cert_not_after = (uint64_t)life.not_after * 1000;
 	else if (renew(raftd, &err) < 0)
-		JACO_LOG_FAILURE(JACO_LOG_WARNING, "the certificate of this node is not renewed", &err);
+		JACO_LOG_FAILURE(JACO_LOG_WARNING, "the certificate of this node is not renewed",
+				 &err);
 	else
 		return 0; /* to see the new one */
 	return JACO_MIN(LOOK_MAX_MS, whole * 1000 / LOOKS + 1);

@@ -72,7 +72,8 @@ static int on_content(void *ctx, const char *name, uint64_t size, const void *da
 
 	if (strcmp(name, "snapshot") == 0) {
 		if (n == 0 && restore->has_snapshot)
-			return jaco_err_set(err, JACO_VALIDATION_FAILED, "two snapshots in one backup");
+			return jaco_err_set(err, JACO_VALIDATION_FAILED,
+					    "two snapshots in one backup");
 		restore->has_snapshot = true;
 		return take_snapshot(restore, data, n, err);
 	}
@@ -108,9 +109,10 @@ static int check_parts(struct restore *restore, struct jaco_err *err)
 {
 	char text[JACO_SHA256_TEXT_BYTES];
 	json_t *json = json_loadb(jaco_buf_str(&restore->meta_text), restore->meta_text.n, 0, NULL);
-	int rc = json ? jaco_json_to_msg(&wire_backup_meta_desc, json, &restore->arena, &restore->meta,
-					 err)
-		      : jaco_err_set(err, JACO_VALIDATION_FAILED, "meta.json is missing or not JSON");
+	int rc = json ? jaco_json_to_msg(&wire_backup_meta_desc, json, &restore->arena,
+					 &restore->meta, err)
+		      : jaco_err_set(err, JACO_VALIDATION_FAILED,
+				     "meta.json is missing or not JSON");
 
 	json_decref(json);
 	if (rc < 0 || check_version(&restore->meta, err) < 0)
@@ -121,8 +123,8 @@ static int check_parts(struct restore *restore, struct jaco_err *err)
 	restore->sha256 = NULL;
 	if (!jaco_str_eq(text, restore->meta.sha256))
 		return jaco_err_set(err, JACO_VALIDATION_FAILED,
-				    "the snapshot is not the one of meta.json: SHA-256 %s, not %s", text,
-				    restore->meta.sha256 ? restore->meta.sha256 : "absent");
+				    "the snapshot is not the one of meta.json: SHA-256 %s, not %s",
+				    text, restore->meta.sha256 ? restore->meta.sha256 : "absent");
 	return 0;
 }
 
@@ -141,8 +143,8 @@ static int unpack(struct restore *restore, struct jaco_daemon *daemon, const cha
 	if (restore->snapshot_fd < 0)
 		return jaco_err_errno(err, "%s", snapshot);
 	restore->sha256 = jaco_sha256_begin();
-	rc = jaco_unarchive_file(path, rc > 0 ? jaco_buf_str(&passphrase) : NULL, on_content, restore,
-				 err);
+	rc = jaco_unarchive_file(path, rc > 0 ? jaco_buf_str(&passphrase) : NULL, on_content,
+				 restore, err);
 	if (passphrase.data)
 		jaco_wipe(passphrase.data, passphrase.n);
 	if (rc >= 0)
@@ -163,7 +165,8 @@ static int unpack(struct restore *restore, struct jaco_daemon *daemon, const cha
 /* --- becoming a node --- */
 
 static int get(struct machine *machine, struct jaco_arena *arena, const char *key,
-	       const struct jaco_desc *desc, void *out, uint64_t *out_revision, struct jaco_err *err)
+	       const struct jaco_desc *desc, void *out, uint64_t *out_revision,
+	       struct jaco_err *err)
 {
 	struct kv_bytes value;
 	int rc = machine_get(machine, KV_TEXT(key), &value, out_revision, err);
@@ -191,7 +194,8 @@ static int make_identity(struct restore *restore, const char *host,
 	jaco_auto(jaco_buf) struct jaco_buf key = JACO_BUF_INIT;
 	struct identity_life life;
 
-	if (seal_open(restore->seal_key, "/secret/ca", sealed->data.data, sealed->data.n, &key, err) < 0)
+	if (seal_open(restore->seal_key, "/secret/ca", sealed->data.data, sealed->data.n, &key,
+		      err) < 0)
 		return jaco_err_wrap(err, "the key of the CA");
 	(void)jaco_str_copy(ca.cert, sizeof(ca.cert), cluster->ca_cert);
 	(void)jaco_str_format(ca.key, sizeof(ca.key), "%.*s", (int)key.n, key.data);
@@ -245,11 +249,13 @@ static int plan(struct restore *restore, const char *host, struct wire_cluster_m
 	struct txn_compare compare = {.kind = TXN_AT_REVISION,
 				      .key = KV_TEXT("/cluster/meta"),
 				      .revision = cluster_revision};
-	struct txn_op ops[] = {
-		{.kind = TXN_PUT, .key = KV_TEXT("/cluster/meta"),
-		 .value = pack(restore, &wire_cluster_meta_desc, cluster)},
-		{.kind = TXN_DELETE_PREFIX, .key = KV_TEXT("/node/")},
-		{.kind = TXN_PUT, .key = KV_TEXT(key), .value = pack(restore, &wire_node_desc, &node)}};
+	struct txn_op ops[] = {{.kind = TXN_PUT,
+				.key = KV_TEXT("/cluster/meta"),
+				.value = pack(restore, &wire_cluster_meta_desc, cluster)},
+			       {.kind = TXN_DELETE_PREFIX, .key = KV_TEXT("/node/")},
+			       {.kind = TXN_PUT,
+				.key = KV_TEXT(key),
+				.value = pack(restore, &wire_node_desc, &node)}};
 	struct txn txn = {.compares = &compare, .n_compares = 1, .ops = ops,
 			  .n_ops = JACO_ARRAY_SIZE(ops),
 			  .audit = pack(restore, &wire_audit_desc, &audit)};
@@ -273,8 +279,8 @@ static int become(struct restore *restore, const char *host, struct jaco_err *er
 		return -(int)err->code;
 	rc = machine_open(&machine, &state.space, err);
 	if (rc >= 0)
-		rc = get(&machine, &restore->arena, "/cluster/meta", &wire_cluster_meta_desc, &cluster,
-			 &revision, err);
+		rc = get(&machine, &restore->arena, "/cluster/meta", &wire_cluster_meta_desc,
+			 &cluster, &revision, err);
 	if (rc >= 0)
 		rc = get(&machine, &restore->arena, "/secret/ca", &wire_sealed_desc, &sealed, NULL,
 			 err);
@@ -312,9 +318,11 @@ static int check_empty(const char *path, struct jaco_err *err)
 	if (dir)
 		(void)closedir(dir);
 	return is_empty ? 0
-			: jaco_err_set(err, JACO_CONFLICT,
-				       "%s holds the state of a node: nothing is overwritten; move it "
-				       "away first", path);
+			: jaco_err_set(
+				  err, JACO_CONFLICT,
+				  "%s holds the state of a node: nothing is overwritten; move it "
+				  "away first",
+				  path);
 }
 
 static int restore_into(struct restore *restore, struct jaco_daemon *daemon, const char *target,
@@ -325,10 +333,10 @@ static int restore_into(struct restore *restore, struct jaco_daemon *daemon, con
 	char lock_path[640];
 
 	if (!host || strcmp(host, daemon->host) != 0)
-		return jaco_err_set(err, JACO_VALIDATION_FAILED,
-				    "this node will be called %s: --name %s, or node_name: %s in %s",
-				    daemon->host, daemon->host, host ? host : "NAME",
-				    daemon->config_path);
+		return jaco_err_set(
+			err, JACO_VALIDATION_FAILED,
+			"this node will be called %s: --name %s, or node_name: %s in %s",
+			daemon->host, daemon->host, host ? host : "NAME", daemon->config_path);
 	if (jaco_name_check_host(host, err) < 0 || jaco_fs_mkdirs(target, 0700, err) < 0)
 		return -(int)err->code;
 	(void)jaco_str_format(lock_path, sizeof(lock_path), "%s/lock", target);
@@ -361,8 +369,8 @@ static int run(struct restore *restore, struct jaco_daemon *daemon, struct jaco_
 	if (jaco_daemon_option(daemon, "verify")) {
 		const char *tmp = getenv("TMPDIR");
 
-		(void)jaco_str_format(restore->dir, sizeof(restore->dir), "%.500s/jaco-verify-XXXXXX",
-				      tmp && *tmp ? tmp : "/var/tmp");
+		(void)jaco_str_format(restore->dir, sizeof(restore->dir),
+				      "%.500s/jaco-verify-XXXXXX", tmp && *tmp ? tmp : "/var/tmp");
 		if (!mkdtemp(restore->dir))
 			return jaco_err_errno(err, "%s", restore->dir);
 		rc = unpack(restore, daemon, jaco_daemon_option(daemon, "verify"), err);
@@ -391,8 +399,8 @@ bool restore_was_asked(struct jaco_daemon *daemon, int *out_status)
 	rc = run(&restore, daemon, &err);
 	restore.result.meta = &restore.meta;
 	restore.result.bytes = restore.snapshot_bytes;
-	json = rc < 0 ? json_pack("{s:{s:s,s:s}}", "error", "code", jaco_code_name(err.code), "message",
-				  err.text)
+	json = rc < 0 ? json_pack("{s:{s:s,s:s}}", "error", "code", jaco_code_name(err.code),
+				  "message", err.text)
 		      : jaco_json_from_msg(&wire_backup_result_desc, &restore.result);
 	jaco_json_print_compact(&out, json);
 	json_decref(json);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * restore.h - a backup becomes the state of this node, or is shown to be able to (spec/operations.md
- * "Backup, restore"): what `jaco-raftd --restore` and `--verify` do instead of serving. */
+ * restore.h - a backup becomes the state of this node, or is shown to be able to
+ * (spec/operations.md "Backup, restore"): what `jaco-raftd --restore` and `--verify` do instead of
+ * serving. */
 #pragma once
 
 #include "libjaco/daemon/daemon.h"

@@ -84,7 +84,8 @@ static void on_state(struct jaco_client *client, bool is_up, void *ctx)
 	(void)ctx;
 }
 
-static bool open_client(struct raftd *raftd, struct jaco_client *client, const char *daemon, void *ctx)
+static bool open_client(struct raftd *raftd, struct jaco_client *client, const char *daemon,
+			void *ctx)
 {
 	char path[108];
 
@@ -197,7 +198,8 @@ static void pass_on(struct gathering *g, struct leg *leg, const void *packed, si
 static void leg_failed(struct gathering *g, struct leg *leg, const char *text)
 {
 	jaco_auto(jaco_buf) struct jaco_buf packed = JACO_BUF_INIT;
-	struct wire_log_line line = {.replica = "-", .host = leg->host, .text = text, .is_stderr = true};
+	struct wire_log_line line = {
+		.replica = "-", .host = leg->host, .text = text, .is_stderr = true};
 	struct jaco_err err = JACO_ERR_INIT;
 
 	if (!leg->matters)
@@ -233,14 +235,15 @@ static void on_local_reply(void *ctx, const void *packed, size_t n, const struct
 }
 
 /* Silence of a node that has none of them is no loss. */
-static bool has_one(struct raftd *raftd, struct jaco_arena *arena, const struct wire_logs_query *query,
-		    const char *host)
+static bool has_one(struct raftd *raftd, struct jaco_arena *arena,
+		    const struct wire_logs_query *query, const char *host)
 {
 	char key[JACO_KEY_MAX + 1] = "";
 	struct jaco_err err = JACO_ERR_INIT;
 	struct wire_replica replica;
 
-	while (api_next(raftd, "/replica/", key, &wire_replica_desc, arena, &replica, NULL, &err) > 0) {
+	while (api_next(raftd, "/replica/", key, &wire_replica_desc, arena, &replica, NULL, &err) >
+	       0) {
 		if (query->replica ? !jaco_str_eq(replica.id, query->replica)
 				   : !jaco_str_eq(replica.deployment, query->deployment) ||
 					     (query->service &&
@@ -290,14 +293,17 @@ int spread_call(struct raftd *raftd, struct jaco_call *call, const char *daemon,
 	if (n > PARAMS_MAX)
 		return jaco_err_set(err, JACO_MESSAGE_TOO_LARGE, "a question of %zu bytes", n);
 	g = jaco_alloc(sizeof(*g));
-	*g = (struct gathering){.spread = raftd->spread, .id = ++raftd->spread->next_id, .call = call,
+	*g = (struct gathering){.spread = raftd->spread,
+				.id = ++raftd->spread->next_id,
+				.call = call,
 				.is_stream = spreads[find_spread(call->method_name)].is_stream};
 	TAILQ_INSERT_TAIL(&raftd->spread->gatherings, g, next);
 	jaco_timer_init(&raftd->daemon->loop, &g->poll, on_poll, g);
 	jaco_timer_init(&raftd->daemon->loop, &g->reaper, on_gathering_reaper, g);
 	if (!open_client(raftd, &g->client, daemon, g)) {
 		gathering_free(g);
-		return jaco_err_set(err, JACO_UNAVAILABLE, "%s is not running on this node", daemon);
+		return jaco_err_set(err, JACO_UNAVAILABLE, "%s is not running on this node",
+				    daemon);
 	}
 	jaco_call_on_cancel(call, on_gathering_cancel, g);
 	TAILQ_FOREACH (peer, &raftd->link.peers, next)
@@ -305,8 +311,8 @@ int spread_call(struct raftd *raftd, struct jaco_call *call, const char *daemon,
 			ask_peer(g, peer, call->method_name, params, n);
 	(void)jaco_str_copy(g->legs[g->n_legs].host, sizeof(g->legs[0].host), raftd->host);
 	g->n_legs++;
-	(void)jaco_client_call_raw(&g->client, call->method_name, params, n, call->identity, 0, on_local_event,
-				   on_local_reply, g);
+	(void)jaco_client_call_raw(&g->client, call->method_name, params, n, call->identity, 0,
+				   on_local_event, on_local_reply, g);
 	return 0;
 }
 

@@ -22,8 +22,8 @@ static void fire(struct store_pendings *list, const struct jaco_err *err)
 	while ((pending = TAILQ_FIRST(list))) {
 		TAILQ_REMOVE(list, pending, link);
 		if (pending->ctx && pending->on_done)
-			pending->on_done(pending->ctx, pending->is_decided ? &pending->result : NULL,
-					 err);
+			pending->on_done(pending->ctx,
+					 pending->is_decided ? &pending->result : NULL, err);
 		else if (pending->ctx)
 			pending->on_read(pending->ctx, err);
 		jaco_free(pending);
@@ -58,7 +58,8 @@ static void settle_write(struct store *store, const struct core_entry *entry,
 	struct store_pending *pending;
 
 	while ((pending = TAILQ_FIRST(&store->writes)) && pending->index <= entry->index) {
-		pending->is_decided = pending->index == entry->index && pending->term == entry->term;
+		pending->is_decided =
+			pending->index == entry->index && pending->term == entry->term;
 		pending->result = *result;
 		TAILQ_REMOVE(&store->writes, pending, link);
 		TAILQ_INSERT_TAIL(&store->done, pending, link);
@@ -86,12 +87,14 @@ static void answer(struct store *store)
 	struct jaco_err lost = JACO_ERR_INIT, fine = JACO_ERR_INIT;
 	struct store_pending *pending;
 
-	jaco_err_set(&lost, JACO_NO_LEADER,
-		     "leadership was lost before it was confirmed; it may or may not have happened");
+	jaco_err_set(
+		&lost, JACO_NO_LEADER,
+		"leadership was lost before it was confirmed; it may or may not have happened");
 	while ((pending = TAILQ_FIRST(&store->done))) {
 		TAILQ_REMOVE(&store->done, pending, link);
 		if (pending->ctx && pending->on_done)
-			pending->on_done(pending->ctx, pending->is_decided ? &pending->result : NULL,
+			pending->on_done(pending->ctx,
+					 pending->is_decided ? &pending->result : NULL,
 					 pending->is_decided ? &fine : &lost);
 		else if (pending->ctx)
 			pending->on_read(pending->ctx, pending->is_decided ? &fine : &lost);
@@ -130,7 +133,8 @@ static int write_out(struct store *store, const struct core_write *write,
 	return rc;
 }
 
-/* There may be room now: the state is saved, which frees old segments, then what waits is stored. */
+/* There may be room now: the state is saved, which frees old segments, then what waits is
+ * stored. */
 static void on_pour(struct jaco_timer *timer, void *ctx)
 {
 	struct store *store = ctx;
@@ -287,7 +291,8 @@ static void pump(struct store *store)
 	if (rc >= 0 && store->machine.applied != store->durable_applied)
 		rc = store_save_if_due(store, &err);
 	if (rc < 0) {
-		/* after a failed flush nobody knows what is on the disk but the disk: start again */
+		/* after a failed flush nobody knows what is on the disk but the disk: start
+		 * again */
 		jaco_loop_fail(store->loop, &err);
 		return;
 	}
@@ -335,7 +340,8 @@ static int make_room(struct store *store, size_t bytes, struct jaco_err *err)
 	struct jaco_err before = JACO_ERR_INIT;
 
 	if (!hold_is_empty(&store->hold))
-		return jaco_err_set(err, JACO_UNAVAILABLE, "no room to write: the log waits for it");
+		return jaco_err_set(err, JACO_UNAVAILABLE,
+				    "no room to write: the log waits for it");
 	if (wal_has_room(&store->wal, bytes, &before) >= 0)
 		return 0;
 	if (store_save(store, err) < 0)
@@ -400,10 +406,11 @@ void store_receive(struct store *store, const struct core_message *msg)
 	if (msg->type == CORE_SNAP_REQ &&
 	    jaco_time_before(jaco_loop_now(store->loop), store->snapshots_from))
 		return;
-	/* a last chunk that makes no whole is answered with the wish for the first one, or the leader would
-	 * send it for ever; one that is the first as well comes again by itself */
+	/* a last chunk that makes no whole is answered with the wish for the first one, or the
+	 * leader would send it for ever; one that is the first as well comes again by itself */
 	if (msg->type == CORE_SNAP_REQ && msg->done && !store_is_whole(store, msg) &&
-	    (msg->offset == 0 || jaco_time_before(jaco_loop_now(store->loop), store->snapshots_from)))
+	    (msg->offset == 0 ||
+	     jaco_time_before(jaco_loop_now(store->loop), store->snapshots_from)))
 		return;
 	core_tick(store->core, (uint64_t)(jaco_loop_now(store->loop).ns / JACO_MS));
 	core_receive(store->core, msg);

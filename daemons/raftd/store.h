@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * store.h - the desired plane of this node: the raft core, its disk and the state machine, driven as
- * one.
+ * store.h - the desired plane of this node: the raft core, its disk and the state machine, driven
+ * as one.
  *
  * Decides nothing about features: transactions in, outcomes and changes out.  Everything proposed
- * during one pass of the loop goes to disk in one flush (group commit): proposals arm the pump, which
- * runs when the pass has handled all ready sockets.
+ * during one pass of the loop goes to disk in one flush (group commit): proposals arm the pump,
+ * which runs when the pass has handled all ready sockets.
  *
  *   propose -> core -> [append, one fdatasync] -> committed -> applied -> on_done
  *
- * The state is committed to LMDB every second or STORE_COMMIT_ENTRIES, in a thread of its own; the log
- * keeps what is newer.  See disk/wal.h and disk/state.h for what a full disk does. */
+ * The state is committed to LMDB every second or STORE_COMMIT_ENTRIES, in a thread of its own; the
+ * log keeps what is newer.  See disk/wal.h and disk/state.h for what a full disk does. */
 #pragma once
 
 #include <stdbool.h>
@@ -85,7 +85,7 @@ struct store {
 	uint64_t next_token;
 	uint64_t durable_applied;  /* index in the last LMDB commit */
 	uint64_t saving;           /* index in the one under way */
-	uint64_t touch_max;        /* bytes of the state's file that one commit shall write anew at most */
+	uint64_t touch_max; /* bytes of the state's file that one commit shall write anew at most */
 	uint64_t saving_base;      /* where the log may begin when it is done */
 	struct jaco_time save_started;
 	struct jaco_timer save;
@@ -98,7 +98,7 @@ struct store {
 	struct jaco_time offers_from;    /* none is made before that */
 	struct jaco_time snapshots_from; /* chunks before that find no room and are ignored */
 	char full[256];            /* why writes are refused, "" when they are not */
-	char doubt[256];           /* the owner's: why no snapshot may be made of this state, or "" */
+	char doubt[256]; /* the owner's: why no snapshot may be made of this state, or "" */
 	bool is_pumping;
 	uint64_t n_commits;
 	uint64_t commit_us;        /* duration of the last LMDB commit */
@@ -114,8 +114,8 @@ bool store_exists(const char *dir);
  * store_exists() says false. */
 int store_create(const char *dir, uint64_t raft_id, bool is_founder, struct jaco_err *err);
 
-/* Make a raft group in @dir from the snapshot file @path, which holds the state of @revision as it was
- * in @term; this node, its only voter, gets the number after that revision, which nobody has.
+/* Make a raft group in @dir from the snapshot file @path, which holds the state of @revision as it
+ * was in @term; this node, its only voter, gets the number after that revision, which nobody has.
  * Errors: VALIDATION_FAILED - damaged, or of another revision. */
 int store_restore(const char *dir, const char *path, uint64_t revision, uint64_t term,
 		  char out_state_hash[static DIGEST_TEXT_BYTES], struct jaco_err *err);
@@ -150,7 +150,8 @@ void store_peer_lost(struct store *store, uint64_t raft_id);
 /* Peer @raft_id is being answered and needs what is committed here. */
 void store_tell(struct store *store, uint64_t raft_id);
 
-/* The state as it is now, to be read while writes go on.  Errors: UNAVAILABLE - the disk is full. */
+/* The state as it is now, to be read while writes go on.  Errors: UNAVAILABLE - the disk is
+ * full. */
 int store_snapshot(struct store *store, struct snapfile_source *out_source, struct jaco_err *err);
 
 /* Change a member, hand leadership over; see core_change(), core_transfer(). */

@@ -2,8 +2,8 @@
  *
  * store_internal.h - between the files of the store: what is on the disk beside the log, and when.
  *
- * store.c takes what the core wants done; store_open.c begins and ends, store_save.c commits the state
- * and shortens the log, store_snapshot.c sends and receives everything at once. */
+ * store.c takes what the core wants done; store_open.c begins and ends, store_save.c commits the
+ * state and shortens the log, store_snapshot.c sends and receives everything at once. */
 #pragma once
 
 #include "daemons/raftd/store.h"

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * store_open.c - begins and ends: a new group, what the disk holds, the core that starts from it. */
+ * store_open.c - begins and ends: a new group, what the disk holds, the core that starts from
+ * it. */
 #include "daemons/raftd/store_internal.h"
 
 #include <errno.h>
@@ -22,8 +23,9 @@
 #define ELECTION_MS  250
 #define HEARTBEAT_MS 50
 
-/* Writers in a row leave less between two writes than this.  It is what a change takes longer to reach
- * the other nodes when it comes alone; a caller there does not wait for it, see store_tell(). */
+/* Writers in a row leave less between two writes than this.  It is what a change takes longer to
+ * reach the other nodes when it comes alone; a caller there does not wait for it, see
+ * store_tell(). */
 #define LINGER_MS 2
 
 static int dir_of(char *out, size_t n, const char *dir, const char *name, struct jaco_err *err)
@@ -183,11 +185,12 @@ static int start_core(struct store *store, struct jaco_err *err)
 	    wal_reset(&store->wal, base.index, base.term, err) < 0)
 		return -(int)err->code;
 	if (store->wal.last_index < store->machine.applied)
-		return jaco_err_set(err, JACO_INTERNAL,
-				    "the log ends at entry %llu but the state holds entry %llu: log "
-				    "files are missing or damaged",
-				    (unsigned long long)store->wal.last_index,
-				    (unsigned long long)store->machine.applied);
+		return jaco_err_set(
+			err, JACO_INTERNAL,
+			"the log ends at entry %llu but the state holds entry %llu: log "
+			"files are missing or damaged",
+			(unsigned long long)store->wal.last_index,
+			(unsigned long long)store->machine.applied);
 	if (base.index < store->wal.base_index)
 		return jaco_err_set(err, JACO_INTERNAL,
 				    "the log begins after entry %llu but must reach back to %llu",

@@ -25,9 +25,9 @@ static int load_state(const char *dir, const char *path, const struct store_base
 	if (rc >= 0)
 		rc = machine_verify(&machine, err);
 	if (rc >= 0 && machine.applied != base->index)
-		rc = jaco_err_set(err, JACO_VALIDATION_FAILED,
-				  "the snapshot is of revision %llu, not %llu",
-				  (unsigned long long)machine.applied, (unsigned long long)base->index);
+		rc = jaco_err_set(
+			err, JACO_VALIDATION_FAILED, "the snapshot is of revision %llu, not %llu",
+			(unsigned long long)machine.applied, (unsigned long long)base->index);
 	if (rc >= 0) {
 		digest_text(&machine.digest, out_state_hash);
 		rc = store_base_put(&state, base, err);

@@ -16,8 +16,8 @@
 
 /* --- one commit --- */
 
-/* Members that lag are spared a snapshot as long as that takes no room from the state: the log keeps
- * no more than what is left beside it. */
+/* Members that lag are spared a snapshot as long as that takes no room from the state: the log
+ * keeps no more than what is left beside it. */
 static uint64_t keep_bytes(const struct store *store)
 {
 	struct statvfs vfs;
@@ -39,8 +39,8 @@ static uint64_t choose_base(const struct store *store)
 	return applied > STORE_KEEP_ENTRIES ? JACO_MAX(index, applied - STORE_KEEP_ENTRIES) : index;
 }
 
-/* LMDB never writes over a page in use: what a commit touches goes into free pages first and then into
- * room on the disk, which the log leaves it.  On a small disk commits are small. */
+/* LMDB never writes over a page in use: what a commit touches goes into free pages first and then
+ * into room on the disk, which the log leaves it.  On a small disk commits are small. */
 void store_saved(struct store *store, uint64_t index)
 {
 	struct state_room room;
@@ -101,8 +101,8 @@ static int conclude(struct store *store, int rc, struct jaco_err *err)
 	store->n_commits++;
 	if (rc < 0 && err->code == JACO_UNAVAILABLE) {
 		if (store->full[0] == '\0')
-			JACO_LOG_FAILURE(JACO_LOG_ERR, "the state cannot be saved, writes are refused",
-					 err);
+			JACO_LOG_FAILURE(JACO_LOG_ERR,
+					 "the state cannot be saved, writes are refused", err);
 		(void)jaco_str_copy(store->full, sizeof(store->full), err->text);
 		/* a saved state frees old segments: it has the first claim on the room there is */
 		jaco_timer_arm(&store->save, wal_drop_spare(&store->wal) ? 0 : RETRY_MS);

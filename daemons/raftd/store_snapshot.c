@@ -54,8 +54,10 @@ void store_put_off(struct store *store, const struct jaco_err *why)
  * left. */
 int store_install(struct store *store, const struct core_chunk *chunk, struct jaco_err *err)
 {
-	struct store_base base = {.index = chunk->index, .term = chunk->term, .raft_id = store->raft_id,
-			    .conf = chunk->conf};
+	struct store_base base = {.index = chunk->index,
+				  .term = chunk->term,
+				  .raft_id = store->raft_id,
+				  .conf = chunk->conf};
 	char path[600];
 
 	(void)jaco_str_format(path, sizeof(path), "%s/snapshot.in", store->dir);
@@ -74,8 +76,8 @@ int store_install(struct store *store, const struct core_chunk *chunk, struct ja
 	return 0;
 }
 
-/* The file is here but for this chunk.  What is in it takes as much and the pages' own in the state's
- * file, whose pages in use are free only afterwards; the log begins anew. */
+/* The file is here but for this chunk.  What is in it takes as much and the pages' own in the
+ * state's file, whose pages in use are free only afterwards; the log begins anew. */
 static bool has_room(struct store *store, uint64_t bytes, struct jaco_err *err)
 {
 	struct state_room room;
@@ -194,6 +196,7 @@ int store_snapshot(struct store *store, struct snapfile_source *out_source, stru
 	if (check_doubt(store, err) < 0 || store_save(store, err) < 0)
 		return -(int)err->code;
 	if (store->full[0] != '\0' || store->durable_applied != store->machine.applied)
-		return jaco_err_set(err, JACO_UNAVAILABLE, "the state cannot be saved: %s", store->full);
+		return jaco_err_set(err, JACO_UNAVAILABLE, "the state cannot be saved: %s",
+				    store->full);
 	return snapfile_source_open(out_source, &store->state, err);
 }

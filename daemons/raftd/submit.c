@@ -90,7 +90,8 @@ static int no_leader(struct raftd *raftd, bool was_asked, struct jaco_err *err)
 {
 	if (!submit_has_quorum(raftd))
 		return jaco_err_set(err, JACO_QUORUM_LOST,
-				    "this node reaches no majority of the voters%s", fate(was_asked));
+				    "this node reaches no majority of the voters%s",
+				    fate(was_asked));
 	return jaco_err_set(err, JACO_NO_LEADER, "no leader is known%s", fate(was_asked));
 }
 
@@ -204,8 +205,8 @@ static int ask_self(struct submit *submit, struct jaco_err *err)
 		return store_read(store, on_own_read, submit, err);
 	if (submit->was_asked && check_memory(store, submit->since, err) < 0)
 		return -(int)err->code;
-	if (txn_unpack((struct kv_bytes){submit->packed.data, submit->packed.n}, &arena, &txn, err) <
-	    0)
+	if (txn_unpack((struct kv_bytes){submit->packed.data, submit->packed.n}, &arena, &txn,
+		       err) < 0)
 		return -(int)err->code;
 	return store_propose(store, &txn, on_own_done, submit, err);
 }

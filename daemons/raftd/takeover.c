@@ -38,7 +38,8 @@ int takeover_plan(const char *dir, uint64_t raft_id, const struct txn *txn, stru
 	return jaco_fs_replace(path, plan.data, plan.n, 0600, err);
 }
 
-static int append(const char *dir, uint64_t raft_id, const void *txn, size_t n, struct jaco_err *err)
+static int append(const char *dir, uint64_t raft_id, const void *txn, size_t n,
+		  struct jaco_err *err)
 {
 	jaco_auto(wal) struct wal wal = {.spare_fd = -1, .dir_fd = -1};
 	jaco_auto(hard) struct hard hard = {.fd = -1};

@@ -4,8 +4,8 @@
  * "Losing quorum").
  *
  * The one thing raft cannot agree on.  Everything in this node's log stays: what it holds may have
- * been acknowledged by a leader that is lost.  Behind it go, in one flush and in a term of their own,
- * a configuration with this node alone and the transaction that raises the epoch.
+ * been acknowledged by a leader that is lost.  Behind it go, in one flush and in a term of their
+ * own, a configuration with this node alone and the transaction that raises the epoch.
  *
  * What shall be done is on disk before it begins, so a crash at any point is finished by the next
  * start. */

@@ -138,7 +138,8 @@ static bool next_pair(struct watch_reader *reader, struct wire_entry *out_entry)
 		*out_entry = (struct wire_entry){
 			.key = jaco_arena_strndup(&hub->arena, pair.key.data, pair.key.n),
 			.revision = pair.revision};
-		JACO_SET(out_entry, entry, value, ((struct wire_bin){pair.value.data, pair.value.n}));
+		JACO_SET(out_entry, entry, value,
+			 ((struct wire_bin){pair.value.data, pair.value.n}));
 	}
 	(void)jaco_str_copy(reader->after, sizeof(reader->after), out_entry->key);
 	return true;

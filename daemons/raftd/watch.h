@@ -7,7 +7,8 @@
  * past that place it is told to start over, so no reader can make raftd buffer without bound.
  *
  * A snapshot is sent in batches while the state moves on: what changes meanwhile is sent again from
- * the history before "synced", so what the reader holds then is exactly the state of that revision. */
+ * the history before "synced", so what the reader holds then is exactly the state of that
+ * revision. */
 #pragma once
 
 #include <stdbool.h>
@@ -43,7 +44,8 @@ struct watch_hub {
 	struct machine *machine;
 	struct records *records;
 	/* Takes out of an entry what that caller may not see.  NULL: everybody sees everything. */
-	void (*veil)(const struct jaco_call *call, struct wire_entry *entry, struct jaco_arena *arena);
+	void (*veil)(const struct jaco_call *call, struct wire_entry *entry,
+		     struct jaco_arena *arena);
 	struct watch_change *ring[JACO_WATCH_HISTORY];
 	uint64_t first; /* positions first .. next - 1 are held */
 	uint64_t next;

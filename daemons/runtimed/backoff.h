@@ -3,7 +3,8 @@
  * backoff.h - how long to wait before trying again, and when to stop trying.
  *
  * Pure; times are monotonic milliseconds.  Restarts: 1 s doubling to 60 s, forgiven after 60 s of
- * running (spec/scheduling.md section 5).  Pulls: 1 s doubling to 1 h (spec/runtime.md section 2). */
+ * running (spec/scheduling.md section 5).  Pulls: 1 s doubling to 1 h (spec/runtime.md section
+ * 2). */
 #pragma once
 
 #include <stdbool.h>
@@ -26,7 +27,8 @@ struct backoff {
 /* One more failure at @now_ms; the next try may be at b->next_ms. */
 void backoff_fail(struct backoff *b, int64_t now_ms, int64_t max_ms);
 
-/* It has run since @since_ms: forgive when that is long enough.  True when something was forgiven. */
+/* It has run since @since_ms: forgive when that is long enough.  True when something was
+ * forgiven. */
 bool backoff_forgive(struct backoff *b, int64_t since_ms, int64_t now_ms);
 
 /* A try may be made now. */

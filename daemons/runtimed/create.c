@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * create.c - the tables of compose keys put together, and the rows that tell what runs: image, command,
- * environment, identity, labels, health.  Each row's function sets what its keys mean and nothing when
- * they were not written, so that images and engines keep their own defaults. */
+ * create.c - the tables of compose keys put together, and the rows that tell what runs: image,
+ * command, environment, identity, labels, health.  Each row's function sets what its keys mean and
+ * nothing when they were not written, so that images and engines keep their own defaults. */
 #include "daemons/runtimed/create.h"
 
 #include <string.h>
@@ -44,7 +44,8 @@ static void put_environment(struct create_out *o)
 
 	if (env->n + o->service->environment_unset.n == 0)
 		return;
-	list = json_out_strings(&o->service->environment_unset); /* a bare name takes the image's away */
+	list = json_out_strings(
+		&o->service->environment_unset); /* a bare name takes the image's away */
 	for (size_t i = 0; i < env->n; i++)
 		json_array_append_new(list, json_sprintf("%s=%s", env->items[i].key,
 							 env->items[i].value));
@@ -241,8 +242,9 @@ static const struct create_row process_rows[] = {
 	{NULL, NULL},
 };
 
-static const struct create_row *const tables[] = {process_rows, create_files_rows, create_rights_rows,
-						  create_limits_rows, create_network_rows};
+static const struct create_row *const tables[] = {process_rows, create_files_rows,
+						  create_rights_rows, create_limits_rows,
+						  create_network_rows};
 
 int create_container_json(const struct create_input *in, bool is_pretty, struct jaco_buf *out,
 			  struct jaco_err *err)

@@ -2,8 +2,9 @@
  *
  * create.h - a compose service as an engine's create request.
  *
- * Pure.  One row per honoured compose key (spec/manifests.md section 3.4): create_keys() lists them,
- * so that a test can hold the table against the specification.  What never appears in a request:
+ * Pure.  One row per honoured compose key (spec/manifests.md section 3.4): create_keys() lists
+ * them, so that a test can hold the table against the specification.  What never appears in a
+ * request:
  * port publishing, restart policies and network aliases - ingress, restarts and names are ours, and
  * an engine's own resolver would answer an alias with its local containers only. */
 #pragma once

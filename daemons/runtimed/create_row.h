@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * create_row.h - what the files of the create request share: the request being built, and the shape of
- * their tables.  Internal to create*.c. */
+ * create_row.h - what the files of the create request share: the request being built, and the shape
+ * of their tables.  Internal to create*.c. */
 #pragma once
 
 #include <jansson.h>

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * engine.h - a container engine over its unix socket: Docker Engine API, or Podman's compatible API.
+ * engine.h - a container engine over its unix socket: Docker Engine API, or Podman's compatible
+ * API.
  *
  * Every call is asynchronous and answers exactly once, from the loop, unless it is cancelled; @err
  * is NULL on success.  Ids and names given to it may come from anywhere: they are escaped.
@@ -140,12 +141,13 @@ struct engine_call *engine_volumes_remove(struct engine *engine, const char *clu
 void engine_podman_network_json(const struct create_network_spec *spec, struct jaco_buf *out);
 
 /* Podman takes neither labels nor a driver's options of a volume from its container: the volumes of
- * @container (its create body) are made before it.  Appends a body for "/volumes/create" each to empty
+ * @container (its create body) are made before it.  Appends a body for "/volumes/create" each to
+ * empty
  * @out, which owns them. */
 void engine_podman_volumes(const struct jaco_buf *container, struct jaco_strings *out);
 
-/* The status Docker would answer with: Podman calls much 500 whose cause, at the end of its message, is
- * that something is not there or in use. */
+/* The status Docker would answer with: Podman calls much 500 whose cause, at the end of its
+ * message, is that something is not there or in use. */
 int engine_podman_status(int status, const char *message);
 
 /* The image with its tag spelled out: an engine pulls every tag of a name without one. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * engine_call.h - one exchange with the engine: what was asked, how its reply is read (`finish`), and whom
- * to tell.  Internal to engine_docker.c, engine_stream.c and engine_volumes.c. */
+ * engine_call.h - one exchange with the engine: what was asked, how its reply is read (`finish`),
+ * and whom to tell.  Internal to engine_docker.c, engine_stream.c and engine_volumes.c. */
 #pragma once
 
 #include <sys/queue.h>
@@ -12,7 +12,7 @@
 #include "libjaco/io/http.h"
 
 #define ENGINE_QUICK_MS       10000       /* what an engine answers from memory */
-#define ENGINE_SLOW_MS        120000      /* create, start, remove: disks and slow storage drivers */
+#define ENGINE_SLOW_MS        120000 /* create, start, remove: disks and slow storage drivers */
 #define ENGINE_STOP_MARGIN_MS 60000       /* beyond the grace period */
 #define ENGINE_LIST_MAX       (16u << 20) /* ENGINE_CONTAINERS_MAX with their labels */
 #define ENGINE_INSPECT_MAX    (4u << 20)
@@ -58,12 +58,14 @@ struct engine_call {
 /* A call that @finish will end; done, each and the rest are the caller's to set. */
 struct engine_call *engine_call_new(struct engine *engine, engine_finish_fn *finish, void *ctx);
 
-/* Ask; @path begins with "/" and is escaped where it must be.  Method, URL and socket are filled in. */
+/* Ask; @path begins with "/" and is escaped where it must be.  Method, URL and socket are filled
+ * in. */
 void engine_call_send(struct engine_call *call, const char *method, const struct jaco_buf *path,
 		      struct jaco_http_request request);
 
 /* Append @before, @name escaped, @after. */
-void engine_call_path(struct jaco_buf *path, const char *before, const char *name, const char *after);
+void engine_call_path(struct jaco_buf *path, const char *before, const char *name,
+		      const char *after);
 
 /* Append "filters=" and the escaped JSON. */
 void engine_call_filter(struct jaco_buf *path, json_t *take_filter);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * engine_docker.c - the calls, and what is asked and answered whole: containers, networks, images. */
+ * engine_docker.c - the calls, and what is asked and answered whole: containers, networks,
+ * images. */
 #include "daemons/runtimed/engine_call.h"
 
 #include <string.h>
@@ -57,8 +58,8 @@ static void refuse(const struct engine *engine, struct jaco_http_reply *reply, s
 	engine_json_message(reply->body, reply->body_bytes, text);
 	if (engine->info.is_podman)
 		reply->status = engine_podman_status(reply->status, text);
-	jaco_err_set(err, JACO_DOCKER_ERROR, "engine: %s (HTTP %d)", *text ? text : "no reason given",
-		     reply->status);
+	jaco_err_set(err, JACO_DOCKER_ERROR, "engine: %s (HTTP %d)",
+		     *text ? text : "no reason given", reply->status);
 }
 
 static void on_reply(void *ctx, const struct jaco_http_reply *reply, const struct jaco_err *why)
@@ -100,7 +101,8 @@ void engine_call_send(struct engine_call *call, const char *method, const struct
 	call->http = jaco_http_start(engine->http, &request, on_reply, call);
 }
 
-void engine_call_path(struct jaco_buf *path, const char *before, const char *name, const char *after)
+void engine_call_path(struct jaco_buf *path, const char *before, const char *name,
+		      const char *after)
 {
 	jaco_buf_add_str(path, before);
 	jaco_http_escape(path, name);
@@ -250,7 +252,8 @@ static void finish_ping(struct engine_call *call, const struct jaco_http_reply *
 	call->engine->info = info;
 	call->finish = finish_version;
 	jaco_buf_add_str(&path, "/version");
-	engine_call_send(call, "GET", &path, (struct jaco_http_request){.timeout_ms = ENGINE_QUICK_MS});
+	engine_call_send(call, "GET", &path,
+			 (struct jaco_http_request){.timeout_ms = ENGINE_QUICK_MS});
 }
 
 struct engine_call *engine_hello(struct engine *engine, engine_done_fn *done, void *ctx)
@@ -261,7 +264,8 @@ struct engine_call *engine_hello(struct engine *engine, engine_done_fn *done, vo
 	call->done.plain = done;
 	engine->info = (struct engine_info){.server_version = ""};
 	jaco_buf_add_str(&path, "/_ping");
-	engine_call_send(call, "GET", &path, (struct jaco_http_request){.timeout_ms = ENGINE_QUICK_MS});
+	engine_call_send(call, "GET", &path,
+			 (struct jaco_http_request){.timeout_ms = ENGINE_QUICK_MS});
 	return call;
 }
 
@@ -302,7 +306,8 @@ struct engine_call *engine_container_inspect(struct engine *engine, const char *
 	call->done.container = done;
 	engine_call_path(&path, "/containers/", id, "/json");
 	engine_call_send(call, "GET", &path,
-	     (struct jaco_http_request){.timeout_ms = ENGINE_SLOW_MS, .body_max = ENGINE_INSPECT_MAX});
+			 (struct jaco_http_request){.timeout_ms = ENGINE_SLOW_MS,
+						    .body_max = ENGINE_INSPECT_MAX});
 	return call;
 }
 
@@ -331,7 +336,8 @@ struct engine_call *engine_container_start(struct engine *engine, const char *id
 
 	call->done.plain = done;
 	engine_call_path(&path, "/containers/", id, "/start");
-	engine_call_send(call, "POST", &path, (struct jaco_http_request){.timeout_ms = ENGINE_SLOW_MS});
+	engine_call_send(call, "POST", &path,
+			 (struct jaco_http_request){.timeout_ms = ENGINE_SLOW_MS});
 	return call;
 }
 
@@ -345,11 +351,13 @@ struct engine_call *engine_container_stop(struct engine *engine, const char *id,
 	engine_call_path(&path, "/containers/", id, "/stop");
 	if (grace_s >= 0)
 		jaco_buf_printf(&path, "?t=%d", grace_s);
-	/* Without @grace_s only the engine knows how long it takes; the caller's drain is bounded by
-	 * what compose said, so this is merely against an engine that hangs. */
+	/* Without @grace_s only the engine knows how long it takes; the caller's drain is bounded
+	 * by what compose said, so this is merely against an engine that hangs. */
 	engine_call_send(call, "POST", &path,
-	     (struct jaco_http_request){.timeout_ms = grace_s < 0 ? 3600 * 1000
-								  : grace_s * 1000 + ENGINE_STOP_MARGIN_MS});
+			 (struct jaco_http_request){
+				 .timeout_ms = grace_s < 0
+						       ? 3600 * 1000
+						       : grace_s * 1000 + ENGINE_STOP_MARGIN_MS});
 	return call;
 }
 
@@ -361,7 +369,8 @@ struct engine_call *engine_container_remove(struct engine *engine, const char *i
 
 	call->done.plain = done;
 	engine_call_path(&path, "/containers/", id, "?force=1");
-	engine_call_send(call, "DELETE", &path, (struct jaco_http_request){.timeout_ms = ENGINE_SLOW_MS});
+	engine_call_send(call, "DELETE", &path,
+			 (struct jaco_http_request){.timeout_ms = ENGINE_SLOW_MS});
 	return call;
 }
 
@@ -394,7 +403,8 @@ struct engine_call *engine_network_inspect(struct engine *engine, const char *na
 	call->done.network = done;
 	engine_call_path(&path, "/networks/", name, "");
 	engine_call_send(call, "GET", &path,
-	     (struct jaco_http_request){.timeout_ms = ENGINE_QUICK_MS, .body_max = ENGINE_INSPECT_MAX});
+			 (struct jaco_http_request){.timeout_ms = ENGINE_QUICK_MS,
+						    .body_max = ENGINE_INSPECT_MAX});
 	return call;
 }
 
@@ -442,7 +452,8 @@ struct engine_call *engine_network_list(struct engine *engine, const char *clust
 	jaco_buf_add_str(&path, "/networks?");
 	engine_call_filter(&path, engine_call_of_cluster(cluster_id));
 	engine_call_send(call, "GET", &path,
-	     (struct jaco_http_request){.timeout_ms = ENGINE_QUICK_MS, .body_max = ENGINE_LIST_MAX});
+			 (struct jaco_http_request){.timeout_ms = ENGINE_QUICK_MS,
+						    .body_max = ENGINE_LIST_MAX});
 	return call;
 }
 
@@ -454,7 +465,8 @@ struct engine_call *engine_network_remove(struct engine *engine, const char *nam
 
 	call->done.plain = done;
 	engine_call_path(&path, "/networks/", name, "");
-	engine_call_send(call, "DELETE", &path, (struct jaco_http_request){.timeout_ms = ENGINE_SLOW_MS});
+	engine_call_send(call, "DELETE", &path,
+			 (struct jaco_http_request){.timeout_ms = ENGINE_SLOW_MS});
 	return call;
 }
 
@@ -493,7 +505,8 @@ struct engine_call *engine_image_inspect(struct engine *engine, const char *imag
 	call->done.id = done;
 	engine_call_path(&path, "/images/", image, "/json");
 	engine_call_send(call, "GET", &path,
-	     (struct jaco_http_request){.timeout_ms = ENGINE_QUICK_MS, .body_max = ENGINE_INSPECT_MAX});
+			 (struct jaco_http_request){.timeout_ms = ENGINE_QUICK_MS,
+						    .body_max = ENGINE_INSPECT_MAX});
 	return call;
 }
 

@@ -2,8 +2,8 @@
  *
  * Reading is by a small cursor with a sticky error (style.md, B.18): `struct at` stands on one
  * object, the get_* functions copy a member into a bounded field, and the first thing wrong is kept
- * with its path.  A text that is merely descriptive is cut; one that names something is refused when
- * too long, because a cut name would name something else. */
+ * with its path.  A text that is merely descriptive is cut; one that names something is refused
+ * when too long, because a cut name would name something else. */
 #include "daemons/runtimed/engine_json.h"
 
 #include <limits.h>
@@ -323,7 +323,8 @@ static bool is_ours(const json_t *entry, const char *member, const char *cluster
 {
 	const json_t *labels = json_object_get(entry, member);
 
-	return jaco_str_eq(json_string_value(json_object_get(labels, "jaco.cluster_id")), cluster_id);
+	return jaco_str_eq(json_string_value(json_object_get(labels, "jaco.cluster_id")),
+			   cluster_id);
 }
 
 int engine_json_container_list(const char *data, size_t n, const char *cluster_id,
@@ -422,7 +423,8 @@ static void read_network(const struct at *at, struct engine_network *out)
 	struct at ipam = enter(at, "IPAM");
 	struct at containers = enter(at, "Containers");
 	const json_t *configs = get_array(&ipam, "Config");
-	struct at config = {.object = json_array_get(configs, 0), .where = "Config", .err = at->err};
+	struct at config = {
+		.object = json_array_get(configs, 0), .where = "Config", .err = at->err};
 	char text[JACO_NAME_MAX + 1];
 	uint64_t mtu = 0;
 

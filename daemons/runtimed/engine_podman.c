@@ -3,9 +3,9 @@
  * engine_podman.c - where Podman's API differs from Docker's.  Reference: Podman 4 and 5 API,
  * "libpod/networks/create".
  *
- * Its bridge always masquerades and it cannot be told not to; fwd-nft's own chain comes first and keeps
- * the source of what stays in the pool.  What Docker's API calls a bridge's name is never answered, so a
- * label tells it again. */
+ * Its bridge always masquerades and it cannot be told not to; fwd-nft's own chain comes first and
+ * keeps the source of what stays in the pool.  What Docker's API calls a bridge's name is never
+ * answered, so a label tells it again. */
 #include "daemons/runtimed/engine.h"
 
 #include <jansson.h>
@@ -25,12 +25,13 @@ void engine_podman_network_json(const struct create_network_spec *spec, struct j
 	jaco_ipv4_render(gateway, spec->gateway);
 	if (spec->mtu)
 		json_object_set_new(options, "mtu", json_sprintf("%u", spec->mtu));
-	root = json_pack("{s:s, s:s, s:s, s:b, s:b, s:o, s:[{s:s, s:s}], s:{s:s, s:s, s:s, s:s, s:s}}",
-			 "name", spec->engine_name, "driver", "bridge", "network_interface",
-			 spec->bridge, "dns_enabled", 0, "internal", 0, "options", options, "subnets",
-			 "subnet", subnet, "gateway", gateway, "labels", "jaco.cluster_id",
-			 spec->cluster_id, "jaco.deployment", spec->deployment, "jaco.network",
-			 spec->network, "jaco.subnet", subnet, ENGINE_PODMAN_BRIDGE, spec->bridge);
+	root = json_pack(
+		"{s:s, s:s, s:s, s:b, s:b, s:o, s:[{s:s, s:s}], s:{s:s, s:s, s:s, s:s, s:s}}",
+		"name", spec->engine_name, "driver", "bridge", "network_interface", spec->bridge,
+		"dns_enabled", 0, "internal", 0, "options", options, "subnets", "subnet", subnet,
+		"gateway", gateway, "labels", "jaco.cluster_id", spec->cluster_id,
+		"jaco.deployment", spec->deployment, "jaco.network", spec->network, "jaco.subnet",
+		subnet, ENGINE_PODMAN_BRIDGE, spec->bridge);
 	JACO_ASSERT(root);
 	json_out_dump(root, false, out);
 	json_decref(root);
@@ -46,7 +47,8 @@ static char *volume_body(const json_t *mount)
 	jaco_auto(jaco_buf) struct jaco_buf text = JACO_BUF_INIT;
 	json_t *body;
 
-	if (!jaco_str_eq(json_string_value(json_object_get(mount, "Type")), "volume") || !name || !labels)
+	if (!jaco_str_eq(json_string_value(json_object_get(mount, "Type")), "volume") || !name ||
+	    !labels)
 		return NULL;
 	body = json_pack("{s:s, s:s, s:O}", "Name", name, "Driver", "local", "Labels", labels);
 	if (driver)

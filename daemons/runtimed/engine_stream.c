@@ -100,7 +100,8 @@ static void on_event_line(struct engine_call *call, const char *text, size_t n)
 	struct engine_event event;
 	struct jaco_err err = JACO_ERR_INIT;
 
-	/* An event that cannot be read is not lost: the listing every 30 s corrects (runtime.md 1). */
+	/* An event that cannot be read is not lost: the listing every 30 s corrects (runtime.md
+	 * 1). */
 	if (engine_json_event(text, n, &event, &err) == 0)
 		call->each.event(call->ctx, &event);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * engine_volumes.c - volumes one after the other: those of a deployment, listed and removed; and those
- * that have to be made before their container. */
+ * engine_volumes.c - volumes one after the other: those of a deployment, listed and removed; and
+ * those that have to be made before their container. */
 #include "daemons/runtimed/engine_call.h"
 
 #include <string.h>
@@ -35,7 +35,8 @@ static void remove_next_volume(struct engine_call *call)
 	name = (char *)call->queue.items[--call->queue.n];
 	engine_call_path(&path, "/volumes/", name, "");
 	call->finish = finish_volume;
-	engine_call_send(call, "DELETE", &path, (struct jaco_http_request){.timeout_ms = ENGINE_SLOW_MS});
+	engine_call_send(call, "DELETE", &path,
+			 (struct jaco_http_request){.timeout_ms = ENGINE_SLOW_MS});
 }
 
 static void finish_volumes(struct engine_call *call, const struct jaco_http_reply *reply,
@@ -80,7 +81,8 @@ struct engine_call *engine_volumes_remove(struct engine *engine, const char *clu
 	jaco_buf_add_str(&path, "/volumes?");
 	engine_call_filter(&path, filter);
 	engine_call_send(call, "GET", &path,
-	     (struct jaco_http_request){.timeout_ms = ENGINE_QUICK_MS, .body_max = ENGINE_LIST_MAX});
+			 (struct jaco_http_request){.timeout_ms = ENGINE_QUICK_MS,
+						    .body_max = ENGINE_LIST_MAX});
 	return call;
 }
 
@@ -88,7 +90,8 @@ struct engine_call *engine_volumes_remove(struct engine *engine, const char *clu
 
 static void make_next_volume(struct engine_call *call);
 
-static void finish_made(struct engine_call *call, const struct jaco_http_reply *reply, struct jaco_err *err)
+static void finish_made(struct engine_call *call, const struct jaco_http_reply *reply,
+			struct jaco_err *err)
 {
 	if (err->code == JACO_OK)
 		make_next_volume(call); /* one that exists is success, whatever its labels */

@@ -2,10 +2,10 @@
  *
  * files.h - configs and secrets that the engine binds into the container.
  *
- * Most are put into the new container as an archive (tar.h).  Where that cannot work - a read-only root,
- * or a target inside a mount (tar_reaches()) - they lie below <run_dir>/runtimed/files, which is memory,
- * with the owner and mode that were asked for, and are bound read-only.  Before every start they are
- * there again: a reboot empties the directory, the container stays. */
+ * Most are put into the new container as an archive (tar.h).  Where that cannot work - a read-only
+ * root, or a target inside a mount (tar_reaches()) - they lie below <run_dir>/runtimed/files, which
+ * is memory, with the owner and mode that were asked for, and are bound read-only.  Before every
+ * start they are there again: a reboot empties the directory, the container stays. */
 #pragma once
 
 #include "libjaco/base/err.h"

@@ -28,8 +28,8 @@ static void ask(struct gate_peer *peer, const char *name)
 		peer->is_open = true;
 	}
 	if (!peer->rpc)
-		peer->rpc = jaco_client_call(&peer->client, &wire_daemon_status, &nothing, GATE_ASK_MS,
-					     on_status, peer);
+		peer->rpc = jaco_client_call(&peer->client, &wire_daemon_status, &nothing,
+					     GATE_ASK_MS, on_status, peer);
 }
 
 static void leave(struct gate_peer *peer)

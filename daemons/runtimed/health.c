@@ -45,7 +45,8 @@ void health_rule_of(const struct jaco_service *service, bool is_isolated,
 		rule.kind = HEALTH_TCP;
 		rule.port = service->default_probe_port;
 	}
-	/* A probe needs an address and a port; without them only the process itself can be watched. */
+	/* A probe needs an address and a port; without them only the process itself can be
+	 * watched. */
 	if ((rule.kind == HEALTH_TCP || rule.kind == HEALTH_HTTP) && (is_isolated || !rule.port))
 		rule.kind = HEALTH_SETTLE;
 	if (service->is_one_shot && rule.kind != HEALTH_ENGINE)

@@ -6,8 +6,8 @@
  * healthcheck (run by the engine), a TCP connect to the first routed, published or exposed port,
  * else running for 5 s.  One success makes a container good; only `retries` failures in a row make
  * it bad, so a single lost probe never takes a replica out of service.  Before the first success a
- * failure is no verdict: only a probe that somebody wrote ends a start that takes too long; one that
- * we inferred waits, because a slow first start is not a fault. */
+ * failure is no verdict: only a probe that somebody wrote ends a start that takes too long; one
+ * that we inferred waits, because a slow first start is not a fault. */
 #pragma once
 
 #include <stdbool.h>
@@ -20,7 +20,8 @@
 #define HEALTH_INTERVAL_MS      2000
 #define HEALTH_TIMEOUT_MS       5000
 #define HEALTH_RETRIES          3
-#define HEALTH_FAST_INTERVAL_MS 100 /* until the first success: a start should not wait for a probe */
+#define HEALTH_FAST_INTERVAL_MS                                                                    \
+	100 /* until the first success: a start should not wait for a probe */
 #define HEALTH_FAST_TRIES       20  /* then at the normal pace */
 
 enum health_kind { HEALTH_SETTLE, HEALTH_ENGINE, HEALTH_TCP, HEALTH_HTTP };
@@ -50,7 +51,8 @@ struct health {
 void health_rule_of(const struct jaco_service *service, bool is_isolated,
 		    struct health_rule *out_rule);
 
-/* The container was started (or adopted) at @now_ms.  @was_good: known from before our own restart. */
+/* The container was started (or adopted) at @now_ms.  @was_good: known from before our own
+ * restart. */
 void health_begin(struct health *h, const struct health_rule *rule, bool was_good, int64_t now_ms);
 
 /* A probe answered; @output describes a failure. */

@@ -53,7 +53,8 @@ static void on_looked(void *ctx, const char *id, const struct jaco_err *err)
 void image_look(struct image *image)
 {
 	if (!image->call && !image->rpc)
-		image->call = engine_image_inspect(image->rt->engine, image->name, on_looked, image);
+		image->call =
+			engine_image_inspect(image->rt->engine, image->name, on_looked, image);
 }
 
 static void on_progress(void *ctx, const struct engine_pull_line *line)
@@ -71,7 +72,8 @@ static void on_progress(void *ctx, const struct engine_pull_line *line)
 		jaco_str_format(text, sizeof(text), "%.100s", line->status);
 	if (!jaco_str_eq(text, image->progress)) {
 		jaco_str_copy(image->progress, sizeof(image->progress), text);
-		jaco_timer_arm_if_idle(&image->rt->pass, 200); /* people watch; the gossip need not */
+		jaco_timer_arm_if_idle(&image->rt->pass,
+				       200); /* people watch; the gossip need not */
 	}
 }
 

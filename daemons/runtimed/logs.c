@@ -124,7 +124,7 @@ static void on_line(void *ctx, bool is_stderr, const char *text, size_t n)
 	line.time = stream->timestamps ? time : NULL;
 	line.text = as_utf8(&scratch, text, n);
 	if (jaco_call_event(stream->call, &line, &err) < 0)
-		return; /* beyond even the server's own bound: the line is lost, the stream goes on */
+		return; /* beyond the server's own bound: the line is lost, the stream goes on */
 	if (!stream->is_paused && jaco_call_queued(stream->call) > WATER_HIGH) {
 		pause_all(stream, true);
 		jaco_timer_arm(&stream->timer, POLL_MS);
@@ -205,10 +205,11 @@ int runtimed_on_logs_stream(struct runtimed *rt, struct jaco_call *call,
 	struct slot *slot;
 
 	if (!req->replica && !req->deployment)
-		return jaco_err_set(err, JACO_VALIDATION_FAILED, "logs of what? name a deployment or a replica");
+		return jaco_err_set(err, JACO_VALIDATION_FAILED,
+				    "logs of what? name a deployment or a replica");
 	if (count_streams(rt) >= STREAMS_MAX)
-		return jaco_err_set(err, JACO_TOO_MANY_REQUESTS, "%d log streams are open on this node",
-				    STREAMS_MAX);
+		return jaco_err_set(err, JACO_TOO_MANY_REQUESTS,
+				    "%d log streams are open on this node", STREAMS_MAX);
 	stream = jaco_alloc(sizeof(*stream));
 	stream->rt = rt;
 	stream->call = call;
@@ -266,11 +267,13 @@ int runtimed_on_volumes_remove(struct runtimed *rt, struct jaco_call *call,
 	const struct slot *slot;
 
 	if (!rt->is_engine_up)
-		return jaco_err_set(err, JACO_UNAVAILABLE, "engine unavailable: %.400s", rt->engine_error);
+		return jaco_err_set(err, JACO_UNAVAILABLE, "engine unavailable: %.400s",
+				    rt->engine_error);
 	TAILQ_FOREACH(slot, &rt->slots, entry)
 		if (jaco_str_eq(slot->deployment, req->deployment))
 			return jaco_err_set(err, JACO_CONFLICT,
-					    "replica %s of that deployment is still here", slot->id);
+					    "replica %s of that deployment is still here",
+					    slot->id);
 	removal = jaco_alloc(sizeof(*removal));
 	removal->call = call;
 	jaco_call_on_cancel(call, on_removal_cancel, removal);

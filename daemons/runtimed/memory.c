@@ -103,7 +103,8 @@ void memory_open(struct runtimed *rt)
 	load(&rt->memory);
 }
 
-const struct memory_item *memory_find(const struct runtimed *rt, const char *id, uint32_t generation)
+const struct memory_item *memory_find(const struct runtimed *rt, const char *id,
+				      uint32_t generation)
 {
 	for (size_t i = 0; i < rt->memory.n; i++)
 		if (rt->memory.items[i].generation == generation &&
@@ -114,7 +115,8 @@ const struct memory_item *memory_find(const struct runtimed *rt, const char *id,
 
 void memory_poke(struct runtimed *rt)
 {
-	/* Before the first listing there is nothing to say, and saying it would lose what is known. */
+	/* Before the first listing there is nothing to say, and saying it would lose what is
+	 * known. */
 	if (rt->is_engine_up)
 		jaco_timer_arm_if_idle(&rt->memory.save, SAVE_MS);
 }

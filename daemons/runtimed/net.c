@@ -234,7 +234,8 @@ int64_t net_sweep(struct runtimed *rt, bool view_is_current, int64_t now_ms)
 		due = net->idle_since_ms + (has_subnet(net) || net->is_stuck ? NET_LINGER_MS : 0);
 		if (now_ms >= due) {
 			net->is_ready = false;
-			net->call = engine_network_remove(rt->engine, net->engine_name, on_removed, net);
+			net->call = engine_network_remove(rt->engine, net->engine_name, on_removed,
+							  net);
 		} else {
 			wake = JACO_MIN(wake, due);
 		}

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * net.h - the engine networks of this node's replicas: made as spec/runtime.md section 2.4 says,
- * removed 60 s after their last replica - at once when the subnet is not this node's any more: it may
- * be given to another network or node by then. */
+ * removed 60 s after their last replica - at once when the subnet is not this node's any more: it
+ * may be given to another network or node by then. */
 #pragma once
 
 #include <sys/queue.h>

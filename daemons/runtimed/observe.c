@@ -41,7 +41,7 @@ static void take_container(void *ctx, const struct engine_container *c)
 
 	if (!c->labels.replica_id[0] || c->labels.generation == 0 ||
 	    c->labels.generation > UINT32_MAX)
-		return; /* a helper of ours without a replica (jaco exec, ...), or damaged: not ours to judge */
+		return; /* a helper of ours without a replica, or damaged: not ours to judge */
 	slot = slot_find(rt, c->labels.replica_id, (uint32_t)c->labels.generation);
 	if (!slot) {
 		slot = slot_new(rt, c->labels.replica_id, (uint32_t)c->labels.generation);
@@ -85,7 +85,8 @@ static void on_listed(void *ctx, const struct jaco_err *err)
 	TAILQ_FOREACH(slot, &rt->slots, entry)
 		if (slot->has_container && !slot->is_seen && slot->busy == PLAN_NOTHING)
 			slot_lost(slot);
-	rt->listing = engine_network_list(rt->engine, rt->cluster_id, take_network, on_networks, rt);
+	rt->listing =
+		engine_network_list(rt->engine, rt->cluster_id, take_network, on_networks, rt);
 }
 
 /* All inspections that the listing asked for come back after this in any order; until a slot's own
@@ -100,7 +101,8 @@ static void on_networks(void *ctx, const struct jaco_err *err)
 		return;
 	}
 	if (!rt->is_engine_up) {
-		jaco_log_notice("engine ready", KV_STR(version, engine_info(rt->engine)->server_version),
+		jaco_log_notice("engine ready",
+				KV_STR(version, engine_info(rt->engine)->server_version),
 				KV_INT(count, rt->n_slots));
 		rt->is_engine_up = rt->was_engine_up = true;
 		rt->engine_error[0] = '\0';
@@ -136,7 +138,8 @@ static void on_event(void *ctx, const struct engine_event *event)
 	struct slot *slot = slot_find_container(rt, event->container_id);
 
 	if (!slot) {
-		/* Not ours yet: one that we make is known by its create call, any other by the list. */
+		/* Not ours yet: one that we make is known by its create call, any other by the
+		 * list. */
 		if (event->what == ENGINE_EVENT_START || event->what == ENGINE_EVENT_DESTROY)
 			runtimed_poke(rt);
 		return;
@@ -151,8 +154,9 @@ static void on_event(void *ctx, const struct engine_event *event)
 		slot_inspect(slot); /* what the check said is only there */
 		return;
 	case ENGINE_EVENT_START:
-		if (slot->busy == PLAN_START || (engine_container_is_up(&slot->c) &&
-						 runtimed_now(rt) - slot->up_since_ms < OWN_START_MS))
+		if (slot->busy == PLAN_START ||
+		    (engine_container_is_up(&slot->c) &&
+		     runtimed_now(rt) - slot->up_since_ms < OWN_START_MS))
 			return;
 		slot_inspect(slot);
 		return;

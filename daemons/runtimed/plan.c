@@ -98,7 +98,8 @@ static bool is_gate_open(const struct plan_facts *f, struct plan_decision *d,
 /* The state to show while a restart is under way or awaited. */
 static enum jaco_replica_state before_start(const struct replica *r)
 {
-	return r->restarts > 0 || r->restart.count > 0 ? JACO_REPLICA_DEGRADED : JACO_REPLICA_PENDING;
+	return r->restarts > 0 || r->restart.count > 0 ? JACO_REPLICA_DEGRADED
+						       : JACO_REPLICA_PENDING;
 }
 
 static void plan_start(const struct plan_facts *f, struct plan_decision *d,
@@ -257,7 +258,8 @@ static void plan_run(const struct replica *r, const struct plan_facts *f, int64_
 	}
 	switch (f->container) {
 	case ENGINE_CREATED:
-		/* A start that the engine refused leaves the container "created" with its reason. */
+		/* A start that the engine refused leaves the container "created" with its
+		 * reason. */
 		if (!backoff_is_due(&r->engine, now_ms)) {
 			wait_for(d, before_start(r), r->engine.next_ms, "another try");
 			replica_reason_set(&d->reason, jaco_code_name(JACO_DOCKER_ERROR), "%s",
@@ -298,7 +300,8 @@ static void plan_drain(const struct plan_facts *f, int64_t now_ms, struct plan_d
 		return;
 	}
 	if (!f->is_drained && now_ms < f->drain_deadline_ms) {
-		wait_for(d, JACO_REPLICA_DRAINING, f->drain_deadline_ms, "ingress and dns to let go");
+		wait_for(d, JACO_REPLICA_DRAINING, f->drain_deadline_ms,
+			 "ingress and dns to let go");
 		return;
 	}
 	decide(d, PLAN_STOP, JACO_REPLICA_DRAINING);
@@ -329,7 +332,8 @@ void plan_next(const struct replica *r, const struct plan_facts *facts, int64_t 
 	struct plan_decision d = {.step = PLAN_NOTHING, .state = r->state, .reason = {.code = ""}};
 
 	if (!facts->engine_is_up && !is_up(facts)) {
-		/* Without the engine nothing is known to have changed: what runs is left as it was. */
+		/* Without the engine nothing is known to have changed: what runs is left as it
+		 * was. */
 		wait_for(&d, facts->intent == PLAN_RUN ? before_start(r) : r->state, 0, "engine");
 		replica_reason_set(&d.reason, jaco_code_name(JACO_DOCKER_ERROR),
 				   "engine unavailable: %s",

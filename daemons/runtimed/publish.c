@@ -23,7 +23,8 @@ static void add_address(struct addresses *a, struct wire_obs_gen *gen, const cha
 	a->v[i] = (struct wire_replica_address){.network = network, .address = a->text[i]};
 }
 
-/* What the engine calls @engine_name as the manifest calls it; NULL: it is none of the deployment's. */
+/* What the engine calls @engine_name as the manifest calls it; NULL: it is none of the
+ * deployment's. */
 static const char *network_of(const struct slot *slot, const char *engine_name)
 {
 	char prefix[JACO_ENGINE_NAME_BYTES];
@@ -76,8 +77,8 @@ static void fill_gen(const struct slot *slot, struct addresses *a, struct wire_o
 				     .restarts = r->restarts};
 	/* To the second: the offset between the two clocks must not make every pass a change. */
 	if (r->reason.retry_ms > now)
-		gen->retry_at = (uint64_t)(jaco_time_wall_ms() + r->reason.retry_ms - now + 500) / 1000 *
-				1000;
+		gen->retry_at = (uint64_t)(jaco_time_wall_ms() + r->reason.retry_ms - now + 500) /
+				1000 * 1000;
 	fill_addresses(slot, a, gen);
 	if (!slot->has_container)
 		return;
@@ -94,7 +95,8 @@ static void set_status(struct runtimed *rt)
 
 	if (rt->is_engine_up)
 		jaco_daemon_set_status(rt->daemon, "ready", "%s %s, %zu replicas",
-				       info->is_podman ? "podman" : "docker", info->server_version, rt->n_slots);
+				       info->is_podman ? "podman" : "docker", info->server_version,
+				       rt->n_slots);
 	else
 		jaco_daemon_set_status(rt->daemon, "waiting", "waiting for the engine at %.150s",
 				       engine_socket(rt->engine));
@@ -155,7 +157,8 @@ void publish_engine(struct runtimed *rt)
 		record.version = info->server_version;
 		record.api_version = api;
 	}
-	if (jaco_daemon_publish_topic(rt->daemon, "engine", &wire_obs_engine_desc, &record, &err) < 0)
+	if (jaco_daemon_publish_topic(rt->daemon, "engine", &wire_obs_engine_desc, &record, &err) <
+	    0)
 		JACO_LOG_FAILURE(JACO_LOG_ERR, "record not published", &err);
 	set_status(rt);
 }

@@ -33,8 +33,8 @@ static void want(struct runtimed *rt, const struct wire_replica *replica,
 	jaco_str_copy(slot->image, sizeof(slot->image), gen->image ? gen->image : "");
 }
 
-/* A node that was put out of the cluster wants nothing (spec/cluster.md section 2, "Leaving"): what it
- * knows of the desired state is history, and others have its replicas. */
+/* A node that was put out of the cluster wants nothing (spec/cluster.md section 2, "Leaving"): what
+ * it knows of the desired state is history, and others have its replicas. */
 static bool is_put_out(const struct runtimed *rt)
 {
 	return rt->view->is_current &&
@@ -136,7 +136,8 @@ static int64_t drain_deadline(const struct slot *slot, int64_t now)
 	return slot->drain_since_ms + drain;
 }
 
-/* An image is wanted from the moment its replica is; it is looked for while addresses are leased. */
+/* An image is wanted from the moment its replica is; it is looked for while addresses are
+ * leased. */
 static struct image *image_of(struct slot *slot, int64_t now)
 {
 	const char *platform = slot->service->platform ? slot->service->platform : "";
@@ -256,8 +257,9 @@ static void enter(struct slot *slot, const struct plan_decision *d)
 	memory_poke(rt);
 }
 
-/* Until the engine was heard once, what we told in an earlier life still stands: an adopted container
- * must not leave service because we were restarted.  An engine that stays away is told, though. */
+/* Until the engine was heard once, what we told in an earlier life still stands: an adopted
+ * container must not leave service because we were restarted.  An engine that stays away is told,
+ * though. */
 static bool may_publish(const struct runtimed *rt, int64_t now)
 {
 	return rt->was_engine_up || now - rt->opened_ms > SILENCE_MS;

@@ -51,7 +51,8 @@ void runtimed_on_view(struct jaco_view *view, void *ctx)
 	const struct wire_cluster_meta *meta = jaco_view_get(view, "/cluster/meta");
 
 	if (meta && !jaco_str_eq(meta->id, rt->cluster_id)) {
-		/* Another cluster's containers are not ours any more: forget without touching them. */
+		/* Another cluster's containers are not ours any more: forget without touching
+		 * them. */
 		while (!TAILQ_EMPTY(&rt->slots))
 			slot_free(TAILQ_FIRST(&rt->slots));
 		jaco_str_copy(rt->cluster_id, sizeof(rt->cluster_id), meta->id);
@@ -124,15 +125,16 @@ void runtimed_facts(void *self, struct jaco_arena *arena, struct wire_daemon_sta
 	const struct engine_info *info = engine_info(rt->engine);
 	struct wire_pair *facts = jaco_arena_alloc_n(arena, 4, sizeof(*facts));
 
-	facts[0] = (struct wire_pair){"engine", rt->is_engine_up
-							? jaco_arena_printf(arena, "%s %s, API %u.%u",
-									    info->is_podman ? "podman" : "docker",
-									    info->server_version, info->api_major,
-									    info->api_minor)
-							: "unavailable"};
+	facts[0] = (struct wire_pair){
+		"engine",
+		rt->is_engine_up
+			? jaco_arena_printf(arena, "%s %s, API %u.%u",
+					    info->is_podman ? "podman" : "docker",
+					    info->server_version, info->api_major, info->api_minor)
+			: "unavailable"};
 	facts[1] = (struct wire_pair){"replicas", jaco_arena_printf(arena, "%zu", rt->n_slots)};
-	facts[2] = (struct wire_pair){"starts", jaco_arena_printf(arena, "%llu",
-								  (unsigned long long)rt->n_starts)};
+	facts[2] = (struct wire_pair){
+		"starts", jaco_arena_printf(arena, "%llu", (unsigned long long)rt->n_starts)};
 	facts[3] = (struct wire_pair){"socket", engine_socket(rt->engine)};
 	status->facts.v = facts;
 	status->facts.n = 4;
@@ -146,7 +148,8 @@ void runtimed_metrics(void *self, struct jaco_buf *out)
 
 	TAILQ_FOREACH(slot, &rt->slots, entry)
 		counts[slot->r.state]++;
-	jaco_metrics_family(out, "jaco_runtimed_replicas", "gauge", "Replicas of this node by state.");
+	jaco_metrics_family(out, "jaco_runtimed_replicas", "gauge",
+			    "Replicas of this node by state.");
 	for (int i = 0; i < JACO_REPLICA_END; i++) {
 		char label[64];
 
@@ -160,6 +163,6 @@ void runtimed_metrics(void *self, struct jaco_buf *out)
 			   (double)rt->n_starts);
 	jaco_metrics_value(out, "jaco_runtimed_restarts_total", "counter",
 			   "Containers started again after they ended.", (double)rt->n_restarts);
-	jaco_metrics_value(out, "jaco_runtimed_pulls_total", "counter", "Image pulls, failed ones too.",
-			   (double)rt->n_pulls);
+	jaco_metrics_value(out, "jaco_runtimed_pulls_total", "counter",
+			   "Image pulls, failed ones too.", (double)rt->n_pulls);
 }

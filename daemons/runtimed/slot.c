@@ -163,7 +163,8 @@ void slot_lost(struct slot *slot)
 	slot->has_container = slot->is_healthy_run = slot->is_made_here = false;
 	slot->c = (struct engine_container){.state = ENGINE_DEAD};
 	if (was_up && slot->intent == PLAN_RUN && !slot->is_exit_expected)
-		count_failure(slot, 0); /* removed by somebody: made again, but not in a tight loop */
+		count_failure(slot,
+			      0); /* removed by somebody: made again, but not in a tight loop */
 	runtimed_poke(slot->rt);
 }
 

@@ -2,7 +2,8 @@
  *
  * spec.h - the manifests of the revisions that replicas of this node belong to, parsed once each.
  *
- * Old revisions stay as long as a generation of this node refers to them (a rollout, a rollback). */
+ * Old revisions stay as long as a generation of this node refers to them (a rollout, a
+ * rollback). */
 #pragma once
 
 #include <sys/queue.h>
@@ -19,7 +20,7 @@ struct spec {
 	const struct jaco_manifest *manifest; /* NULL: @error says why */
 	char error[JACO_ERR_TEXT_MAX];
 	bool is_used;  /* since the last sweep */
-	bool is_stale; /* another record took its place: kept for what borrowed it before the sweep */
+	bool is_stale; /* another took its place: kept for what borrowed it before the sweep */
 };
 
 TAILQ_HEAD(spec_cache, spec);

@@ -52,8 +52,8 @@ static int take_lease(struct slot_lease *out, const struct wire_lease *in, struc
 	if (!jaco_str_copy(out->network, sizeof(out->network), in->network) ||
 	    !jaco_ipv4_parse(in->address, &out->address) ||
 	    !jaco_ipv4_parse(in->gateway, &out->gateway))
-		return jaco_err_set(err, JACO_VALIDATION_FAILED, "lease of network %.63s: not an address",
-				    in->network);
+		return jaco_err_set(err, JACO_VALIDATION_FAILED,
+				    "lease of network %.63s: not an address", in->network);
 	jaco_str_copy(out->bridge, sizeof(out->bridge), in->bridge);
 	return jaco_cidr_parse(in->cidr, &out->subnet, err);
 }
@@ -196,7 +196,8 @@ static void complete_container(struct slot *slot)
 		return;
 	}
 	if (slot->at == in.n_networks && tar_files(slot->service, &body)) {
-		slot->call = engine_container_put(slot->rt->engine, slot->c.id, &body, on_made, slot);
+		slot->call =
+			engine_container_put(slot->rt->engine, slot->c.id, &body, on_made, slot);
 		slot->at++;
 		return;
 	}
@@ -242,7 +243,8 @@ static void on_created(void *ctx, const char *id, const struct jaco_err *err)
 
 	slot->call = NULL;
 	if (err && err->code == JACO_CONFLICT && !slot->is_name_taken) {
-		/* The plain name is taken by another generation, or by somebody else's container. */
+		/* The plain name is taken by another generation, or by somebody else's
+		 * container. */
 		slot->is_name_taken = true;
 		begin_create(slot, true);
 		return;
@@ -309,8 +311,8 @@ static void on_started(void *ctx, const struct jaco_err *err)
 
 	slot->call = NULL;
 	if (err) {
-		/* The engine keeps its reason in the container; a taken address or a missing network
-		 * is cured by making the container anew. */
+		/* The engine keeps its reason in the container; a taken address or a missing
+		 * network is cured by making the container anew. */
 		slot->is_made_here = false;
 		slot->at = 0;
 		net_forget_ready(slot->rt);
@@ -404,8 +406,8 @@ static void forget(struct slot *slot)
 	const char *id = copy;
 
 	if (rt->has_ipamd)
-		jaco_client_call(&rt->ipamd, &wire_ipamd_release, &ref, LEASE_DEADLINE_MS, on_released,
-				 NULL);
+		jaco_client_call(&rt->ipamd, &wire_ipamd_release, &ref, LEASE_DEADLINE_MS,
+				 on_released, NULL);
 	files_remove(slot);
 	jaco_str_copy(copy, sizeof(copy), slot->id);
 	jaco_log_info("replica removed", KV_STR(replica, id), KV_INT(generation, slot->generation));

@@ -27,7 +27,8 @@ void words_add(char words[static WORDS_BYTES], const char *text, size_t n)
 	char line[WORDS_BYTES];
 	size_t room, used = strlen(words);
 
-	jaco_str_format(line, sizeof(line), "%.*s", (int)JACO_MIN(n, (size_t)WORDS_BYTES / 2), text);
+	jaco_str_format(line, sizeof(line), "%.*s", (int)JACO_MIN(n, (size_t)WORDS_BYTES / 2),
+			text);
 	clean(line);
 	if (!line[0])
 		return;

@@ -115,7 +115,8 @@ bool world_is_drained(const struct jaco_view *view, const char *replica, uint32_
 			jaco_view_getf(view, "/obs/node/%s/liveness", node->host);
 		const struct wire_obs_ingress *ingress =
 			jaco_view_getf(view, "/obs/node/%s/ingress", node->host);
-		const struct wire_obs_dns *dns = jaco_view_getf(view, "/obs/node/%s/dns", node->host);
+		const struct wire_obs_dns *dns =
+			jaco_view_getf(view, "/obs/node/%s/dns", node->host);
 
 		if (liveness && liveness->state == JACO_LIVENESS_UNREACHABLE)
 			continue;

@@ -4,8 +4,8 @@
  *
  * A lost node is one that is no member any more, or that gossip calls unreachable for longer than
  * reschedule_after; only then is a replica placed elsewhere without its old container being heard.
- * Everything gentler - drain, a constraint that no longer holds - moves by rollout steps and is only
- * recognised here.
+ * Everything gentler - drain, a constraint that no longer holds - moves by rollout steps and is
+ * only recognised here.
  *
  * A drain ends in a cordoned node: empty, or with drain_timeout when for a replica's limit none has
  * left.  Its clock is in the node's record, so that a change of leader does not restart it. */

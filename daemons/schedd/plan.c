@@ -196,9 +196,10 @@ static void drop_orphans(struct plan *plan, const struct world *world)
 		if (world_service(world, rollout->deployment, rollout->service))
 			continue;
 		for (size_t j = 0; j < plan->n && !has_op; j++)
-			has_op = plan->ops[j].what == PLAN_DROP_ROLLOUT &&
-				 strcmp(plan->ops[j].rollout.deployment, rollout->deployment) == 0 &&
-				 strcmp(plan->ops[j].rollout.service, rollout->service) == 0;
+			has_op =
+				plan->ops[j].what == PLAN_DROP_ROLLOUT &&
+				strcmp(plan->ops[j].rollout.deployment, rollout->deployment) == 0 &&
+				strcmp(plan->ops[j].rollout.service, rollout->service) == 0;
 		if (!has_op)
 			plan_op(plan, PLAN_DROP_ROLLOUT, "retired")->rollout = *rollout;
 	}

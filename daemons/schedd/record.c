@@ -161,8 +161,9 @@ struct wire_node record_from_node(const struct wire_node *stored, const struct w
 		out.intent = JACO_NODE_INTENT_DRAINING;
 		break;
 	}
-	out.has &= ~(UINT64_C(1) << wire_node_drain_left_ | UINT64_C(1) << wire_node_drain_progress_ |
-		     UINT64_C(1) << wire_node_lost_); /* zero is absent */
+	out.has &=
+		~(UINT64_C(1) << wire_node_drain_left_ | UINT64_C(1) << wire_node_drain_progress_ |
+		  UINT64_C(1) << wire_node_lost_); /* zero is absent */
 	out.drain_left = node->drain_left;
 	out.drain_progress = (uint64_t)node->drain_progress_ms;
 	out.lost = (uint64_t)node->lost_ms;

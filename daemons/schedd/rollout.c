@@ -7,8 +7,8 @@
  *   going         any -> LEAVING -> the record is dropped
  *
  * A failed gate returns the replica to what it was: in STARTING the old container never stopped, in
- * GATING and MONITORING its spec is started again as a new generation.  Where a replica stands is in
- * its record, so a new leader goes on with the same step; nothing here remembers anything.
+ * GATING and MONITORING its spec is started again as a new generation.  Where a replica stands is
+ * in its record, so a new leader goes on with the same step; nothing here remembers anything.
  *
  * A step never follows from acknowledgements that were counted before its phase was committed:
  * a replica that changed in this pass is looked at again in the next. */
@@ -275,7 +275,8 @@ static void advance_monitoring(struct plan_pass *pass, size_t i)
 		world_observed(pass->world, replica->id, replica->now.generation);
 	int64_t due = replica->since_ms + pass->service->monitor_ms;
 
-	if (observed && (observed->state == WORLD_S_FAILED || observed->state == WORLD_S_DEGRADED)) {
+	if (observed &&
+	    (observed->state == WORLD_S_FAILED || observed->state == WORLD_S_DEGRADED)) {
 		fail(pass, i);
 	} else if (pass->world->now_ms >= due) {
 		settle(pass, i);

@@ -123,7 +123,8 @@ void world_sort(struct world *world, struct jaco_arena *arena)
 	index_nodes(world, arena);
 }
 
-#define FIND(key, array, n, cmp) ((n) ? bsearch((key), (array), (n), sizeof(*(array)), (cmp)) : NULL)
+#define FIND(key, array, n, cmp)                                                                   \
+	((n) ? bsearch((key), (array), (n), sizeof(*(array)), (cmp)) : NULL)
 
 struct world_node *world_node(const struct world *world, const char *name)
 {

@@ -132,8 +132,9 @@ struct world_replica {
 	uint64_t nonce;   /* of the service when it was last started */
 	const char *code, *message; /* PENDING: why */
 	uint64_t mod; /* store revision of the record; 0: not stored yet */
-	/* observed, not stored: reachable ingress and DNS nodes that do not yet use `now`, that have
-	 * not confirmed the drain of what is draining, and the requests they still have with it */
+	/* observed, not stored: reachable ingress and DNS nodes that do not yet use `now`, that
+	 * have not confirmed the drain of what is draining, and the requests they still have with
+	 * it */
 	unsigned uses_missing, acks_missing, in_flight;
 };
 

@@ -28,7 +28,8 @@ void jaco_buf_add_str(struct jaco_buf *buf, const char *text);
 void jaco_buf_add_char(struct jaco_buf *buf, char c);
 void jaco_buf_printf(struct jaco_buf *buf, const char *fmt, ...) JACO_PRINTF(2, 3);
 
-/* Room for @n more bytes at the returned place, or NULL (overflow set).  Commit with buf->n += used. */
+/* Room for @n more bytes at the returned place, or NULL (overflow set).  Commit with buf->n +=
+ * used. */
 char *jaco_buf_reserve(struct jaco_buf *buf, size_t n);
 
 /* Drop @n bytes from the front. */

@@ -22,4 +22,5 @@ void jaco_sha1(const void *data, size_t n, uint8_t out[static JACO_SHA1_BYTES]);
 struct jaco_sha256_run;
 struct jaco_sha256_run *jaco_sha256_begin(void);
 void jaco_sha256_add(struct jaco_sha256_run *run, const void *data, size_t n);
-void jaco_sha256_end(struct jaco_sha256_run *take_run, char out_text[static JACO_SHA256_TEXT_BYTES]);
+void jaco_sha256_end(struct jaco_sha256_run *take_run,
+		     char out_text[static JACO_SHA256_TEXT_BYTES]);

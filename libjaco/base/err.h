@@ -17,7 +17,8 @@
 
 /* X(NAME, wire string, exit status, sentence) */
 #define JACO_CODES(X)                                                                              \
-	X(CLUSTER_UNINITIALIZED, "cluster_uninitialized", 1, "this node belongs to no cluster yet") \
+	X(CLUSTER_UNINITIALIZED, "cluster_uninitialized", 1,                                       \
+	  "this node belongs to no cluster yet")                                                   \
 	X(CLUSTER_ALREADY_INITIALIZED, "cluster_already_initialized", 1,                           \
 	  "this node already belongs to a cluster")                                                \
 	X(NODE_ALREADY_MEMBER, "node_already_member", 1, "a member with that host name exists")    \

@@ -33,7 +33,8 @@ static void read_rule(const char *text)
 	unsigned passes = 1;
 
 	memset(rule, 0, sizeof(*rule));
-	if (sscanf(text, "%15[a-z]%u:%39[a-z_]*%u", rule->verb, &rule->ms, rule->name, &passes) < 3 &&
+	if (sscanf(text, "%15[a-z]%u:%39[a-z_]*%u", rule->verb, &rule->ms, rule->name, &passes) <
+		    3 &&
 	    sscanf(text, "%15[a-z]:%39[a-z_]*%u", rule->verb, rule->name, &passes) < 2)
 		return;
 	rule->passes = passes;

@@ -8,7 +8,8 @@
  *   JACO_FAULT="exit:log_flush*3,sleep200:apply,fail:send*1"
  *
  * exit dies without cleanup at the n-th pass (default the first), sleepN waits N ms at each pass,
- * fail makes CHAOS_FAIL(name) true for n passes, setN makes CHAOS_NUMBER(name, x) N instead of x. */
+ * fail makes CHAOS_FAIL(name) true for n passes, setN makes CHAOS_NUMBER(name, x) N instead of
+ * x. */
 #pragma once
 
 #include <stdbool.h>

@@ -2,8 +2,8 @@
  *
  * log.c - one line per event to the journal or to standard error.
  *
- * The journal's native protocol is sd_journal_sendv(3); elsewhere one write(2) per line, so lines of
- * several processes on one pipe do not mix. */
+ * The journal's native protocol is sd_journal_sendv(3); elsewhere one write(2) per line, so lines
+ * of several processes on one pipe do not mix. */
 #include "libjaco/base/log.h"
 
 #include <stdio.h>
@@ -133,7 +133,8 @@ static void render_json(struct jaco_buf *line, enum jaco_log_level level, const 
 	char when[JACO_RFC3339_BYTES];
 
 	jaco_rfc3339_render(when, jaco_time_wall_ms());
-	jaco_buf_printf(line, "{\"time\":\"%s\",\"level\":\"%s\",\"subsystem\":\"%s\",\"event\":", when,
+	jaco_buf_printf(line,
+			"{\"time\":\"%s\",\"level\":\"%s\",\"subsystem\":\"%s\",\"event\":", when,
 			levels[level].name, logger.subsystem);
 	add_quoted(line, event, true);
 	for (; kvs->key != JACO_LOG_KEY_END; kvs++) {

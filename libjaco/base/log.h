@@ -37,8 +37,10 @@ struct jaco_kv {
 	int64_t number;
 };
 
-#define KV_STR(name, value) ((struct jaco_kv){.key = JACO_LOG_KEY_##name, .text = (value) ? (value) : "-"})
-#define KV_INT(name, value) ((struct jaco_kv){.key = JACO_LOG_KEY_##name, .number = (int64_t)(value)})
+#define KV_STR(name, value)                                                                        \
+	((struct jaco_kv){.key = JACO_LOG_KEY_##name, .text = (value) ? (value) : "-"})
+#define KV_INT(name, value)                                                                        \
+	((struct jaco_kv){.key = JACO_LOG_KEY_##name, .number = (int64_t)(value)})
 
 #define JACO_LOG(level, event, ...)                                                                \
 	do {                                                                                       \

@@ -312,7 +312,8 @@ static long decode64(const char *text, size_t n, uint8_t *out, size_t cap, const
 		out[used++] = (uint8_t)(group >> bits);
 		group &= (1u << bits) - 1;
 	}
-	return group == 0 ? (long)used : -1; /* left-over bits must be zero: one spelling per value */
+	return group == 0 ? (long)used
+			  : -1; /* left-over bits must be zero: one spelling per value */
 }
 
 void jaco_base64_encode(char *out, const uint8_t *data, size_t n)

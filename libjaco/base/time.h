@@ -20,7 +20,8 @@ struct jaco_time {
 struct jaco_time jaco_time_now(void); /* CLOCK_MONOTONIC */
 int64_t jaco_time_wall_ms(void);      /* CLOCK_REALTIME */
 
-/* Another machine's wall clock (any number) minus ours, milliseconds; INT64_MAX: further than that. */
+/* Another machine's wall clock (any number) minus ours, milliseconds; INT64_MAX: further than
+ * that. */
 int64_t jaco_time_skew_ms(uint64_t theirs_ms);
 
 static inline struct jaco_time jaco_time_add_ms(struct jaco_time t, int64_t ms)

@@ -22,6 +22,8 @@
 #define MINUTES(n)   SECONDS((n)*60)
 #define DAYS(n)      MINUTES((n)*1440)
 
+/* A row is a line and its sentence. */
+/* clang-format off */
 const struct jaco_config_row jaco_config_rows[] = {
 	{"data_dir", JACO_CONFIG_KIND_PATH, AT(data_dir), 0, 0, "/var/lib/jaco", NULL, NULL, false, false,
 	 "one sub-directory per daemon, 0700, created on first start"},
@@ -92,6 +94,7 @@ const struct jaco_config_row jaco_config_rows[] = {
 	{"audit_max_age", JACO_CONFIG_KIND_DURATION, AT(audit_max_age), DAYS(1), DAYS(3650), "365d", NULL, NULL, true,
 	 false, "age at which audit events go"},
 };
+/* clang-format on */
 const size_t jaco_n_config_rows = JACO_ARRAY_SIZE(jaco_config_rows);
 
 static void *place(const struct jaco_config_row *row, struct jaco_config *config)
@@ -102,7 +105,8 @@ static void *place(const struct jaco_config_row *row, struct jaco_config *config
 static int wrong(const struct jaco_config_row *row, const char *text, const char *want,
 		 struct jaco_err *err)
 {
-	return jaco_err_set(err, JACO_VALIDATION_FAILED, "%s: \"%s\" is not %s", row->key, text, want);
+	return jaco_err_set(err, JACO_VALIDATION_FAILED, "%s: \"%s\" is not %s", row->key, text,
+			    want);
 }
 
 static int set_text(const struct jaco_config_row *row, char *out, const char *text,
@@ -123,8 +127,9 @@ static int set_int(const struct jaco_config_row *row, int64_t *out, const char *
 
 	if (!jaco_str_to_u64(text, INT64_MAX, &value) || (int64_t)value < row->min ||
 	    (int64_t)value > row->max)
-		return jaco_err_set(err, JACO_VALIDATION_FAILED, "%s: \"%s\" is not a number from %lld to %lld",
-				    row->key, text, (long long)row->min, (long long)row->max);
+		return jaco_err_set(err, JACO_VALIDATION_FAILED,
+				    "%s: \"%s\" is not a number from %lld to %lld", row->key, text,
+				    (long long)row->min, (long long)row->max);
 	*out = (int64_t)value;
 	return 0;
 }
@@ -140,7 +145,8 @@ static int set_duration(const struct jaco_config_row *row, int64_t *out, const c
 	jaco_duration_render(high, row->max);
 	if (!jaco_duration_parse(text, &ms) || ms < row->min || ms > row->max)
 		return jaco_err_set(err, JACO_VALIDATION_FAILED,
-				    "%s: \"%s\" is not a duration from %s to %s", row->key, text, low, high);
+				    "%s: \"%s\" is not a duration from %s to %s", row->key, text,
+				    low, high);
 	*out = ms;
 	return 0;
 }
@@ -183,8 +189,9 @@ static int check_cidr(const struct jaco_config_row *row, const char *text, struc
 	if (jaco_cidr_parse(text, &cidr, err) < 0)
 		return jaco_err_wrap(err, "%s", row->key);
 	if (row->max && (cidr.bits < row->min || cidr.bits > row->max))
-		return jaco_err_set(err, JACO_VALIDATION_FAILED, "%s: %s is not between /%lld and /%lld",
-				    row->key, text, (long long)row->min, (long long)row->max);
+		return jaco_err_set(err, JACO_VALIDATION_FAILED,
+				    "%s: %s is not between /%lld and /%lld", row->key, text,
+				    (long long)row->min, (long long)row->max);
 	return 0;
 }
 
@@ -192,8 +199,8 @@ static int add_item(const struct jaco_config_row *row, struct jaco_config_list *
 		    const char *text, struct jaco_err *err)
 {
 	if (list->n == JACO_CONFIG_LIST)
-		return jaco_err_set(err, JACO_VALIDATION_FAILED, "%s: more than %d entries", row->key,
-				    JACO_CONFIG_LIST);
+		return jaco_err_set(err, JACO_VALIDATION_FAILED, "%s: more than %d entries",
+				    row->key, JACO_CONFIG_LIST);
 	if (row->kind == JACO_CONFIG_KIND_ADDRS && check_addr(row, text, err) < 0)
 		return -(int)err->code;
 	if (row->kind == JACO_CONFIG_KIND_CIDRS && check_cidr(row, text, err) < 0)
@@ -240,9 +247,11 @@ static int set_scalar(const struct jaco_config_row *row, struct jaco_config *con
 		return text[0] == '/' ? set_text(row, at, text, err)
 				      : wrong(row, text, "an absolute path", err);
 	case JACO_CONFIG_KIND_ADDR:
-		return check_addr(row, text, err) < 0 ? -(int)err->code : set_text(row, at, text, err);
+		return check_addr(row, text, err) < 0 ? -(int)err->code
+						      : set_text(row, at, text, err);
 	case JACO_CONFIG_KIND_CIDR:
-		return check_cidr(row, text, err) < 0 ? -(int)err->code : set_text(row, at, text, err);
+		return check_cidr(row, text, err) < 0 ? -(int)err->code
+						      : set_text(row, at, text, err);
 	case JACO_CONFIG_KIND_ADDRS:
 	case JACO_CONFIG_KIND_LIST:
 	case JACO_CONFIG_KIND_CIDRS:
@@ -272,7 +281,8 @@ void jaco_config_init(struct jaco_config *config)
 		if (!row->fallback)
 			continue;
 		if (!is_list(row)) {
-			(void)set_scalar(row, config, row->fallback, &err); /* a test sets every row */
+			(void)set_scalar(row, config, row->fallback,
+					 &err); /* a test sets every row */
 			continue;
 		}
 		(void)jaco_str_copy(copy, sizeof(copy), row->fallback);
@@ -306,7 +316,8 @@ static bool is_group(const char *key)
 	size_t n = strlen(key);
 
 	for (size_t i = 0; i < jaco_n_config_rows; i++)
-		if (strncmp(jaco_config_rows[i].key, key, n) == 0 && jaco_config_rows[i].key[n] == '.')
+		if (strncmp(jaco_config_rows[i].key, key, n) == 0 &&
+		    jaco_config_rows[i].key[n] == '.')
 			return true;
 	return false;
 }
@@ -334,14 +345,15 @@ static int take_value(struct jaco_config *config, const struct jaco_config_row *
 	if (node->kind == JACO_YAML_SCALAR)
 		return jaco_yaml_is_null(node) ? 0 : set_scalar(row, config, node->text, err);
 	if (node->kind != JACO_YAML_SEQ || !is_list(row))
-		return jaco_err_set(err, JACO_VALIDATION_FAILED, "%s: a single value is wanted", row->key);
+		return jaco_err_set(err, JACO_VALIDATION_FAILED, "%s: a single value is wanted",
+				    row->key);
 	list->n = 0;
 	for (size_t i = 0; i < node->n; i++) {
 		const struct jaco_yaml_node *item = node->entries[i].value;
 
 		if (item->kind != JACO_YAML_SCALAR)
-			return jaco_err_set(err, JACO_VALIDATION_FAILED, "%s: a list of words is wanted",
-					    row->key);
+			return jaco_err_set(err, JACO_VALIDATION_FAILED,
+					    "%s: a list of words is wanted", row->key);
 		if (add_item(row, list, item->text, err) < 0)
 			return -(int)err->code;
 	}
@@ -445,7 +457,9 @@ void jaco_config_template(struct jaco_buf *out)
 {
 	char group[64] = "";
 
-	jaco_buf_add_str(out, "# jacod.yaml - see jacod.yaml(5).  Every key is optional; defaults are shown.\n");
+	jaco_buf_add_str(
+		out,
+		"# jacod.yaml - see jacod.yaml(5).  Every key is optional; defaults are shown.\n");
 	for (size_t i = 0; i < jaco_n_config_rows; i++) {
 		const struct jaco_config_row *row = &jaco_config_rows[i];
 		const char *dot = strchr(row->key, '.');
@@ -460,7 +474,8 @@ void jaco_config_template(struct jaco_buf *out)
 		}
 		if (strncmp(group, row->key, (size_t)(dot - row->key)) != 0 ||
 		    group[dot - row->key] != '\0') {
-			(void)jaco_str_format(group, sizeof(group), "%.*s", (int)(dot - row->key), row->key);
+			(void)jaco_str_format(group, sizeof(group), "%.*s", (int)(dot - row->key),
+					      row->key);
 			jaco_buf_printf(out, "#%s:\n", group);
 		}
 		if (is_list(row) && row->fallback) {
@@ -469,7 +484,8 @@ void jaco_config_template(struct jaco_buf *out)
 
 			(void)jaco_str_copy(copy, sizeof(copy), shown);
 			jaco_buf_printf(out, "#  %s:\n", dot + 1);
-			for (char *at = strtok_r(copy, " ", &save); at; at = strtok_r(NULL, " ", &save))
+			for (char *at = strtok_r(copy, " ", &save); at;
+			     at = strtok_r(NULL, " ", &save))
 				jaco_buf_printf(out, "#    - \"%s\"\n", at);
 		} else {
 			jaco_buf_printf(out, "#  %s: %s\n", dot + 1, shown);

@@ -3,7 +3,8 @@
  * confine.c - capabilities by libcap-ng, system calls by libseccomp.
  *
  * The filter is a list of what no daemon ever does rather than of what libc may do tomorrow: the
- * units add systemd's @system-service list.  A refused call returns EPERM and is visible in errors. */
+ * units add systemd's @system-service list.  A refused call returns EPERM and is visible in
+ * errors. */
 #include "libjaco/daemon/confine.h"
 
 #include <cap-ng.h>
@@ -14,13 +15,34 @@
 #include "libjaco/daemon/daemon.h"
 
 static const int never[] = {
-	SCMP_SYS(ptrace), SCMP_SYS(process_vm_readv), SCMP_SYS(process_vm_writev), SCMP_SYS(kexec_load),
-	SCMP_SYS(init_module), SCMP_SYS(finit_module), SCMP_SYS(delete_module), SCMP_SYS(reboot),
-	SCMP_SYS(swapon), SCMP_SYS(swapoff), SCMP_SYS(acct), SCMP_SYS(bpf), SCMP_SYS(perf_event_open),
-	SCMP_SYS(userfaultfd), SCMP_SYS(keyctl), SCMP_SYS(add_key), SCMP_SYS(request_key),
-	SCMP_SYS(pivot_root), SCMP_SYS(chroot), SCMP_SYS(settimeofday), SCMP_SYS(clock_settime),
-	SCMP_SYS(personality), SCMP_SYS(quotactl), SCMP_SYS(iopl), SCMP_SYS(ioperm),
-	SCMP_SYS(open_by_handle_at), SCMP_SYS(sethostname), SCMP_SYS(setdomainname),
+	SCMP_SYS(ptrace),
+	SCMP_SYS(process_vm_readv),
+	SCMP_SYS(process_vm_writev),
+	SCMP_SYS(kexec_load),
+	SCMP_SYS(init_module),
+	SCMP_SYS(finit_module),
+	SCMP_SYS(delete_module),
+	SCMP_SYS(reboot),
+	SCMP_SYS(swapon),
+	SCMP_SYS(swapoff),
+	SCMP_SYS(acct),
+	SCMP_SYS(bpf),
+	SCMP_SYS(perf_event_open),
+	SCMP_SYS(userfaultfd),
+	SCMP_SYS(keyctl),
+	SCMP_SYS(add_key),
+	SCMP_SYS(request_key),
+	SCMP_SYS(pivot_root),
+	SCMP_SYS(chroot),
+	SCMP_SYS(settimeofday),
+	SCMP_SYS(clock_settime),
+	SCMP_SYS(personality),
+	SCMP_SYS(quotactl),
+	SCMP_SYS(iopl),
+	SCMP_SYS(ioperm),
+	SCMP_SYS(open_by_handle_at),
+	SCMP_SYS(sethostname),
+	SCMP_SYS(setdomainname),
 };
 
 static const int never_plain[] = {
@@ -78,7 +100,8 @@ static int keep_caps(unsigned caps, struct jaco_err *err)
 	for (size_t i = 0; i < JACO_ARRAY_SIZE(map); i++)
 		if (caps & map[i].bit)
 			capng_update(CAPNG_ADD,
-				     CAPNG_EFFECTIVE | CAPNG_PERMITTED | CAPNG_BOUNDING_SET, map[i].cap);
+				     CAPNG_EFFECTIVE | CAPNG_PERMITTED | CAPNG_BOUNDING_SET,
+				     map[i].cap);
 	if (capng_apply(what) < 0) {
 		/* An unprivileged caller has fewer than that already: --standalone. */
 		capng_get_caps_process();

@@ -64,7 +64,8 @@ static void print_options(const struct jaco_option *options)
 		char left[64];
 
 		(void)jaco_str_format(left, sizeof(left), "--%s%s%s", options->name,
-				      options->value ? " " : "", options->value ? options->value : "");
+				      options->value ? " " : "",
+				      options->value ? options->value : "");
 		printf("  %-22s %s\n", left, options->doc);
 	}
 }
@@ -102,7 +103,8 @@ static int read_option(struct jaco_daemon *daemon, int argc, char **argv, int *a
 	size_t n;
 
 	if (strncmp(word, "--", 2) != 0)
-		return jaco_err_set(err, JACO_VALIDATION_FAILED, "unexpected argument \"%s\"", word);
+		return jaco_err_set(err, JACO_VALIDATION_FAILED, "unexpected argument \"%s\"",
+				    word);
 	word += 2;
 	n = strcspn(word, "=");
 	option = find_option(daemon->spec, word, n);
@@ -114,7 +116,8 @@ static int read_option(struct jaco_daemon *daemon, int argc, char **argv, int *a
 		else if (++*at < argc)
 			value = argv[*at];
 		else
-			return jaco_err_set(err, JACO_VALIDATION_FAILED, "--%s needs a value", word);
+			return jaco_err_set(err, JACO_VALIDATION_FAILED, "--%s needs a value",
+					    word);
 	}
 	if (daemon->n_options == JACO_ARRAY_SIZE(daemon->options))
 		return jaco_err_set(err, JACO_VALIDATION_FAILED, "too many options");
@@ -149,7 +152,8 @@ static int choose_paths(struct jaco_daemon *daemon, struct jaco_err *err)
 
 	if (root && !jaco_str_copy(daemon->root, sizeof(daemon->root), root))
 		return jaco_err_set(err, JACO_VALIDATION_FAILED, "--root: path too long");
-	(void)jaco_str_copy(daemon->standalone, sizeof(daemon->standalone), standalone ? standalone : "");
+	(void)jaco_str_copy(daemon->standalone, sizeof(daemon->standalone),
+			    standalone ? standalone : "");
 	set_path(daemon->config_path, sizeof(daemon->config_path), daemon->root, "jacod.yaml",
 		 getenv("JACO_CONFIG") ? getenv("JACO_CONFIG") : CONFIG_PATH);
 	if (config)
@@ -160,10 +164,11 @@ static int choose_paths(struct jaco_daemon *daemon, struct jaco_err *err)
 	set_path(cache, sizeof(cache), daemon->root, "cache", CACHE_DIR);
 	base = daemon->config.data_dir;
 	if (*daemon->root) {
-		(void)jaco_str_format(daemon->config.data_dir, sizeof(daemon->config.data_dir), "%.200s/lib",
-				      daemon->root);
-		(void)jaco_str_format(daemon->config.unix_socket, sizeof(daemon->config.unix_socket),
-				      "%.200s/jaco.sock", daemon->run_dir);
+		(void)jaco_str_format(daemon->config.data_dir, sizeof(daemon->config.data_dir),
+				      "%.200s/lib", daemon->root);
+		(void)jaco_str_format(daemon->config.unix_socket,
+				      sizeof(daemon->config.unix_socket), "%.200s/jaco.sock",
+				      daemon->run_dir);
 	}
 	(void)jaco_str_format(daemon->state_dir, sizeof(daemon->state_dir), "%s/%s", base,
 			      daemon->spec->name);
@@ -178,8 +183,10 @@ static int make_dirs(struct jaco_daemon *daemon, struct jaco_err *err)
 
 	if (*daemon->standalone)
 		return 0;
-	(void)jaco_str_format(own_run, sizeof(own_run), "%s/%s", daemon->run_dir, daemon->spec->name);
-	if (jaco_fs_mkdirs(daemon->run_dir, 0755, err) < 0 || jaco_fs_mkdirs(own_run, 0755, err) < 0 ||
+	(void)jaco_str_format(own_run, sizeof(own_run), "%s/%s", daemon->run_dir,
+			      daemon->spec->name);
+	if (jaco_fs_mkdirs(daemon->run_dir, 0755, err) < 0 ||
+	    jaco_fs_mkdirs(own_run, 0755, err) < 0 ||
 	    jaco_fs_mkdirs(daemon->config.data_dir, 0755, err) < 0 ||
 	    jaco_fs_mkdirs(daemon->state_dir, 0700, err) < 0 ||
 	    jaco_fs_mkdirs(daemon->cache_dir, 0700, err) < 0)
@@ -271,7 +278,8 @@ int jaco_daemon_begin(struct jaco_daemon *daemon, int argc, char **argv, struct 
 		exit(0);
 	}
 	jaco_log_open(daemon->spec->name, JACO_LOG_TEXT, JACO_LOG_INFO);
-	if (choose_paths(daemon, err) < 0 || open_log(daemon, err) < 0 || make_dirs(daemon, err) < 0 ||
+	if (choose_paths(daemon, err) < 0 || open_log(daemon, err) < 0 ||
+	    make_dirs(daemon, err) < 0 ||
 	    (daemon->spec->is_data_path ? jaco_loop_open_fast(&daemon->loop, err)
 					: jaco_loop_open(&daemon->loop, NULL, err)) < 0)
 		return -(int)err->code;
@@ -331,7 +339,8 @@ int jaco_daemon_subscribe(struct jaco_daemon *daemon, jaco_view_fn *on_view, voi
 
 	if (*daemon->standalone)
 		return 0;
-	if (!jaco_str_format(path, sizeof(path), "%s/raftd/%s.sock", daemon->run_dir, daemon->spec->name))
+	if (!jaco_str_format(path, sizeof(path), "%s/raftd/%s.sock", daemon->run_dir,
+			     daemon->spec->name))
 		return jaco_err_set(err, JACO_VALIDATION_FAILED, "socket path too long below %s",
 				    daemon->run_dir);
 	(void)jaco_str_format(cache, sizeof(cache), "%s/view", daemon->cache_dir);
@@ -450,7 +459,8 @@ int daemon_on_metrics(struct jaco_daemon *daemon, struct jaco_call *call,
 	(void)req;
 	(void)err;
 	(void)jaco_str_format(prefix, sizeof(prefix), "jaco_%s",
-			      jaco_str_eq(daemon->spec->name, "fwd-nft") ? "fwd" : daemon->spec->name);
+			      jaco_str_eq(daemon->spec->name, "fwd-nft") ? "fwd"
+									 : daemon->spec->name);
 	(void)jaco_str_format(name, sizeof(name), "%s_resident_memory_bytes", prefix);
 	jaco_metrics_value(&text, name, "gauge", "Resident memory.", (double)rss_bytes());
 	(void)jaco_str_format(name, sizeof(name), "%s_cpu_seconds_total", prefix);
@@ -458,7 +468,8 @@ int daemon_on_metrics(struct jaco_daemon *daemon, struct jaco_call *call,
 	(void)jaco_str_format(name, sizeof(name), "%s_open_fds", prefix);
 	jaco_metrics_value(&text, name, "gauge", "Open descriptors.", open_fds());
 	(void)jaco_str_format(name, sizeof(name), "%s_calls_total", prefix);
-	jaco_metrics_value(&text, name, "counter", "Calls received.", (double)daemon->server.n_calls);
+	jaco_metrics_value(&text, name, "counter", "Calls received.",
+			   (double)daemon->server.n_calls);
 	(void)jaco_str_format(name, sizeof(name), "%s_call_errors_total", prefix);
 	jaco_metrics_value(&text, name, "counter", "Calls refused or failed.",
 			   (double)daemon->server.n_errors);
@@ -478,7 +489,8 @@ int daemon_on_log_level(struct jaco_daemon *daemon, struct jaco_call *call,
 	(void)daemon;
 	if (req->level) {
 		if (!jaco_log_level_parse(req->level, &level))
-			return jaco_err_set(err, JACO_VALIDATION_FAILED, "no such log level: %s", req->level);
+			return jaco_err_set(err, JACO_VALIDATION_FAILED, "no such log level: %s",
+					    req->level);
 		jaco_log_set_level(level);
 		jaco_log_notice("log level changed", KV_STR(state, req->level),
 				KV_STR(identity, call->identity));
@@ -608,7 +620,8 @@ static void on_published(void *ctx, const void *out, const struct jaco_err *err)
 		pub->is_sent = false;
 		jaco_timer_arm_if_idle(&pub->daemon->republish, REPUBLISH_MS);
 		if (err->code != JACO_UNAVAILABLE && err->code != JACO_CLUSTER_UNINITIALIZED)
-			JACO_LOG_FAILURE(JACO_LOG_WARNING, "not published", err, KV_STR(key, pub->key));
+			JACO_LOG_FAILURE(JACO_LOG_WARNING, "not published", err,
+					 KV_STR(key, pub->key));
 	} else if (!pub->data && pub->in_flight == 0) {
 		forget_publication(pub);
 	}
@@ -649,7 +662,8 @@ int jaco_daemon_publish(struct jaco_daemon *daemon, const char *key, const struc
 		pub->next = daemon->publications;
 		daemon->publications = pub;
 	}
-	if (pub->is_sent && pub->data && pub->n == packed.n && memcmp(pub->data, packed.data, packed.n) == 0)
+	if (pub->is_sent && pub->data && pub->n == packed.n &&
+	    memcmp(pub->data, packed.data, packed.n) == 0)
 		return 0;
 	jaco_free(pub->data);
 	pub->n = packed.n;

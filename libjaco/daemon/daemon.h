@@ -21,8 +21,8 @@
  *           return jaco_daemon_exit(&daemon, NULL);
  *   }
  *
- * Directories: run /run/jaco, state data_dir, cache /var/cache/jaco; `--root DIR` puts all three and
- * the configuration below DIR (run, lib, cache, jacod.yaml), for tests and `jaco supervise`. */
+ * Directories: run /run/jaco, state data_dir, cache /var/cache/jaco; `--root DIR` puts all three
+ * and the configuration below DIR (run, lib, cache, jacod.yaml), for tests and `jaco supervise`. */
 #pragma once
 
 #include <stdbool.h>
@@ -65,7 +65,7 @@ struct jaco_daemon_spec {
 	unsigned caps;
 	unsigned sandbox;
 	bool has_standalone;                    /* accepts --standalone FILE */
-	bool is_data_path;                      /* serves others on the loop itself: jaco_loop_open_fast() */
+	bool is_data_path; /* serves others on the loop itself: jaco_loop_open_fast() */
 	const struct jaco_option *options;      /* more options; ends with name NULL */
 	/* Append Prometheus lines (metrics.h).  May be NULL. */
 	void (*metrics)(void *self, struct jaco_buf *out);
@@ -121,10 +121,12 @@ struct jaco_daemon {
 
 #define JACO_DAEMON_INIT(spec_) ((struct jaco_daemon){.spec = &(spec_), .state = "waiting"})
 
-/* Options, configuration, log, directories, signals, loop.  --help and --version end the process. */
+/* Options, configuration, log, directories, signals, loop.  --help and --version end the
+ * process. */
 int jaco_daemon_begin(struct jaco_daemon *daemon, int argc, char **argv, struct jaco_err *err);
 
-/* Connect to raftd and keep the view of spec->topics; @on_view runs after each change and every 30 s. */
+/* Connect to raftd and keep the view of spec->topics; @on_view runs after each change and every 30
+ * s. */
 int jaco_daemon_subscribe(struct jaco_daemon *daemon, jaco_view_fn *on_view, void *ctx,
 			  struct jaco_err *err);
 
@@ -149,7 +151,8 @@ void jaco_daemon_set_status(struct jaco_daemon *daemon, const char *state, const
 const char *jaco_daemon_option(const struct jaco_daemon *daemon, const char *name);
 
 /* Path of another daemon's socket on this node. */
-void jaco_daemon_peer_path(const struct jaco_daemon *daemon, const char *name, char out[static 108]);
+void jaco_daemon_peer_path(const struct jaco_daemon *daemon, const char *name,
+			   char out[static 108]);
 
 /* Publish an observed record of this node; sent again whenever raftd comes back.  Equal content is
  * not sent twice. */

@@ -61,10 +61,11 @@ void jaco_histogram_render(struct jaco_buf *out, const char *name, const char *h
 	jaco_metrics_family(out, name, "histogram", help);
 	for (size_t i = 0; i < JACO_HISTOGRAM_BUCKETS; i++) {
 		below += histogram->counts[i];
-		jaco_buf_printf(out, "%s_bucket{le=\"%g\"} %llu\n", name, (double)bounds_us[i] / 1e6,
-				(unsigned long long)below);
+		jaco_buf_printf(out, "%s_bucket{le=\"%g\"} %llu\n", name,
+				(double)bounds_us[i] / 1e6, (unsigned long long)below);
 	}
-	jaco_buf_printf(out, "%s_bucket{le=\"+Inf\"} %llu\n", name, (unsigned long long)histogram->n);
-	jaco_buf_printf(out, "%s_sum %.6f\n%s_count %llu\n", name, (double)histogram->sum_us / 1e6, name,
+	jaco_buf_printf(out, "%s_bucket{le=\"+Inf\"} %llu\n", name,
 			(unsigned long long)histogram->n);
+	jaco_buf_printf(out, "%s_sum %.6f\n%s_count %llu\n", name, (double)histogram->sum_us / 1e6,
+			name, (unsigned long long)histogram->n);
 }

@@ -8,7 +8,8 @@
 #include "libjaco/base/buf.h"
 
 /* "# HELP" and "# TYPE"; @type is counter, gauge or histogram. */
-void jaco_metrics_family(struct jaco_buf *out, const char *name, const char *type, const char *help);
+void jaco_metrics_family(struct jaco_buf *out, const char *name, const char *type,
+			 const char *help);
 
 /* One sample; @labels is `a="x",b="y"` or NULL. */
 void jaco_metrics_sample(struct jaco_buf *out, const char *name, const char *labels, double value);

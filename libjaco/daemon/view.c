@@ -172,7 +172,8 @@ static void save_now(struct jaco_timer *timer, void *ctx)
 	}
 	if (out.overflow ||
 	    jaco_fs_replace_cache(view->cache_path, out.data, out.n, 0600, &err) < 0)
-		JACO_LOG_FAILURE(JACO_LOG_WARNING, "view not saved", &err, KV_STR(path, view->cache_path));
+		JACO_LOG_FAILURE(JACO_LOG_WARNING, "view not saved", &err,
+				 KV_STR(path, view->cache_path));
 }
 
 static int load_entries(struct jaco_view *view, struct jaco_cursor *cursor, struct jaco_err *err)
@@ -185,7 +186,8 @@ static int load_entries(struct jaco_view *view, struct jaco_cursor *cursor, stru
 
 		if (jaco_unpack_at(&wire_entry_desc, cursor, &arena, &entry, err) < 0)
 			return -(int)err->code;
-		if (jaco_view_put(view, entry.key, entry.revision, entry.value.data, entry.value.n, err) < 0)
+		if (jaco_view_put(view, entry.key, entry.revision, entry.value.data, entry.value.n,
+				  err) < 0)
 			jaco_err_clear(err); /* of a newer version: served without it */
 	}
 	return cursor->state == JACO_CURSOR_OK
@@ -322,8 +324,8 @@ static void subscribe(struct jaco_timer *timer, void *ctx)
 	}
 	req.prefixes.v = prefixes;
 	begin_snapshot(view);
-	view->watch = jaco_client_stream(view->client, &wire_raftd_kv_watch, &req, on_event, on_ended,
-					 view);
+	view->watch = jaco_client_stream(view->client, &wire_raftd_kv_watch, &req, on_event,
+					 on_ended, view);
 }
 
 void jaco_view_connected(struct jaco_view *view, bool is_up)
@@ -360,7 +362,8 @@ void jaco_view_open(struct jaco_view *view, struct jaco_loop *loop, struct jaco_
 				   .debounce_ms = debounce_ms,
 				   .on_change = on_change,
 				   .ctx = ctx};
-	(void)jaco_str_copy(view->cache_path, sizeof(view->cache_path), cache_path ? cache_path : "");
+	(void)jaco_str_copy(view->cache_path, sizeof(view->cache_path),
+			    cache_path ? cache_path : "");
 	jaco_timer_init(loop, &view->debounce, run_pass, view);
 	jaco_timer_init(loop, &view->safety, run_pass, view);
 	jaco_timer_init(loop, &view->save, save_now, view);

@@ -3,8 +3,8 @@
  * view.h - typed tables kept current by a watch (architecture.md section 3).
  *
  * A view subscribes to key prefixes of both planes, decodes every value by the descriptor of its
- * keyspace, and calls back after a debounce and every 30 s regardless: level-triggered.  It is saved
- * to a cache file, and a daemon that starts while raftd is down serves from that and says so.
+ * keyspace, and calls back after a debounce and every 30 s regardless: level-triggered.  It is
+ * saved to a cache file, and a daemon that starts while raftd is down serves from that and says so.
  * Entries are borrowed: valid until control returns to the loop. */
 #pragma once
 
@@ -39,7 +39,7 @@ struct jaco_view {
 	size_t n;
 	size_t cap;
 	uint64_t revision;             /* of the store the tables are true at */
-	bool is_current;               /* a live raftd has confirmed it since start; never back to false */
+	bool is_current; /* a live raftd has confirmed it since start; never back to false */
 	bool is_live;                  /* the watch stands now */
 	bool is_loaded;                /* there is something to serve: live or cached */
 	int64_t debounce_ms;
@@ -54,8 +54,8 @@ struct jaco_view {
 	void *ctx;
 };
 
-/* Load the cache and prepare; the watch starts with jaco_view_start().  on_change is called from the
- * loop only. */
+/* Load the cache and prepare; the watch starts with jaco_view_start().  on_change is called from
+ * the loop only. */
 void jaco_view_open(struct jaco_view *view, struct jaco_loop *loop, struct jaco_client *client,
 		    const char *const *prefixes, int64_t debounce_ms, const char *cache_path,
 		    jaco_view_fn *on_change, void *ctx);

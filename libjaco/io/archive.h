@@ -3,9 +3,10 @@
  * archive.h - the container of a backup: a gzip tar (RFC 1952, POSIX ustar), sealed when there is a
  * passphrase.
  *
- * Sealed: "JACOBAK1", log2 N, r, p, a salt of 16 bytes, then pieces of 64 KiB under AES-256-GCM (NIST SP
- * 800-38D) with a key from scrypt (RFC 7914).  The nonce counts pieces; the head and whether a piece is
- * the last are authenticated with each, so none can be changed, moved, dropped or added.
+ * Sealed: "JACOBAK1", log2 N, r, p, a salt of 16 bytes, then pieces of 64 KiB under AES-256-GCM
+ * (NIST SP 800-38D) with a key from scrypt (RFC 7914).  The nonce counts pieces; the head and
+ * whether a piece is the last are authenticated with each, so none can be changed, moved, dropped
+ * or added.
  *
  * Reading is push: bytes in, contents out, memory bounded whatever the bytes are. */
 #pragma once
@@ -45,9 +46,10 @@ void jaco_archive_discard(struct jaco_archive *take_archive);
 
 /* --- reading --- */
 
-/* Contents of member @name; @n 0: it begins, @size bytes long.  Negative: reading ends with @err. */
-typedef int jaco_unarchive_fn(void *ctx, const char *name, uint64_t size, const void *data, size_t n,
-			      struct jaco_err *err);
+/* Contents of member @name; @n 0: it begins, @size bytes long.  Negative: reading ends with
+ * @err. */
+typedef int jaco_unarchive_fn(void *ctx, const char *name, uint64_t size, const void *data,
+			      size_t n, struct jaco_err *err);
 
 struct jaco_unarchive;
 

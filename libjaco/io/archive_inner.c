@@ -149,8 +149,9 @@ void tar_head_make(uint8_t out_block[static TAR_BLOCK], const char *name, uint64
 	out_block[155] = ' ';
 }
 
-int tar_head_read(const uint8_t block[static TAR_BLOCK], char out_name[static JACO_ARCHIVE_NAME_MAX],
-		  uint64_t *out_size, struct jaco_err *err)
+int tar_head_read(const uint8_t block[static TAR_BLOCK],
+		  char out_name[static JACO_ARCHIVE_NAME_MAX], uint64_t *out_size,
+		  struct jaco_err *err)
 {
 	static const uint8_t empty[TAR_BLOCK];
 	uint8_t again[TAR_BLOCK];

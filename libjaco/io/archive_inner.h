@@ -34,6 +34,8 @@ int archive_unseal(struct archive_cipher *cipher, const uint8_t *data, size_t n,
 /* POSIX.1 ustar: a plain file of @size bytes that only its owner may read. */
 void tar_head_make(uint8_t out_block[static TAR_BLOCK], const char *name, uint64_t size);
 
-/* 1 a member, 0 an empty block.  Errors: VALIDATION_FAILED - anything tar_head_make() would not write. */
-int tar_head_read(const uint8_t block[static TAR_BLOCK], char out_name[static JACO_ARCHIVE_NAME_MAX],
-		  uint64_t *out_size, struct jaco_err *err);
+/* 1 a member, 0 an empty block.  Errors: VALIDATION_FAILED - anything tar_head_make() would not
+ * write. */
+int tar_head_read(const uint8_t block[static TAR_BLOCK],
+		  char out_name[static JACO_ARCHIVE_NAME_MAX], uint64_t *out_size,
+		  struct jaco_err *err);

@@ -210,7 +210,8 @@ int jaco_fs_lock(const char *path, int64_t wait_ms, struct jaco_err *err)
 		if (errno != EWOULDBLOCK && errno != EINTR)
 			return jaco_err_errno(err, "lock %s", path);
 		if (wait_ms <= 0)
-			return jaco_err_set(err, JACO_CONFLICT, "%s is held by another process", path);
+			return jaco_err_set(err, JACO_CONFLICT, "%s is held by another process",
+					    path);
 		(void)nanosleep(&step, NULL);
 		wait_ms -= LOCK_STEP_MS;
 	}

@@ -265,7 +265,8 @@ static size_t on_body(char *data, size_t size, size_t n, void *ctx)
 	return CURL_WRITEFUNC_ERROR;
 }
 
-/* CURLOPT_HEADERFUNCTION: one whole line at a time; a status line begins a new set (100 Continue). */
+/* CURLOPT_HEADERFUNCTION: one whole line at a time; a status line begins a new set (100
+ * Continue). */
 static size_t on_header(char *data, size_t size, size_t n, void *ctx)
 {
 	struct jaco_http_call *call = ctx;

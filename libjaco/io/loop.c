@@ -23,8 +23,8 @@ static int open_base(struct jaco_loop *loop, const struct jaco_clock *clock, int
 	if (clock)
 		loop->clock = *clock;
 	if (config) {
-		/* Changelists drop epoll_ctl calls for mask changes within one pass.  They need that
-		 * no descriptor is dup'ed into a watch, which nobody does. */
+		/* Changelists drop epoll_ctl calls for mask changes within one pass.  They need
+		 * that no descriptor is dup'ed into a watch, which nobody does. */
 		(void)event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK |
 							    EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST |
 							    timer_flag);
@@ -157,7 +157,8 @@ void jaco_io_set(struct jaco_io *io, unsigned events)
 	io->events = events;
 	if (!(events & mask))
 		return;
-	JACO_ASSERT(event_assign(io->event, io->loop->base, io->fd, to_libevent(events), on_io, io) == 0);
+	JACO_ASSERT(event_assign(io->event, io->loop->base, io->fd, to_libevent(events), on_io,
+				 io) == 0);
 	JACO_ASSERT(event_add(io->event, NULL) == 0);
 }
 

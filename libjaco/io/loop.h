@@ -2,9 +2,10 @@
  *
  * loop.h - the one event loop of a process: descriptors, timers, signals, deferred work.
  *
- * libevent, wrapped once.  The clock is injected, so that code above can be driven by a virtual one.
- * Watchers are embedded in their owner and are inert after *_stop(); stopping one that never started
- * is harmless.  Single-threaded: a loop belongs to the thread that runs it. */
+ * libevent, wrapped once.  The clock is injected, so that code above can be driven by a virtual
+ * one.
+ * Watchers are embedded in their owner and are inert after *_stop(); stopping one that never
+ * started is harmless.  Single-threaded: a loop belongs to the thread that runs it. */
 #pragma once
 
 #include <stdbool.h>
@@ -54,8 +55,10 @@ void jaco_loop_fail(struct jaco_loop *loop, const struct jaco_err *err);
 enum {
 	JACO_IO_READ = 1,
 	JACO_IO_WRITE = 2,
-	JACO_IO_EDGE = 4, /* edge-triggered (epoll(7)): the callback must drain until EAGAIN or short */
-	JACO_IO_HANGUP = 8, /* report that the peer will send no more, so that a short read may end a
+	JACO_IO_EDGE =
+		4, /* edge-triggered (epoll(7)): the callback must drain until EAGAIN or short */
+	JACO_IO_HANGUP =
+		8, /* report that the peer will send no more, so that a short read may end a
 			     * drain unless this was set (EPOLLRDHUP) */
 };
 
@@ -92,7 +95,8 @@ struct jaco_timer {
 	void *ctx;
 };
 
-void jaco_timer_init(struct jaco_loop *loop, struct jaco_timer *timer, jaco_timer_fn *fn, void *ctx);
+void jaco_timer_init(struct jaco_loop *loop, struct jaco_timer *timer, jaco_timer_fn *fn,
+		     void *ctx);
 
 /* Fire once after @ms (0: in the next pass); re-arming replaces. */
 void jaco_timer_arm(struct jaco_timer *timer, int64_t ms);
@@ -104,7 +108,8 @@ void jaco_timer_arm_if_idle(struct jaco_timer *timer, int64_t ms);
  * whenever): what the callbacks of a pass have gathered is done once, without a system call. */
 void jaco_timer_soon(struct jaco_timer *timer);
 void jaco_timer_disarm(struct jaco_timer *timer);
-void jaco_timer_fini(struct jaco_timer *timer); /* also for one that was never initialised (zeroed) */
+void jaco_timer_fini(
+	struct jaco_timer *timer); /* also for one that was never initialised (zeroed) */
 
 /* --- signals --- */
 

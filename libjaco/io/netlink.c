@@ -215,7 +215,8 @@ static int converse(struct jaco_netlink *nl, jaco_netlink_fn *fn, void *ctx, str
 
 		if (receive(nl, buf, sizeof(buf), ANSWER_WAIT_MS, &n, err) < 0)
 			return -(int)err->code;
-		for (left = (int)n; jaco_netlink_fits(msg, left); msg = mnl_nlmsg_next(msg, &left)) {
+		for (left = (int)n; jaco_netlink_fits(msg, left);
+		     msg = mnl_nlmsg_next(msg, &left)) {
 			int rc;
 
 			if (msg->nlmsg_seq != nl->seq)
@@ -271,7 +272,8 @@ int jaco_netlink_transact(struct jaco_netlink *nl, const void *data, size_t n, u
 		if (rc <= 0)
 			return failed;
 		wait_ms = 0; /* all answers are queued before sendmsg(2) returns */
-		for (left = (int)got; jaco_netlink_fits(msg, left); msg = mnl_nlmsg_next(msg, &left)) {
+		for (left = (int)got; jaco_netlink_fits(msg, left);
+		     msg = mnl_nlmsg_next(msg, &left)) {
 			if (msg->nlmsg_type != NLMSG_ERROR || failed)
 				continue;
 			failed = ack_result(msg, err);
@@ -293,7 +295,8 @@ int jaco_netlink_drain(struct jaco_netlink *nl, jaco_netlink_fn *fn, void *ctx,
 
 		if (rc <= 0)
 			return rc;
-		for (left = (int)n; jaco_netlink_fits(msg, left); msg = mnl_nlmsg_next(msg, &left)) {
+		for (left = (int)n; jaco_netlink_fits(msg, left);
+		     msg = mnl_nlmsg_next(msg, &left)) {
 			if (msg->nlmsg_type < NLMSG_MIN_TYPE)
 				continue;
 			rc = fn(msg, ctx, err);

@@ -3,9 +3,9 @@
  * netlink.h - one netlink socket: requests, batches, dumps, notifications (netlink(7)).
  *
  * libmnl underneath; messages are built and parsed by the caller.  The kernel handles a request
- * inside sendmsg(2), so its answer is waiting when that returns: these calls do not block on anybody
- * else and may be made from the loop.  A failure the kernel reported has code INTERNAL and its errno
- * in err->sys_errno; the text carries the kernel's own sentence when it gave one. */
+ * inside sendmsg(2), so its answer is waiting when that returns: these calls do not block on
+ * anybody else and may be made from the loop.  A failure the kernel reported has code INTERNAL and
+ * its errno in err->sys_errno; the text carries the kernel's own sentence when it gave one. */
 #pragma once
 
 #include <linux/netlink.h>
@@ -64,8 +64,8 @@ int jaco_netlink_transact(struct jaco_netlink *nl, const void *data, size_t n, u
 int jaco_netlink_drain(struct jaco_netlink *nl, jaco_netlink_fn *fn, void *ctx,
 		       struct jaco_err *err);
 
-/* Does a whole message lie in the @left bytes at @msg?  libmnl's own check compares lengths as signed
- * numbers. */
+/* Does a whole message lie in the @left bytes at @msg?  libmnl's own check compares lengths as
+ * signed numbers. */
 static inline bool jaco_netlink_fits(const struct nlmsghdr *msg, int left)
 {
 	return left >= (int)sizeof(*msg) && msg->nlmsg_len >= sizeof(*msg) &&

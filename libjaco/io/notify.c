@@ -34,7 +34,8 @@ void jaco_notify(const char *fmt, ...)
 	va_list ap;
 	jaco_auto(jaco_fd) int fd = -1;
 
-	if (!path || (*path != '/' && *path != '@') || !jaco_str_copy(un.sun_path, sizeof(un.sun_path), path))
+	if (!path || (*path != '/' && *path != '@') ||
+	    !jaco_str_copy(un.sun_path, sizeof(un.sun_path), path))
 		return;
 	n = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path));
 	if (*path == '@')
@@ -85,8 +86,8 @@ void jaco_notify_take_fds(void)
 	uint64_t wanted;
 	uint64_t count;
 
-	if (pid && fds && jaco_str_to_u64(pid, INT64_MAX, &wanted) && wanted == (uint64_t)getpid() &&
-	    jaco_str_to_u64(fds, FDS_MAX, &count)) {
+	if (pid && fds && jaco_str_to_u64(pid, INT64_MAX, &wanted) &&
+	    wanted == (uint64_t)getpid() && jaco_str_to_u64(fds, FDS_MAX, &count)) {
 		n_passed = (size_t)count;
 		name_fds(getenv("LISTEN_FDNAMES"));
 		for (size_t i = 0; i < n_passed; i++) {

@@ -27,7 +27,8 @@ static void pass_fds(const struct jaco_proc_options *options)
 	for (size_t i = 0; i < options->n_fds; i++) {
 		int place = FIRST_FD + (int)i;
 
-		if (options->fds[i] != place ? dup2(options->fds[i], place) < 0 : fcntl(place, F_SETFD, 0) < 0)
+		if (options->fds[i] != place ? dup2(options->fds[i], place) < 0
+					     : fcntl(place, F_SETFD, 0) < 0)
 			_exit(126);
 	}
 	(void)jaco_str_format(number, sizeof(number), "%zu", options->n_fds);

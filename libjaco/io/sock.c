@@ -106,12 +106,14 @@ int jaco_addr_parse(struct jaco_addr *out, const char *text, uint16_t default_po
 	int rc;
 
 	if (!jaco_str_copy(copy, sizeof(copy), text))
-		return jaco_err_set(err, JACO_VALIDATION_FAILED, "address too long: %.40s...", text);
+		return jaco_err_set(err, JACO_VALIDATION_FAILED, "address too long: %.40s...",
+				    text);
 	if (copy[0] == '[') {
 		char *close_bracket = strchr(copy, ']');
 
 		if (!close_bracket || (close_bracket[1] && close_bracket[1] != ':'))
-			return jaco_err_set(err, JACO_VALIDATION_FAILED, "not an address: %s", text);
+			return jaco_err_set(err, JACO_VALIDATION_FAILED, "not an address: %s",
+					    text);
 		*close_bracket = '\0';
 		rc = parse_v6(&addr, copy + 1, close_bracket[1] ? close_bracket + 2 : NULL,
 			      default_port);
@@ -174,7 +176,8 @@ void jaco_addr_render(char out[static JACO_ADDR_TEXT_BYTES], const struct jaco_a
 
 	jaco_addr_render_host(host, addr);
 	if (addr->sa.sa_family == AF_INET)
-		(void)jaco_str_format(out, JACO_ADDR_TEXT_BYTES, "%s:%u", host, jaco_addr_port(addr));
+		(void)jaco_str_format(out, JACO_ADDR_TEXT_BYTES, "%s:%u", host,
+				      jaco_addr_port(addr));
 	else if (addr->sa.sa_family == AF_INET6)
 		(void)jaco_str_format(out, JACO_ADDR_TEXT_BYTES, "[%s]:%u", host,
 				      jaco_addr_port(addr));
@@ -240,9 +243,10 @@ static int set_group(const char *path, const char *group, struct jaco_err *err)
 	struct group *gr = getgrnam(group);
 
 	/* A machine without the group still serves root, and who is not in it cannot give to it: no
-	 * errors.  A member that is refused stands behind a filter of system calls that is wrong: those
-	 * the socket is for would never get in. */
-	if (gr && chown(path, (uid_t)-1, gr->gr_gid) < 0 && (errno != EPERM || is_member(gr->gr_gid)))
+	 * errors.  A member that is refused stands behind a filter of system calls that is wrong:
+	 * those the socket is for would never get in. */
+	if (gr && chown(path, (uid_t)-1, gr->gr_gid) < 0 &&
+	    (errno != EPERM || is_member(gr->gr_gid)))
 		return jaco_err_errno(err, "chown %s to group %s", path, group);
 	return 0;
 }
@@ -274,7 +278,8 @@ int jaco_sock_listen_unix(const char *path, mode_t mode, const char *group, stru
 
 static int bound(const struct jaco_addr *addr, int type, unsigned flags, struct jaco_err *err)
 {
-	jaco_auto(jaco_fd) int fd = socket(addr->sa.sa_family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	jaco_auto(jaco_fd) int fd =
+		socket(addr->sa.sa_family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	char text[JACO_ADDR_TEXT_BYTES];
 	int on = 1;
 
@@ -319,8 +324,8 @@ int jaco_sock_connect(const struct jaco_addr *addr, bool *out_pending, struct ja
 	return jaco_sock_connect_from(NULL, addr, out_pending, err);
 }
 
-int jaco_sock_connect_from(const struct jaco_addr *source, const struct jaco_addr *addr, bool *out_pending,
-			   struct jaco_err *err)
+int jaco_sock_connect_from(const struct jaco_addr *source, const struct jaco_addr *addr,
+			   bool *out_pending, struct jaco_err *err)
 {
 	jaco_auto(jaco_fd) int fd =
 		socket(addr->sa.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);

@@ -28,7 +28,8 @@ struct jaco_addr {
 
 #define JACO_ADDR_TEXT_BYTES 64
 
-/* "10.0.0.1:80", "[::]:80", "[fe80::1%eth0]:80" (numeric only).  @default_port 0: a port is required.
+/* "10.0.0.1:80", "[::]:80", "[fe80::1%eth0]:80" (numeric only).  @default_port 0: a port is
+ * required.
  * Errors: VALIDATION_FAILED. */
 int jaco_addr_parse(struct jaco_addr *out, const char *text, uint16_t default_port,
 		    struct jaco_err *err);
@@ -63,10 +64,10 @@ int jaco_sock_bind_udp(const struct jaco_addr *addr, unsigned flags, struct jaco
 /* Non-blocking connect: the descriptor; *@out_pending says whether it is still under way. */
 int jaco_sock_connect(const struct jaco_addr *addr, bool *out_pending, struct jaco_err *err);
 
-/* The same from the address of @source, at any port; NULL, or one that this machine does not have: as
- * the kernel chooses. */
-int jaco_sock_connect_from(const struct jaco_addr *source, const struct jaco_addr *addr, bool *out_pending,
-			   struct jaco_err *err);
+/* The same from the address of @source, at any port; NULL, or one that this machine does not have:
+ * as the kernel chooses. */
+int jaco_sock_connect_from(const struct jaco_addr *source, const struct jaco_addr *addr,
+			   bool *out_pending, struct jaco_err *err);
 
 /* accept4(2) with both flags; -1 with errno EAGAIN when there is none. */
 int jaco_sock_accept(int fd, struct jaco_addr *out_peer);

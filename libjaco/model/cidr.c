@@ -58,7 +58,7 @@ bool jaco_ipv4_parse(const char *text, uint32_t *out_addr)
 void jaco_ipv4_render(char out[static JACO_IPV4_TEXT_BYTES], uint32_t addr)
 {
 	(void)jaco_str_format(out, JACO_IPV4_TEXT_BYTES, "%u.%u.%u.%u", addr >> 24,
-	                      addr >> 16 & 255, addr >> 8 & 255, addr & 255);
+			      addr >> 16 & 255, addr >> 8 & 255, addr & 255);
 }
 
 int jaco_cidr_parse(const char *text, struct jaco_cidr *out_cidr, struct jaco_err *err)
@@ -70,7 +70,7 @@ int jaco_cidr_parse(const char *text, struct jaco_cidr *out_cidr, struct jaco_er
 	if (!read_ipv4(&cursor, &addr) || *cursor++ != '/' || !read_number(&cursor, 32, &bits) ||
 	    *cursor)
 		return jaco_err_set(err, JACO_VALIDATION_FAILED,
-		                    "\"%.60s\" is not an IPv4 network such as 10.0.0.0/8", text);
+				    "\"%.60s\" is not an IPv4 network such as 10.0.0.0/8", text);
 	*out_cidr = (struct jaco_cidr){.addr = addr, .bits = (uint8_t)bits};
 	return 0;
 }

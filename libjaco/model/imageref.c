@@ -131,11 +131,11 @@ bool jaco_imageref_repository(const char *image, char out[static JACO_REGKEY_BYT
 			(void)jaco_str_copy(host, sizeof(host), "docker.io");
 	}
 	return jaco_str_format(out, JACO_REGKEY_BYTES, "%s/%s%.*s", host,
-	                       strcmp(host, "docker.io") == 0 &&
-	                                       !memchr(parts.path, '/', parts.n_path)
-	                               ? "library/"
-	                               : "",
-	                       (int)parts.n_path, parts.path);
+			       strcmp(host, "docker.io") == 0 &&
+					       !memchr(parts.path, '/', parts.n_path)
+				       ? "library/"
+				       : "",
+			       (int)parts.n_path, parts.path);
 }
 
 bool jaco_imageref_registry_key(const char *text, char out[static JACO_REGKEY_BYTES])

@@ -27,8 +27,8 @@ int jaco_name_check_deployment(const char *name, struct jaco_err *err)
 			name);
 	if (n > JACO_DEPLOYMENT_MAX)
 		return jaco_err_set(err, JACO_VALIDATION_FAILED,
-		                    "deployment name \"%.80s\" has %zu characters, at most %d fit",
-		                    name, n, JACO_DEPLOYMENT_MAX);
+				    "deployment name \"%.80s\" has %zu characters, at most %d fit",
+				    name, n, JACO_DEPLOYMENT_MAX);
 	return 0;
 }
 
@@ -41,13 +41,13 @@ static int check_word(const char *name, const char *kind, struct jaco_err *err)
 		ok = jaco_ascii_is_alnum(name[i]) || strchr("._-", name[i]);
 	if (!ok)
 		return jaco_err_set(err, JACO_VALIDATION_FAILED,
-		                    "\"%.80s\" is not a %s name: letters, digits, \".\", \"_\" and "
-		                    "\"-\" only, not beginning with \".\" or \"-\"",
-		                    name, kind);
+				    "\"%.80s\" is not a %s name: letters, digits, \".\", \"_\" and "
+				    "\"-\" only, not beginning with \".\" or \"-\"",
+				    name, kind);
 	if (n > JACO_NAME_MAX)
 		return jaco_err_set(err, JACO_VALIDATION_FAILED,
-		                    "%s name \"%.80s\" has %zu characters, at most %d fit", kind,
-		                    name, n, JACO_NAME_MAX);
+				    "%s name \"%.80s\" has %zu characters, at most %d fit", kind,
+				    name, n, JACO_NAME_MAX);
 	return 0;
 }
 
@@ -70,7 +70,7 @@ int jaco_name_check_host(const char *name, struct jaco_err *err)
 {
 	size_t n = strlen(name);
 	bool ok = n > 0 && n <= JACO_HOST_MAX && jaco_ascii_is_alnum(name[0]) &&
-	          jaco_ascii_is_alnum(name[n - 1]);
+		  jaco_ascii_is_alnum(name[n - 1]);
 
 	for (size_t i = 0; i < n && ok; i++)
 		ok = jaco_ascii_is_alnum(name[i]) || strchr("._-", name[i]);
@@ -127,9 +127,9 @@ int jaco_name_check_domain(const char *name, bool allow_wildcard, struct jaco_er
 	if (!is_labels(is_wildcard ? name + 2 : name, false, &labels) || labels < 2 ||
 	    jaco_str_to_u64(strrchr(name, '.') + 1, UINT64_MAX, &number))
 		return jaco_err_set(err, JACO_VALIDATION_FAILED,
-		                    "\"%.120s\" is not a fully qualified domain name such as "
-		                    "shop.example.com",
-		                    name);
+				    "\"%.120s\" is not a fully qualified domain name such as "
+				    "shop.example.com",
+				    name);
 	return 0;
 }
 

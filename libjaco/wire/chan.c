@@ -37,7 +37,8 @@ static void update(struct jaco_chan *chan)
 	jaco_io_set(&chan->io, events);
 }
 
-/* A failed write is reported from the loop, never from inside a send: callers keep their footing. */
+/* A failed write is reported from the loop, never from inside a send: callers keep their
+ * footing. */
 static void flush(struct jaco_chan *chan)
 {
 	while (jaco_chan_queued(chan) > 0 && !chan->is_connecting) {
@@ -83,7 +84,8 @@ static void on_readable(struct jaco_chan *chan)
 	ssize_t n;
 
 	if (!at) {
-		jaco_err_set(&err, JACO_MESSAGE_TOO_LARGE, "a message exceeds %zu bytes", chan->in.max);
+		jaco_err_set(&err, JACO_MESSAGE_TOO_LARGE, "a message exceeds %zu bytes",
+			     chan->in.max);
 		end(chan, &err);
 		return;
 	}
@@ -171,8 +173,8 @@ void jaco_chan_open(struct jaco_chan *chan, struct jaco_loop *loop, int take_fd,
 		.ctx = ctx,
 	};
 	jaco_timer_init(loop, &chan->later, on_later, chan);
-	jaco_io_start(loop, &chan->io, take_fd, JACO_IO_READ | (pending ? JACO_IO_WRITE : 0), on_event,
-		      chan);
+	jaco_io_start(loop, &chan->io, take_fd, JACO_IO_READ | (pending ? JACO_IO_WRITE : 0),
+		      on_event, chan);
 }
 
 void jaco_chan_set_filter(struct jaco_chan *chan, const struct jaco_chan_filter *filter,

@@ -20,7 +20,8 @@ struct jaco_chan;
 struct jaco_chan_ops {
 	/* Bytes arrived in chan->in; consume what is complete.  Negative: the channel is ended. */
 	int (*on_data)(struct jaco_chan *chan, void *ctx);
-	/* The stream ended (@err: why, never NULL).  Called once; the owner releases the channel. */
+	/* The stream ended (@err: why, never NULL).  Called once; the owner releases the
+	 * channel. */
 	void (*on_end)(struct jaco_chan *chan, const struct jaco_err *err, void *ctx);
 };
 

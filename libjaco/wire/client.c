@@ -160,7 +160,8 @@ static void take_reply(struct jaco_pending *pending, const struct jaco_frame *fr
 	}
 	out = jaco_arena_alloc(&arena, pending->method->out->size);
 	if (frame->body && !(pending->method->flags & METHOD_STREAM) &&
-	    jaco_unpack(pending->method->out, frame->body, frame->body_bytes, &arena, out, &err) < 0) {
+	    jaco_unpack(pending->method->out, frame->body, frame->body_bytes, &arena, out, &err) <
+		    0) {
 		jaco_err_wrap(&err, "reply of %s", pending->method_name);
 		fail_pending(pending, &err);
 		return;
@@ -183,7 +184,8 @@ static void take_event(struct jaco_pending *pending, const struct jaco_frame *fr
 	if (!pending->on_event || !frame->body)
 		return;
 	event = jaco_arena_alloc(&arena, pending->method->out->size);
-	if (jaco_unpack(pending->method->out, frame->body, frame->body_bytes, &arena, event, &err) < 0) {
+	if (jaco_unpack(pending->method->out, frame->body, frame->body_bytes, &arena, event, &err) <
+	    0) {
 		jaco_err_wrap(&err, "event of %s", pending->method_name);
 		fail_pending(pending, &err);
 		return;
@@ -324,8 +326,8 @@ static void connect_now(struct jaco_client *client)
 	}
 	client->conn = jaco_alloc(sizeof(*client->conn));
 	client->conn->client = client;
-	jaco_chan_open(&client->conn->chan, client->loop, fd, pending, 2 * JACO_MESSAGE_MAX, &conn_ops,
-		       client->conn);
+	jaco_chan_open(&client->conn->chan, client->loop, fd, pending, 2 * JACO_MESSAGE_MAX,
+		       &conn_ops, client->conn);
 	if (!client->remote)
 		go_up(client);
 	else if (greet(client, &err) < 0)
@@ -523,7 +525,8 @@ static void on_sync_reply(void *ctx, const void *packed, size_t n, const struct 
 		return;
 	}
 	if (packed)
-		sync->rc = jaco_unpack(sync->method->out, packed, n, sync->arena, sync->out, sync->err);
+		sync->rc = jaco_unpack(sync->method->out, packed, n, sync->arena, sync->out,
+				       sync->err);
 }
 
 int jaco_client_sync(struct jaco_client *client, const struct jaco_method *method, const void *req,

@@ -259,7 +259,8 @@ int jaco_pack(struct jaco_buf *out, const struct jaco_desc *desc, const void *ms
 static int bad(const struct jaco_desc *desc, const struct jaco_field *field, const char *what,
 	       struct jaco_err *err)
 {
-	int rc = jaco_err_set(err, JACO_VALIDATION_FAILED, "%s.%s: %s", desc->name, field->name, what);
+	int rc = jaco_err_set(err, JACO_VALIDATION_FAILED, "%s.%s: %s", desc->name, field->name,
+			      what);
 
 	jaco_err_detail(err, "field", "%s.%s", desc->name, field->name);
 	return rc;
@@ -342,7 +343,8 @@ static int read_enum(struct jaco_cursor *cursor, const struct jaco_field *field)
 }
 
 static int unpack_msg(const struct jaco_desc *desc, struct jaco_cursor *cursor,
-		      struct jaco_arena *arena, void *out_msg, unsigned depth, struct jaco_err *err);
+		      struct jaco_arena *arena, void *out_msg, unsigned depth,
+		      struct jaco_err *err);
 
 static int read_list(const struct jaco_desc *desc, const struct jaco_field *field,
 		     struct jaco_cursor *cursor, struct jaco_arena *arena, struct any_list *out,
@@ -363,8 +365,8 @@ static int read_list(const struct jaco_desc *desc, const struct jaco_field *fiel
 }
 
 static int read_sub(const struct jaco_desc *desc, const struct jaco_field *field,
-		    struct jaco_cursor *cursor, struct jaco_arena *arena, void **out, unsigned depth,
-		    struct jaco_err *err)
+		    struct jaco_cursor *cursor, struct jaco_arena *arena, void **out,
+		    unsigned depth, struct jaco_err *err)
 {
 	*out = jaco_arena_alloc(arena, field->item->size);
 	if (unpack_msg(field->item, cursor, arena, *out, depth, err) < 0)
@@ -454,8 +456,8 @@ static int unpack_msg(const struct jaco_desc *desc, struct jaco_cursor *cursor,
 		size_t i;
 
 		if (cursor->state != JACO_CURSOR_OK)
-			return jaco_err_set(err, JACO_VALIDATION_FAILED, "%s: a key is not a string",
-					    desc->name);
+			return jaco_err_set(err, JACO_VALIDATION_FAILED,
+					    "%s: a key is not a string", desc->name);
 		i = find_field(desc, name, name_bytes, hint);
 		if (i == desc->n_fields || jaco_cursor_peek(cursor) == JACO_CURSOR_NIL) {
 			jaco_cursor_skip(cursor);
@@ -493,7 +495,7 @@ int jaco_unpack(const struct jaco_desc *desc, const void *data, size_t n, struct
 	if (rc < 0)
 		return rc;
 	if (cursor.at != cursor.end)
-		return jaco_err_set(err, JACO_VALIDATION_FAILED, "%s: %zu bytes too many", desc->name,
-				    (size_t)(cursor.end - cursor.at));
+		return jaco_err_set(err, JACO_VALIDATION_FAILED, "%s: %zu bytes too many",
+				    desc->name, (size_t)(cursor.end - cursor.at));
 	return 0;
 }

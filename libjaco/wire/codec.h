@@ -39,7 +39,7 @@ struct jaco_field {
 	size_t offset;
 	enum jaco_kind kind;
 	bool is_required;
-	uint64_t max;                   /* bytes of a string, elements of a list, value of a number */
+	uint64_t max; /* bytes of a string, elements of a list, value of a number */
 	const struct jaco_desc *item;   /* of SUB and LIST */
 	const struct jaco_enum *words;  /* of ENUM */
 	const char *doc;

@@ -2,8 +2,8 @@
  *
  * cursor.h - reads msgpack from untrusted bytes with a sticky error: many calls, one check.
  *
- * Nothing is allocated; strings and binaries are slices of the input.  A length that exceeds what is
- * left is an error before anything is done with it.  Format: the msgpack specification,
+ * Nothing is allocated; strings and binaries are slices of the input.  A length that exceeds what
+ * is left is an error before anything is done with it.  Format: the msgpack specification,
  * github.com/msgpack/msgpack/blob/master/spec.md. */
 #pragma once
 

@@ -3,7 +3,8 @@
  * finding.c - findings as messages. */
 #include "libjaco/wire/finding.h"
 
-struct wire_finding jaco_finding_to_wire(const struct jaco_finding *finding, struct jaco_arena *arena)
+struct wire_finding jaco_finding_to_wire(const struct jaco_finding *finding,
+					 struct jaco_arena *arena)
 {
 	struct wire_finding msg = {
 		.severity = finding->severity,

@@ -21,7 +21,8 @@ static int read_method(struct jaco_cursor *cursor, struct jaco_frame *out)
 	size_t n;
 	const char *name = jaco_cursor_str(cursor, &n);
 
-	if (cursor->state != JACO_CURSOR_OK || n == 0 || n >= sizeof(out->method) || memchr(name, 0, n))
+	if (cursor->state != JACO_CURSOR_OK || n == 0 || n >= sizeof(out->method) ||
+	    memchr(name, 0, n))
 		return -1;
 	memcpy(out->method, name, n);
 	out->method[n] = '\0';
@@ -118,7 +119,8 @@ int jaco_frame_read(const void *data, size_t n, struct jaco_frame *out, struct j
 		return refuse(err, "malformed method name");
 	if (kind == JACO_FRAME_NOTIFY)
 		return read_event(&cursor, out) < 0 ? refuse(err, "malformed notification") : 1;
-	return read_params(&cursor, out) < 0 ? refuse(err, "params must be one map in an array") : 1;
+	return read_params(&cursor, out) < 0 ? refuse(err, "params must be one map in an array")
+					     : 1;
 }
 
 static void request_head(struct jaco_buf *out, uint32_t id, const char *method, size_t n_params)
@@ -163,7 +165,8 @@ void jaco_frame_event(struct jaco_buf *out, uint32_t id, const char *method)
 	jaco_pack_str(out, "event");
 }
 
-/* Sentences quote foreign input and may be cut inside a character: what is not UTF-8 becomes '?'. */
+/* Sentences quote foreign input and may be cut inside a character: what is not UTF-8 becomes
+ * '?'. */
 static const char *clean(char *copy, size_t copy_bytes, const char *text)
 {
 	(void)jaco_str_copy(copy, copy_bytes, text);
@@ -186,8 +189,9 @@ void jaco_frame_error(struct jaco_buf *out, uint32_t id, const struct jaco_err *
 	};
 
 	for (size_t i = 0; i < err->n_details; i++)
-		pairs[i] = (struct wire_pair){
-			err->details[i].key, clean(values[i], sizeof(values[i]), err->details[i].value)};
+		pairs[i] =
+			(struct wire_pair){err->details[i].key, clean(values[i], sizeof(values[i]),
+								      err->details[i].value)};
 	jaco_pack_array(out, 4);
 	jaco_pack_u64(out, JACO_FRAME_REPLY);
 	jaco_pack_u64(out, id);

@@ -19,7 +19,8 @@ static json_t *bin_to_json(const struct wire_bin *bin)
 	jaco_auto(jaco_buf) struct jaco_buf text = JACO_BUF_INIT;
 	char *at;
 
-	if (jaco_str_is_utf8(bin->data ? bin->data : "", bin->n) && (!bin->n || !memchr(bin->data, 0, bin->n)))
+	if (jaco_str_is_utf8(bin->data ? bin->data : "", bin->n) &&
+	    (!bin->n || !memchr(bin->data, 0, bin->n)))
 		return json_stringn(bin->data ? bin->data : "", bin->n);
 	at = jaco_buf_reserve(&text, JACO_BASE64_BYTES(bin->n));
 	jaco_base64_encode(at, bin->data, bin->n);
@@ -57,8 +58,8 @@ static json_t *list_to_json(const struct jaco_field *field, const struct any_lis
 	json_t *array = json_array();
 
 	for (size_t i = 0; i < list->n; i++)
-		json_array_append_new(array,
-				      jaco_json_from_msg(field->item, list->v + i * field->item->size));
+		json_array_append_new(
+			array, jaco_json_from_msg(field->item, list->v + i * field->item->size));
 	return array;
 }
 
@@ -102,9 +103,10 @@ json_t *jaco_json_from_msg(const struct jaco_desc *desc, const void *msg)
 
 	for (size_t i = 0; i < desc->n_fields; i++)
 		if (jaco_field_is_set(desc, i, msg))
-			json_object_set_new(object, desc->fields[i].name,
-					    field_to_json(&desc->fields[i],
-							  (const char *)msg + desc->fields[i].offset));
+			json_object_set_new(
+				object, desc->fields[i].name,
+				field_to_json(&desc->fields[i],
+					      (const char *)msg + desc->fields[i].offset));
 	return object;
 }
 
@@ -113,8 +115,8 @@ json_t *jaco_json_from_msg(const struct jaco_desc *desc, const void *msg)
 static int wrong(const struct jaco_desc *desc, const struct jaco_field *field, const char *want,
 		 struct jaco_err *err)
 {
-	return jaco_err_set(err, JACO_VALIDATION_FAILED, "%s.%s: %s is wanted", desc->name, field->name,
-			    want);
+	return jaco_err_set(err, JACO_VALIDATION_FAILED, "%s.%s: %s is wanted", desc->name,
+			    field->name, want);
 }
 
 static bool integer_fits(const json_t *json, uint64_t max)
@@ -187,8 +189,9 @@ static bool take_time(const json_t *json, uint64_t *out)
 	return integer_fits(json, INT64_MAX);
 }
 
-static int take_list(const struct jaco_desc *desc, const struct jaco_field *field, const json_t *json,
-		     struct jaco_arena *arena, struct any_list *out, struct jaco_err *err)
+static int take_list(const struct jaco_desc *desc, const struct jaco_field *field,
+		     const json_t *json, struct jaco_arena *arena, struct any_list *out,
+		     struct jaco_err *err)
 {
 	const json_t *item;
 	size_t i;
@@ -197,22 +200,23 @@ static int take_list(const struct jaco_desc *desc, const struct jaco_field *fiel
 		return wrong(desc, field, "a list", err);
 	out->v = jaco_arena_alloc_n(arena, json_array_size(json), field->item->size);
 	json_array_foreach((json_t *)json, i, item) {
-		if (jaco_json_to_msg(field->item, item, arena, out->v + i * field->item->size, err) < 0)
+		if (jaco_json_to_msg(field->item, item, arena, out->v + i * field->item->size,
+				     err) < 0)
 			return jaco_err_wrap(err, "%s.%s[%zu]", desc->name, field->name, i);
 		out->n++;
 	}
 	return 0;
 }
 
-static int take_enum(const struct jaco_desc *desc, const struct jaco_field *field, const json_t *json,
-		     int *out, struct jaco_err *err)
+static int take_enum(const struct jaco_desc *desc, const struct jaco_field *field,
+		     const json_t *json, int *out, struct jaco_err *err)
 {
 	*out = json_is_string(json) ? jaco_enum_find(field->words, json_string_value(json)) : -1;
 	return *out < 0 ? wrong(desc, field, field->words->name, err) : 0;
 }
 
-static int take_field(const struct jaco_desc *desc, const struct jaco_field *field, const json_t *json,
-		      struct jaco_arena *arena, void *at, struct jaco_err *err)
+static int take_field(const struct jaco_desc *desc, const struct jaco_field *field,
+		      const json_t *json, struct jaco_arena *arena, void *at, struct jaco_err *err)
 {
 	switch (field->kind) {
 	case JACO_KIND_STR:
@@ -221,7 +225,9 @@ static int take_field(const struct jaco_desc *desc, const struct jaco_field *fie
 		*(const char **)at = jaco_arena_strdup(arena, json_string_value(json));
 		return 0;
 	case JACO_KIND_BIN:
-		return take_bin(json, arena, at) ? 0 : wrong(desc, field, "text or {\"base64\": ...}", err);
+		return take_bin(json, arena, at)
+			       ? 0
+			       : wrong(desc, field, "text or {\"base64\": ...}", err);
 	case JACO_KIND_U32:
 		if (!integer_fits(json, field->max))
 			return wrong(desc, field, "a number", err);
@@ -249,7 +255,8 @@ static int take_field(const struct jaco_desc *desc, const struct jaco_field *fie
 	case JACO_KIND_STRS:
 		return take_strs(json, arena, at) ? 0 : wrong(desc, field, "a list of words", err);
 	case JACO_KIND_DICT:
-		return take_dict(json, arena, at) ? 0 : wrong(desc, field, "an object of words", err);
+		return take_dict(json, arena, at) ? 0
+						  : wrong(desc, field, "an object of words", err);
 	case JACO_KIND_SUB:
 		*(void **)at = jaco_arena_alloc(arena, field->item->size);
 		return jaco_json_to_msg(field->item, json, arena, *(void **)at, err);
@@ -259,7 +266,8 @@ static int take_field(const struct jaco_desc *desc, const struct jaco_field *fie
 	return 0;
 }
 
-static const struct jaco_field *find_field(const struct jaco_desc *desc, const char *key, size_t *out_i)
+static const struct jaco_field *find_field(const struct jaco_desc *desc, const char *key,
+					   size_t *out_i)
 {
 	for (size_t i = 0; i < desc->n_fields; i++) {
 		if (strcmp(desc->fields[i].name, key) == 0) {
@@ -279,14 +287,15 @@ int jaco_json_to_msg(const struct jaco_desc *desc, const json_t *json, struct ja
 
 	memset(out_msg, 0, desc->size);
 	if (!json_is_object(json))
-		return jaco_err_set(err, JACO_VALIDATION_FAILED, "%s: an object is wanted", desc->name);
+		return jaco_err_set(err, JACO_VALIDATION_FAILED, "%s: an object is wanted",
+				    desc->name);
 	json_object_foreach((json_t *)json, key, value) {
 		size_t i;
 		const struct jaco_field *field = find_field(desc, key, &i);
 
 		if (!field)
-			return jaco_err_set(err, JACO_VALIDATION_FAILED, "%s has no field \"%s\"", desc->name,
-					    key);
+			return jaco_err_set(err, JACO_VALIDATION_FAILED, "%s has no field \"%s\"",
+					    desc->name, key);
 		if (take_field(desc, field, value, arena, (char *)out_msg + field->offset, err) < 0)
 			return -(int)err->code;
 		*has |= UINT64_C(1) << i;
@@ -318,10 +327,12 @@ void jaco_json_print_compact(struct jaco_buf *out, const json_t *json)
 
 static bool is_plain(const char *text)
 {
-	static const char *const words[] = {"true", "false", "null", "yes", "no", "on", "off", "~", NULL};
+	static const char *const words[] = {"true", "false", "null", "yes", "no",
+					    "on",   "off",   "~",    NULL};
 
-	if (!*text || strspn(text, "0123456789+-.") > 0 || strpbrk(text, ":#{}[],&*!|>'\"%@`\n\t") ||
-	    text[strlen(text) - 1] == ' ' || *text == ' ' || *text == '?')
+	if (!*text || strspn(text, "0123456789+-.") > 0 ||
+	    strpbrk(text, ":#{}[],&*!|>'\"%@`\n\t") || text[strlen(text) - 1] == ' ' ||
+	    *text == ' ' || *text == '?')
 		return false;
 	for (const char *const *w = words; *w; w++)
 		if (jaco_str_eq_nocase(text, *w))
@@ -350,7 +361,8 @@ static bool wants_block(const char *text)
 {
 	size_t n = strlen(text);
 
-	if (!strchr(text, '\n') || *text == ' ' || *text == '\n' || (n > 1 && text[n - 1] == '\n' && text[n - 2] == '\n'))
+	if (!strchr(text, '\n') || *text == ' ' || *text == '\n' ||
+	    (n > 1 && text[n - 1] == '\n' && text[n - 2] == '\n'))
 		return false;
 	for (; *text; text++)
 		if ((unsigned char)*text < 0x20 && *text != '\n')

@@ -16,7 +16,8 @@
 /* A new reference. */
 json_t *jaco_json_from_msg(const struct jaco_desc *desc, const void *msg);
 
-/* Fill @out_msg (desc->size bytes) from an object; memory from @arena.  Unknown keys are errors here:
+/* Fill @out_msg (desc->size bytes) from an object; memory from @arena.  Unknown keys are errors
+ * here:
  * a person typed them.  Errors: VALIDATION_FAILED with the field. */
 int jaco_json_to_msg(const struct jaco_desc *desc, const json_t *json, struct jaco_arena *arena,
 		     void *out_msg, struct jaco_err *err);

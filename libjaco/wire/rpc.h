@@ -8,9 +8,9 @@
  * its id, then its reply.  Reference: the MessagePack-RPC specification,
  * github.com/msgpack-rpc/msgpack-rpc/blob/master/spec.md.
  *
- * A handler returns negative with @err filled and the error is sent; 0 means it has answered or will,
- * exactly once, by jaco_call_reply() or jaco_call_fail().  A call that outlives its handler must set
- * jaco_call_on_cancel() and drop its pointer there: the connection went away. */
+ * A handler returns negative with @err filled and the error is sent; 0 means it has answered or
+ * will, exactly once, by jaco_call_reply() or jaco_call_fail().  A call that outlives its handler
+ * must set jaco_call_on_cancel() and drop its pointer there: the connection went away. */
 #pragma once
 
 #include <stdbool.h>
@@ -225,21 +225,22 @@ struct jaco_client {
 	void *ctx;
 };
 
-/* Connect to the unix socket @path and keep connected (back-off 50 ms to 2 s).  The first attempt is
- * made at once; calls made while down fail with UNAVAILABLE. */
+/* Connect to the unix socket @path and keep connected (back-off 50 ms to 2 s).  The first attempt
+ * is made at once; calls made while down fail with UNAVAILABLE. */
 void jaco_client_open(struct jaco_client *client, struct jaco_loop *loop, const char *path,
 		      jaco_client_fn *on_state, void *ctx);
 
-/* The same to a cluster far away.  It is up once the first call was answered well; each failure goes
- * on to the next server. */
+/* The same to a cluster far away.  It is up once the first call was answered well; each failure
+ * goes on to the next server. */
 void jaco_client_open_remote(struct jaco_client *client, struct jaco_loop *loop,
 			     const struct jaco_remote *remote, jaco_client_fn *on_state, void *ctx);
 
-/* Fails every pending call first; calls made by their callbacks are forgotten (jaco_client_cancel). */
+/* Fails every pending call first; calls made by their callbacks are forgotten
+ * (jaco_client_cancel). */
 void jaco_client_close(struct jaco_client *client);
 
-/* Send one request.  @deadline_ms 0: none.  @on_reply is called exactly once, never from inside this
- * function, unless the call is cancelled.  Returns a handle valid until then. */
+/* Send one request.  @deadline_ms 0: none.  @on_reply is called exactly once, never from inside
+ * this function, unless the call is cancelled.  Returns a handle valid until then. */
 struct jaco_pending *jaco_client_call(struct jaco_client *client, const struct jaco_method *method,
 				      const void *req, int64_t deadline_ms, jaco_reply_fn *on_reply,
 				      void *ctx);
@@ -247,10 +248,11 @@ struct jaco_pending *jaco_client_call(struct jaco_client *client, const struct j
 /* The same for a streaming method. */
 struct jaco_pending *jaco_client_stream(struct jaco_client *client,
 					const struct jaco_method *method, const void *req,
-					jaco_event_fn *on_event, jaco_reply_fn *on_reply, void *ctx);
+					jaco_event_fn *on_event, jaco_reply_fn *on_reply,
+					void *ctx);
 
-/* Relay: packed parameters in, packed result and events out.  @method need not be known.  @caller: on
- * whose behalf, or NULL. */
+/* Relay: packed parameters in, packed result and events out.  @method need not be known.  @caller:
+ * on whose behalf, or NULL. */
 struct jaco_pending *jaco_client_call_raw(struct jaco_client *client, const char *method,
 					  const void *params, size_t n, const char *caller,
 					  int64_t deadline_ms, jaco_raw_fn *on_event,
@@ -263,8 +265,8 @@ void jaco_client_listen(struct jaco_client *client, bool on);
 /* Forget a call; its callbacks are not called. */
 void jaco_client_cancel(struct jaco_pending *pending);
 
-/* Run the loop until one call is answered: for command lines only.  On success the reply is unpacked
- * into @out_msg with memory from @arena. */
+/* Run the loop until one call is answered: for command lines only.  On success the reply is
+ * unpacked into @out_msg with memory from @arena. */
 int jaco_client_sync(struct jaco_client *client, const struct jaco_method *method, const void *req,
 		     int64_t deadline_ms, struct jaco_arena *arena, void *out_msg,
 		     struct jaco_err *err);

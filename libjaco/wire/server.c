@@ -230,7 +230,8 @@ static const struct jaco_service_row *find_row(struct jaco_server *server, const
 					       void **out_self)
 {
 	for (size_t t = 0; t < server->n_tables; t++) {
-		for (const struct jaco_service_row *row = server->tables[t].rows; row->method; row++) {
+		for (const struct jaco_service_row *row = server->tables[t].rows; row->method;
+		     row++) {
 			if (strcmp(row->method->name, name) == 0) {
 				*out_self = server->tables[t].self;
 				return row;
@@ -275,7 +276,8 @@ static int take_stream(struct jaco_call *call, const struct jaco_method *method,
 	if (!method || !(method->flags & METHOD_STREAM))
 		return 0;
 	if (call->conn->n_streams >= JACO_WATCHES_PER_CONN)
-		return jaco_err_set(err, JACO_TOO_MANY_REQUESTS, "%d streams are open on this connection",
+		return jaco_err_set(err, JACO_TOO_MANY_REQUESTS,
+				    "%d streams are open on this connection",
 				    JACO_WATCHES_PER_CONN);
 	call->is_stream = true;
 	call->conn->n_streams++;
@@ -293,7 +295,8 @@ static int run_handler(struct jaco_server *server, struct jaco_call *call, struc
 	void *req = NULL;
 
 	if (!row && !server->fallback)
-		return jaco_err_set(err, JACO_UNKNOWN_METHOD, "no method %s here", call->method_name);
+		return jaco_err_set(err, JACO_UNKNOWN_METHOD, "no method %s here",
+				    call->method_name);
 	if (row) {
 		call->method = row->method;
 		if (!(row->method->roles & call->role))
@@ -410,8 +413,9 @@ static int on_data(struct jaco_chan *chan, void *ctx)
 		if (rc <= 0)
 			break;
 		if (frame.bytes > message_max(conn))
-			rc = jaco_err_set(&err, JACO_MESSAGE_TOO_LARGE, "a message of %zu bytes exceeds %zu",
-					  frame.bytes, message_max(conn));
+			rc = jaco_err_set(&err, JACO_MESSAGE_TOO_LARGE,
+					  "a message of %zu bytes exceeds %zu", frame.bytes,
+					  message_max(conn));
 		if (rc < 0)
 			break;
 		dispatch(conn, &frame);
@@ -471,12 +475,13 @@ static void identify(struct jaco_conn *conn)
 	(void)jaco_sock_peercred(conn->chan.fd, &cred, NULL); /* "unknown" says enough */
 	conn->uid = cred.uid;
 	/* raftd, in a unit of its own or as the user of everything */
-	conn->is_relay = conn->role & ROLE_RAFTD &&
-			 (cred.uid == 0 || cred.uid == geteuid() || strcmp(cred.user, "jaco-raftd") == 0);
+	conn->is_relay = conn->role & ROLE_RAFTD && (cred.uid == 0 || cred.uid == geteuid() ||
+						     strcmp(cred.user, "jaco-raftd") == 0);
 	if (daemon)
 		(void)jaco_str_format(conn->identity, sizeof(conn->identity), "system:%s", daemon);
 	else
-		(void)jaco_str_format(conn->identity, sizeof(conn->identity), "local:%s", cred.user);
+		(void)jaco_str_format(conn->identity, sizeof(conn->identity), "local:%s",
+				      cred.user);
 }
 
 /* Time is up, or it was dismissed. */

@@ -16,11 +16,13 @@ struct ssl_ctx_st;
 int jaco_tls_server_context(const char *cert_pem, const char *key_pem, const char *ca_pem,
 			    struct ssl_ctx_st **out_context, struct jaco_err *err);
 
-/* Believe servers whose certificate @ca_pem has signed for servers and that are in force.  Names are
- * not compared: every node of the cluster may answer for the cluster.  Errors: VALIDATION_FAILED. */
+/* Believe servers whose certificate @ca_pem has signed for servers and that are in force.  Names
+ * are not compared: every node of the cluster may answer for the cluster.  Errors:
+ * VALIDATION_FAILED. */
 int jaco_tls_client_context(const char *ca_pem, struct ssl_ctx_st **out_context,
 			    struct jaco_err *err);
-void jaco_tls_context_free(struct ssl_ctx_st *context); /* NULL is fine; streams keep what they use */
+void jaco_tls_context_free(
+	struct ssl_ctx_st *context); /* NULL is fine; streams keep what they use */
 
 /* Speak TLS on @chan from its first byte on.  What is sent before the handshake is over waits for
  * it, so nothing reaches a server that was not believed. */

@@ -13,8 +13,14 @@
 
 /* pass: field descriptors */
 #define FIELD(m, f, kind_, req, max_, item_, set_, doc_)                                           \
-	{.name = #f, .offset = offsetof(struct wire_##m, f), .kind = kind_, .is_required = req,     \
-	 .max = max_, .item = item_, .words = set_, .doc = doc_},
+	{.name = #f,                                                                               \
+	 .offset = offsetof(struct wire_##m, f),                                                   \
+	 .kind = kind_,                                                                            \
+	 .is_required = req,                                                                       \
+	 .max = max_,                                                                              \
+	 .item = item_,                                                                            \
+	 .words = set_,                                                                            \
+	 .doc = doc_},
 #define MSG(m, doc_)                                                                               \
 	static const char wire_##m##_doc[] = doc_;                                                 \
 	static const struct jaco_field wire_##m##_fields[] = {
@@ -22,14 +28,18 @@
 #define BIN(m, f, req, max, doc)        FIELD(m, f, JACO_KIND_BIN, req, max, NULL, NULL, doc)
 #define U32(m, f, req, doc)             FIELD(m, f, JACO_KIND_U32, req, UINT32_MAX, NULL, NULL, doc)
 #define U64(m, f, req, doc)             FIELD(m, f, JACO_KIND_U64, req, UINT64_MAX, NULL, NULL, doc)
-#define TIME(m, f, req, doc)             FIELD(m, f, JACO_KIND_TIME, req, UINT64_MAX, NULL, NULL, doc)
+#define TIME(m, f, req, doc)                                                                       \
+	FIELD(m, f, JACO_KIND_TIME, req, UINT64_MAX, NULL, NULL, doc)
 #define I64(m, f, req, doc)             FIELD(m, f, JACO_KIND_I64, req, INT64_MAX, NULL, NULL, doc)
 #define BOOL(m, f, req, doc)            FIELD(m, f, JACO_KIND_BOOL, req, 1, NULL, NULL, doc)
-#define ENUM(m, f, req, set, doc)       FIELD(m, f, JACO_KIND_ENUM, req, 64, NULL, &jaco_##set##_enum, doc)
+#define ENUM(m, f, req, set, doc)                                                                  \
+	FIELD(m, f, JACO_KIND_ENUM, req, 64, NULL, &jaco_##set##_enum, doc)
 #define STRS(m, f, req, max, doc)       FIELD(m, f, JACO_KIND_STRS, req, max, NULL, NULL, doc)
 #define DICT(m, f, req, max, doc)       FIELD(m, f, JACO_KIND_DICT, req, max, NULL, NULL, doc)
-#define SUB(m, f, req, type, doc)       FIELD(m, f, JACO_KIND_SUB, req, 1, &wire_##type##_desc, NULL, doc)
-#define LIST(m, f, req, max, type, doc) FIELD(m, f, JACO_KIND_LIST, req, max, &wire_##type##_desc, NULL, doc)
+#define SUB(m, f, req, type, doc)                                                                  \
+	FIELD(m, f, JACO_KIND_SUB, req, 1, &wire_##type##_desc, NULL, doc)
+#define LIST(m, f, req, max, type, doc)                                                            \
+	FIELD(m, f, JACO_KIND_LIST, req, max, &wire_##type##_desc, NULL, doc)
 #define END(m)                                                                                     \
 	{.name = NULL}                                                                             \
 	}                                                                                          \

@@ -84,7 +84,8 @@ struct jaco_keyspace {
 /* The keyspace @key falls into, observed plane included, or NULL. */
 const struct jaco_keyspace *jaco_keyspace_find(const char *key);
 
-/* All of them; obs topics appear as "/obs/node/" with one row per topic via jaco_keyspace_find(). */
+/* All of them; obs topics appear as "/obs/node/" with one row per topic via
+ * jaco_keyspace_find(). */
 extern const struct jaco_keyspace jaco_keyspaces[];
 extern const size_t jaco_n_keyspaces;
 

@@ -88,7 +88,8 @@ static void make_record(size_t bytes)
 	record_n += put_text(record + record_n, "since", 5);
 	record[record_n++] = 1;
 	record_n += put_text(record + record_n, "reason", 6);
-	record_n += put_text(record + record_n, pad, bytes > record_n + 3 ? bytes - record_n - 3 : 1);
+	record_n +=
+		put_text(record + record_n, pad, bytes > record_n + 3 ? bytes - record_n - 3 : 1);
 }
 
 static size_t put_head(uint8_t *out, uint32_t id, const char *method)
@@ -321,11 +322,12 @@ static int load(const char *path, size_t n_conns, size_t n_streams, double secon
 	getrusage(RUSAGE_SELF, &usage);
 	if (n_samples == 0)
 		return 1;
-	printf("n=%zu secs=%.3f err=%zu p50_us=%u p99_us=%u max_us=%u cpu_us_per_op=%.2f\n", n_samples,
-	       seconds, n_failed, samples[n_samples / 2], samples[(size_t)((double)n_samples * .99)],
-	       samples[n_samples - 1],
+	printf("n=%zu secs=%.3f err=%zu p50_us=%u p99_us=%u max_us=%u cpu_us_per_op=%.2f\n",
+	       n_samples, seconds, n_failed, samples[n_samples / 2],
+	       samples[(size_t)((double)n_samples * .99)], samples[n_samples - 1],
 	       ((double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1e6 +
-		(double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec)) / (double)n_samples);
+		(double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec)) /
+		       (double)n_samples);
 	return n_failed > 0;
 }
 
@@ -394,7 +396,8 @@ static unsigned long number(const char *text, unsigned long min, unsigned long m
 
 int main(int argc, char **argv)
 {
-	make_record(argc > 6 && strcmp(argv[1], "load") == 0 ? number(argv[6], 30, VALUE_MAX) : 100);
+	make_record(argc > 6 && strcmp(argv[1], "load") == 0 ? number(argv[6], 30, VALUE_MAX)
+							     : 100);
 	if (argc > 3 && strcmp(argv[1], "probe") == 0)
 		return probe(number(argv[2], 1, 600000), argv + 3, argc - 3);
 	if (argc == 4 && strcmp(argv[1], "metric") == 0)

@@ -15,7 +15,7 @@ struct input {
 };
 
 static int read_input(void *ctx, const char *path, struct jaco_arena *arena,
-                      struct jaco_document *out, struct jaco_err *err)
+		      struct jaco_document *out, struct jaco_err *err)
 {
 	static const char jaco[] = "deployment: fuzz\n";
 	static const char env[] = "A=1\nB='x'\n";
@@ -39,12 +39,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct input input = {data, size};
 	static const char *const profiles[] = {"*"};
 	struct jaco_manifest_options options = {.jaco_path = "jaco.yaml",
-	                                        .cwd = "/srv",
-	                                        .home = "/root",
-	                                        .profiles = profiles,
-	                                        .n_profiles = 1,
-	                                        .read = read_input,
-	                                        .read_ctx = &input};
+						.cwd = "/srv",
+						.home = "/root",
+						.profiles = profiles,
+						.n_profiles = 1,
+						.read = read_input,
+						.read_ctx = &input};
 	struct jaco_findings findings = JACO_FINDINGS_INIT(&arena);
 	struct jaco_findings again = JACO_FINDINGS_INIT(&arena);
 	struct jaco_resolved resolved = {0};

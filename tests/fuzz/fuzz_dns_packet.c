@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Whatever a client or an upstream sends: the first byte chooses whether the rest is a query (UDP or
- * TCP) or a reply to be cached.  Replies of ours must be well-formed and within their bound. */
+ * Whatever a client or an upstream sends: the first byte chooses whether the rest is a query (UDP
+ * or TCP) or a reply to be cached.  Replies of ours must be well-formed and within their bound. */
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -110,7 +110,8 @@ static void try_cache(const uint8_t *data, size_t size)
 	struct jaco_time now = {.ns = 0};
 
 	if (cache_put(cache, key, sizeof(key), data, size, now)) {
-		JACO_ASSERT(cache_get(cache, key, sizeof(key), false, out, sizeof(out), now) == size);
+		JACO_ASSERT(cache_get(cache, key, sizeof(key), false, out, sizeof(out), now) ==
+			    size);
 		now.ns += 100000 * JACO_S;
 		JACO_ASSERT(cache_get(cache, key, sizeof(key), true, out, sizeof(out), now) == 0);
 	}

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Whatever a client or a replica sends.  What is accepted must be rebuilt into something that parses
- * to the same meaning, and a chunked body must decode the same whole and in pieces. */
+ * Whatever a client or a replica sends.  What is accepted must be rebuilt into something that
+ * parses to the same meaning, and a chunked body must decode the same whole and in pieces. */
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>

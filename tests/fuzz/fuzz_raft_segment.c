@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * fuzz_raft_segment - a file of the raft log, whatever is in it: no crash, indexes without gaps, and
- * what the reader accepts it accepts again after its torn end was cleared.  The first byte chooses
- * how much of the rest is made into valid records, so that the deep paths are reached. */
+ * fuzz_raft_segment - a file of the raft log, whatever is in it: no crash, indexes without gaps,
+ * and what the reader accepts it accepts again after its torn end was cleared.  The first byte
+ * chooses how much of the rest is made into valid records, so that the deep paths are reached. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * fuzz_wire.c - any bytes as any message of the registry: what unpacks must pack, and what was packed
- * must unpack and pack to the same bytes; its JSON must read back as the same message.
+ * fuzz_wire.c - any bytes as any message of the registry: what unpacks must pack, and what was
+ * packed must unpack and pack to the same bytes; its JSON must read back as the same message.
  *
  * The first two bytes choose the message, the rest is the map. */
 #include <stdlib.h>

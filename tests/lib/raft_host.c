@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * raft_host.c - see raft_host.h.  The disk does one write after the other; a torn one has kept its
- * hard state, its base and a run of its entries, as a checksummed log repaired at its tail would. */
+ * hard state, its base and a run of its entries, as a checksummed log repaired at its tail
+ * would. */
 #include "tests/lib/raft_host.h"
 
 #include <string.h>

@@ -439,8 +439,9 @@ bool sim_change(struct sim *sim, struct sim_node *node, enum core_change change,
 	ok = core_change(node->host.core, change, id, &index, NULL) >= 0;
 	if (ok) {
 		sim->stats.changes++;
-		sim_trace(sim, "n%llu changes member %llu (%d) at %llu", (unsigned long long)node->id,
-			  (unsigned long long)id, (int)change, (unsigned long long)index);
+		sim_trace(sim, "n%llu changes member %llu (%d) at %llu",
+			  (unsigned long long)node->id, (unsigned long long)id, (int)change,
+			  (unsigned long long)index);
 	}
 	finish_step(sim, node);
 	return ok;

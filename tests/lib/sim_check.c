@@ -191,9 +191,11 @@ static void on_apply(void *ctx, const struct core_entry *entry)
 	else if (entry->index == next)
 		add_golden(sim, node, entry);
 	else if (!same(sim->golden[entry->index].entry, entry))
-		sim_violated(sim, "state machine: n%llu applies %llu of term %llu where term %llu was "
-			     "applied before", (unsigned long long)node->id,
-			     (unsigned long long)entry->index, (unsigned long long)entry->term,
+		sim_violated(sim,
+			     "state machine: n%llu applies %llu of term %llu where term %llu was "
+			     "applied before",
+			     (unsigned long long)node->id, (unsigned long long)entry->index,
+			     (unsigned long long)entry->term,
 			     (unsigned long long)sim->golden[entry->index].entry->term);
 	acknowledge(sim, node, entry);
 }
@@ -281,9 +283,11 @@ static void check_reads(struct sim *sim, struct sim_node *node, const struct cor
 			continue;
 		sim->stats.reads_answered++;
 		if (answer->index < call->floor || status->applied < answer->index)
-			sim_violated(sim, "read: n%llu answers read %llu at %llu with %llu applied, "
+			sim_violated(sim,
+				     "read: n%llu answers read %llu at %llu with %llu applied, "
 				     "%llu was visible when it was asked",
-				     (unsigned long long)node->id, (unsigned long long)answer->token,
+				     (unsigned long long)node->id,
+				     (unsigned long long)answer->token,
 				     (unsigned long long)answer->index,
 				     (unsigned long long)status->applied,
 				     (unsigned long long)call->floor);

@@ -47,8 +47,8 @@
 		int jt_rc = (int)(expr);                                                           \
 		if (jt_rc != -(int)JACO_##code_ || (err_)->code != JACO_##code_)                   \
 			fail_msg("%s: wanted %s, got %d %s: %s", #expr,                            \
-				 jaco_code_name(JACO_##code_), jt_rc, jaco_code_name((err_)->code), \
-				 (err_)->text);                                                    \
+				 jaco_code_name(JACO_##code_), jt_rc,                              \
+				 jaco_code_name((err_)->code), (err_)->text);                      \
 		if (!strstr((err_)->text, (part)))                                                 \
 			fail_msg("%s: wanted \"%s\" in \"%s\"", #expr, (part), (err_)->text);      \
 	} while (0)

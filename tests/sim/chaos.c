@@ -231,7 +231,8 @@ static void some_calls(struct sim *sim, uint64_t *value)
 		if (!node)
 			node = any_node(sim);
 		if (sim_chance(sim, 650))
-			(void)sim_write(sim, node, ++*value); /* not the leader: tries again later */
+			(void)sim_write(sim, node,
+					++*value); /* not the leader: tries again later */
 		else
 			(void)sim_read(sim, node);
 	}
@@ -261,8 +262,8 @@ static void repair_all(struct sim *sim)
 
 /* Write until the end: what was acknowledged then shows that it goes on.
  *
- * Without pre-vote a member that cannot win raises the term again and again before the one that can has
- * stood (seed 3719: two voters, 12 s): healing begins when somebody leads. */
+ * Without pre-vote a member that cannot win raises the term again and again before the one that can
+ * has stood (seed 3719: two voters, 12 s): healing begins when somebody leads. */
 static void prove_progress(struct sim *sim, uint64_t *value)
 {
 	uint64_t end = sim->now + HEALING_MS * MS, last = sim->now + PATIENCE_MS * MS;
@@ -279,7 +280,8 @@ static void prove_progress(struct sim *sim, uint64_t *value)
 			continue;
 		core_status(leader->host.core, &status);
 		if (status.role == CORE_LEADER && sim->now + 2000 * MS < end)
-			(void)sim_write(sim, leader, ++*value); /* lost with its leader: next round */
+			(void)sim_write(sim, leader,
+					++*value); /* lost with its leader: next round */
 	}
 }
 

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * gossip.c - the observed plane of 3, 50 and 500 nodes under a virtual clock: what it costs per node,
- * how long until all agree, and that nothing withdrawn comes back.
+ * gossip.c - the observed plane of 3, 50 and 500 nodes under a virtual clock: what it costs per
+ * node, how long until all agree, and that nothing withdrawn comes back.
  *
  * The rules are raftd's (gossip/record.c); the messages are those of raft.def, packed, with the
  * frame and the TLS record around them counted; the schedule is that of gossip/gossip.c: a push to
- * everybody, a number to one member every two seconds, a beat to everybody every second.  TCP and IP
- * headers are not counted. */
+ * everybody, a number to one member every two seconds, a beat to everybody every second.  TCP and
+ * IP headers are not counted. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -164,8 +164,8 @@ static size_t owners_of(struct node *node, struct records_summary *out)
 		owners[i] = (struct wire_raft_owner){
 			.owner = out[i].owner, .count = out[i].count, .sum = out[i].sum};
 	/* the message is bounded at 128; what 500 would need is counted in full */
-	node->sent += size_of("raft.digest", &wire_raft_digest_desc, &msg) * JACO_MAX(n, (size_t)1) /
-		      JACO_MAX(JACO_MIN(n, (size_t)128), (size_t)1);
+	node->sent += size_of("raft.digest", &wire_raft_digest_desc, &msg) *
+		      JACO_MAX(n, (size_t)1) / JACO_MAX(JACO_MIN(n, (size_t)128), (size_t)1);
 	return n;
 }
 
@@ -298,7 +298,8 @@ static double rate(struct world *world, unsigned per_thousand, unsigned seconds)
 
 static void run(size_t n, unsigned seconds)
 {
-	struct world world = {.nodes = jaco_alloc_n(n, sizeof(struct node)), .n = n, .seed = 88172645};
+	struct world world = {
+		.nodes = jaco_alloc_n(n, sizeof(struct node)), .n = n, .seed = 88172645};
 	double start, idle, busy, after;
 	size_t left = 0;
 
@@ -316,7 +317,8 @@ static void run(size_t n, unsigned seconds)
 	busy = rate(&world, 50, seconds);
 	(void)until_all_agree(&world);
 
-	/* Cut.  Something of the larger side is withdrawn, and forgotten before the cut is mended. */
+	/* Cut.  Something of the larger side is withdrawn, and forgotten before the cut is
+	 * mended. */
 	world.is_cut = true;
 	say(&world, n - 1, 0, false);
 	for (int64_t end = world.now_ms + 2 * tombstone_ms(n); world.now_ms < end;)
@@ -331,7 +333,8 @@ static void run(size_t n, unsigned seconds)
 	}
 	/* it may have been said anew by its owner, then all have it */
 	JACO_ASSERT(left == 0 || left == n);
-	printf("%zu nodes: idle %.1f KB/s per node, with a change per node every 10 s %.1f KB/s; all "
+	printf("%zu nodes: idle %.1f KB/s per node, with a change per node every 10 s %.1f KB/s; "
+	       "all "
 	       "agree after %.1f s at the start, %.1f s after a partition\n",
 	       n, idle / 1e3, busy / 1e3, start, after);
 	(void)fflush(stdout);

@@ -108,8 +108,8 @@ struct core_entry *driver_entry(uint64_t index, uint64_t term, const char *data)
 {
 	bool empty = !strcmp(data, "-") || !*data;
 
-	return core_entry_load(index && empty ? CORE_ENTRY_NOOP : CORE_ENTRY_DATA, index, term, data,
-			       empty ? 0 : (uint32_t)strlen(data));
+	return core_entry_load(index && empty ? CORE_ENTRY_NOOP : CORE_ENTRY_DATA, index, term,
+			       data, empty ? 0 : (uint32_t)strlen(data));
 }
 
 bool driver_entries(const char *list, uint64_t first, struct core_entry ***out, size_t *out_n)
@@ -407,8 +407,8 @@ void driver_show_state(struct jaco_buf *out, const struct host *host)
 				     .vote = disk->vote, .commit = disk->commit,
 				     .applied = disk->base_index, .conf = &disk->conf};
 
-	/* Term and vote as the disk has them: what is not there yet may be forgotten in a crash, and
-	 * no one else can have seen it. */
+	/* Term and vote as the disk has them: what is not there yet may be forgotten in a crash,
+	 * and no one else can have seen it. */
 	if (host->core)
 		core_status(host->core, &status);
 	status.term = disk->term;

@@ -8,8 +8,8 @@
  *   check FILE     print how the kernel's table differs; exit 1 when it does
  *   replace N      load N scopes of three /24 each from scratch, the shape of bench/lib/gen_nft.py
  *   add N          add scope number N to a table of N
- *   engine POOL IF keep the rules for mesh interface IF in the engine's chains ("-": take them away)
- *   flush ADDRESS  forget connections and neighbours of one address
+ *   engine POOL IF keep the rules for mesh interface IF in the engine's chains ("-": take them
+ *   away) flush ADDRESS  forget connections and neighbours of one address
  *
  * FILE has one thing a line: "pool CIDR", "prefix BITS", "node ADDRESS", "mesh IF",
  * "home ADDRESS ADDRESS..." (a container in several networks), and
@@ -84,11 +84,13 @@ static int parse_line(struct model *model, char *line, struct jaco_err *err)
 		return 0;
 	if (jaco_str_eq(words[0], "subnet"))
 		return parse_subnet(model, words, n, err);
-	if (n > 2 && jaco_str_eq(words[0], "home") && model->input.n_homes < JACO_ARRAY_SIZE(model->homes)) {
+	if (n > 2 && jaco_str_eq(words[0], "home") &&
+	    model->input.n_homes < JACO_ARRAY_SIZE(model->homes)) {
 		struct ruleset_home *home = &model->homes[model->input.n_homes++];
 
 		model->input.homes = model->homes;
-		while (home->n + 1 < n && jaco_ipv4_parse(words[home->n + 1], &home->addresses[home->n]))
+		while (home->n + 1 < n &&
+		       jaco_ipv4_parse(words[home->n + 1], &home->addresses[home->n]))
 			home->n++;
 		return 0;
 	}

@@ -77,7 +77,7 @@ static bool fail_findings(struct ask *ask)
 }
 
 static const struct jaco_manifest *load(struct ask *ask, const char *jaco_key,
-                                        const char *compose_key)
+					const char *compose_key)
 {
 	struct jaco_document jaco = document_of(ask, jaco_key, "jaco.yaml");
 	struct jaco_document compose = document_of(ask, compose_key, "compose.yaml");
@@ -148,7 +148,7 @@ static json_t *service_json(const struct jaco_service *s)
 		    strcmp(s->attachments[i].network, JACO_DEFAULT_NETWORK) != 0)
 			json_array_append_new(networks, json_string(s->attachments[i].network));
 	return json_pack("{s:i,s:s,s:o,s:o}", "replicas", (int)s->replicas, "placement",
-	                 jaco_placement_name(s->placement), "hosts", hosts, "networks", networks);
+			 jaco_placement_name(s->placement), "hosts", hosts, "networks", networks);
 }
 
 static void op_merge(struct ask *ask)
@@ -161,7 +161,7 @@ static void op_merge(struct ask *ask)
 
 	for (size_t i = 0; manifest && i < manifest->n_services; i++) {
 		json_object_set_new(services, manifest->services[i].name,
-		                    service_json(&manifest->services[i]));
+				    service_json(&manifest->services[i]));
 		json_array_append_new(order, json_string(manifest->services[i].name));
 	}
 	for (size_t i = 0; manifest && i < manifest->n_published; i++) {
@@ -169,13 +169,13 @@ static void op_merge(struct ask *ask)
 
 		if (p->port.mode == JACO_PORT_CLUSTER && p->port.proto == JACO_PROTO_TCP)
 			json_array_append_new(ports, json_pack("[i,s,i]", p->port.published,
-			                                       p->service, p->port.target));
+							       p->service, p->port.target));
 	}
 	for (size_t i = 0; manifest && i < manifest->n_routes; i++)
 		json_array_append_new(
 			routes, json_pack("{s:s,s:s,s:s}", "domain", manifest->routes[i].domain,
-		                          "path", manifest->routes[i].path, "tls",
-		                          jaco_tls_mode_name(manifest->routes[i].tls)));
+					  "path", manifest->routes[i].path, "tls",
+					  jaco_tls_mode_name(manifest->routes[i].tls)));
 	if (manifest) {
 		json_object_set(ask->out, "services", services);
 		json_object_set(ask->out, "order", order);
@@ -225,7 +225,7 @@ static json_t *tree_json(const struct jaco_yaml_node *node)
 	for (size_t i = 0; i < node->n; i++) {
 		if (node->kind == JACO_YAML_MAP)
 			json_object_set_new(value, node->entries[i].key,
-			                    tree_json(node->entries[i].value));
+					    tree_json(node->entries[i].value));
 		else
 			json_array_append_new(value, tree_json(node->entries[i].value));
 	}
@@ -283,7 +283,7 @@ static void op_dotenv(struct ask *ask)
 
 /* Files of the question instead of the disk. */
 static int read_asked(void *ctx, const char *path, struct jaco_arena *arena,
-                      struct jaco_document *out, struct jaco_err *err)
+		      struct jaco_document *out, struct jaco_err *err)
 {
 	const struct ask *ask = ctx;
 	const json_t *files = json_object_get(ask->in, "files");
@@ -292,9 +292,10 @@ static int read_asked(void *ctx, const char *path, struct jaco_arena *arena,
 	(void)arena;
 	file = json_object_get(files, path);
 	if (!file)
-		file = json_object_get(files, strncmp(path, "./", 2) == 0
-		                                      ? path + 2
-		                                      : jaco_arena_printf(ask->arena, "./%s", path));
+		file = json_object_get(files,
+				       strncmp(path, "./", 2) == 0
+					       ? path + 2
+					       : jaco_arena_printf(ask->arena, "./%s", path));
 	if (strcmp(path, "jaco.yaml") == 0 && json_object_get(ask->in, "jaco"))
 		file = json_object_get(ask->in, "jaco");
 	if (strcmp(path, "compose.yaml") == 0 && json_object_get(ask->in, "compose"))
@@ -322,10 +323,11 @@ static void set_environment(struct ask *ask, const struct jaco_yaml_node *root)
 	}
 	env = json_object();
 	/* A name without a value takes the image's away: the container has none of it. */
-	for (size_t i = 0; environment && environment->kind == JACO_YAML_MAP && i < environment->n; i++)
+	for (size_t i = 0; environment && environment->kind == JACO_YAML_MAP && i < environment->n;
+	     i++)
 		if (!jaco_yaml_is_null(environment->entries[i].value))
 			json_object_set_new(env, environment->entries[i].key,
-			                    tree_json(environment->entries[i].value));
+					    tree_json(environment->entries[i].value));
 	json_object_set_new(ask->out, "environment", env);
 }
 
@@ -334,10 +336,10 @@ static void op_envres(struct ask *ask)
 	jaco_auto(jaco_vars) struct jaco_vars vars = JACO_VARS_INIT(ask->arena);
 	struct jaco_manifest_options options = {.read = read_asked, .read_ctx = ask};
 	struct jaco_client client = {.options = &options,
-	                             .arena = ask->arena,
-	                             .findings = &ask->findings,
-	                             .vars = &vars,
-	                             .warned = JACO_VARS_INIT(ask->arena)};
+				     .arena = ask->arena,
+				     .findings = &ask->findings,
+				     .vars = &vars,
+				     .warned = JACO_VARS_INIT(ask->arena)};
 	struct jaco_document compose = document_of(ask, "compose", "compose.yaml");
 	struct jaco_yaml_node *root =
 		jaco_yaml_parse(compose.name, compose.data, compose.n, ask->arena, &ask->findings);
@@ -360,7 +362,7 @@ static void op_pipeline(struct ask *ask)
 		return;
 	}
 	set_environment(ask, jaco_yaml_parse("compose.yaml", resolved.compose.data,
-	                                     resolved.compose.n, ask->arena, &ask->findings));
+					     resolved.compose.n, ask->arena, &ask->findings));
 }
 
 /* -- image references --------------------------------------------------------------------- */
@@ -437,9 +439,9 @@ static void answer_line(const char *line, size_t n)
 	json_error_t json_err;
 	json_t *in = json_loadb(line, n, JSON_ALLOW_NUL, &json_err);
 	struct ask ask = {.in = in,
-	                  .out = json_object(),
-	                  .arena = &arena,
-	                  .findings = JACO_FINDINGS_INIT(&arena)};
+			  .out = json_object(),
+			  .arena = &arena,
+			  .findings = JACO_FINDINGS_INIT(&arena)};
 	char *text;
 
 	if (json_is_object(in))

@@ -5,10 +5,10 @@
  *
  *   mani-check FILE.in        sections "=== name" of a text file instead of the disk; prints
  * findings and the normal form.  "=== options" holds lines "profile P", "set K=V", "compose FILE",
- * "env-file FILE", "cwd DIR", "strict", "server"; "=== cluster" is as in mani_cluster.h  mani-check --corpus DIR   every *.yaml below DIR
- * with a one-line jaco.yaml: verdict and findings a line, in order of names mani-check --summary
- * DIR  the same, counted (for JACO_CORPUS) mani-check --time FILE... seconds for each, as client
- * and as server */
+ * "env-file FILE", "cwd DIR", "strict", "server"; "=== cluster" is as in mani_cluster.h  mani-check
+ * --corpus DIR   every *.yaml below DIR with a one-line jaco.yaml: verdict and findings a line, in
+ * order of names mani-check --summary DIR  the same, counted (for JACO_CORPUS) mani-check --time
+ * FILE... seconds for each, as client and as server */
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -46,7 +46,7 @@ static const struct section *find_section(const struct input *input, const char 
 }
 
 static int read_section(void *ctx, const char *path, struct jaco_arena *arena,
-                        struct jaco_document *out, struct jaco_err *err)
+			struct jaco_document *out, struct jaco_err *err)
 {
 	const struct section *section = find_section(ctx, path);
 
@@ -88,7 +88,7 @@ static void print_findings(struct jaco_findings *findings)
 
 		printf("%s %s\n",
 		       finding->severity == JACO_SEVERITY_ERROR ? jaco_code_name(finding->code)
-		                                                : "warning",
+								: "warning",
 		       jaco_finding_text(findings, finding));
 		if (finding->detail_key)
 			printf("  %s=%s\n", finding->detail_key, finding->detail_value);
@@ -119,7 +119,7 @@ static void print_manifest(const struct jaco_manifest *manifest, struct jaco_are
 		printf("route %s%s -> %s:%u tls %s\n", manifest->routes[i].domain,
 		       manifest->routes[i].path,
 		       manifest->routes[i].service ? manifest->routes[i].service
-		                                   : manifest->routes[i].redirect_to,
+						   : manifest->routes[i].redirect_to,
 		       manifest->routes[i].port, jaco_tls_mode_name(manifest->routes[i].tls));
 	for (size_t i = 0; i < manifest->n_published; i++)
 		printf("port %u/%s -> %s:%u\n", manifest->published[i].port.published,
@@ -235,8 +235,8 @@ static int run_golden(const char *path)
 	cluster = find_section(&input, "cluster");
 	if (rc == 0 && cluster)
 		rc = mani_admit(resolved.manifest,
-		                jaco_arena_strndup(&arena, cluster->text, cluster->n), &findings,
-		                &err);
+				jaco_arena_strndup(&arena, cluster->text, cluster->n), &findings,
+				&err);
 	print_findings(&findings);
 	if (rc < 0)
 		return 0;
@@ -255,7 +255,7 @@ struct tally {
 };
 
 static int read_disk(void *ctx, const char *path, struct jaco_arena *arena,
-                     struct jaco_document *out, struct jaco_err *err)
+		     struct jaco_document *out, struct jaco_err *err)
 {
 	static const char jaco[] = "deployment: corpus\n";
 
@@ -267,24 +267,24 @@ static int read_disk(void *ctx, const char *path, struct jaco_arena *arena,
 }
 
 static int resolve_file(const char *path, struct jaco_findings *findings,
-                        struct jaco_resolved *resolved, struct jaco_err *err)
+			struct jaco_resolved *resolved, struct jaco_err *err)
 {
 	const char *paths[] = {path};
 	const char *profiles[] = {"*"};
 	struct jaco_manifest_options options = {.jaco_path = "/jaco.yaml",
-	                                        .compose_paths = paths,
-	                                        .n_compose_paths = 1,
-	                                        .profiles = profiles,
-	                                        .n_profiles = 1,
-	                                        .cwd = "/srv",
-	                                        .home = "/root",
-	                                        .read = read_disk};
+						.compose_paths = paths,
+						.n_compose_paths = 1,
+						.profiles = profiles,
+						.n_profiles = 1,
+						.cwd = "/srv",
+						.home = "/root",
+						.read = read_disk};
 
 	return jaco_manifest_resolve(&options, findings, resolved, err);
 }
 
 static void count_findings(const struct jaco_findings *findings, const char *path,
-                           struct tally *tally, struct jaco_arena *keep)
+			   struct tally *tally, struct jaco_arena *keep)
 {
 	for (size_t i = 0; i < findings->n; i++) {
 		const struct jaco_finding *finding = &findings->items[i];
@@ -299,7 +299,7 @@ static void count_findings(const struct jaco_findings *findings, const char *pat
 }
 
 static void check_file(const char *path, const char *shown, struct tally *tally,
-                       struct jaco_arena *keep)
+		       struct jaco_arena *keep)
 {
 	jaco_auto(jaco_arena) struct jaco_arena arena = JACO_ARENA_INIT;
 	struct jaco_findings findings = JACO_FINDINGS_INIT(&arena);
@@ -321,13 +321,13 @@ static void check_file(const char *path, const char *shown, struct tally *tally,
 		printf("%s %s\n", shown,
 		       rc < 0                ? "refused"
 		       : findings.n_warnings ? "warned"
-		                             : "accepted");
+					     : "accepted");
 	for (size_t i = 0; i < findings.n && (!tally->is_quiet || rc < 0); i++)
 		if (!tally->is_quiet || findings.items[i].severity == JACO_SEVERITY_ERROR)
 			printf("  %s %u:%u %s: %s%s%s\n",
 			       findings.items[i].severity == JACO_SEVERITY_ERROR
-			               ? jaco_code_name(findings.items[i].code)
-			               : "warning",
+				       ? jaco_code_name(findings.items[i].code)
+				       : "warning",
 			       findings.items[i].pos.line, findings.items[i].pos.column,
 			       findings.items[i].path, findings.items[i].message,
 			       findings.items[i].remedy ? "; " : "",
@@ -342,7 +342,7 @@ static int not_hidden(const struct dirent *entry)
 }
 
 static void walk(const char *dir, const char *shown, struct tally *tally, struct jaco_arena *keep,
-                 unsigned depth)
+		 unsigned depth)
 {
 	struct dirent **entries;
 	int n = scandir(dir, &entries, not_hidden, alphasort);
@@ -350,7 +350,7 @@ static void walk(const char *dir, const char *shown, struct tally *tally, struct
 	for (int i = 0; i < n; i++) {
 		const char *path = jaco_arena_printf(keep, "%s/%s", dir, entries[i]->d_name);
 		const char *name = jaco_arena_printf(keep, "%s%s%s", shown, *shown ? "/" : "",
-		                                     entries[i]->d_name);
+						     entries[i]->d_name);
 		struct stat st;
 
 		if (stat(path, &st) == 0 && S_ISDIR(st.st_mode) && depth < 16)
@@ -416,6 +416,6 @@ int main(int argc, char **argv)
 	if (argc == 2)
 		return run_golden(argv[1]);
 	fprintf(stderr,
-	        "usage: mani-check FILE.in | --corpus DIR | --summary DIR | --time FILE...\n");
+		"usage: mani-check FILE.in | --corpus DIR | --summary DIR | --time FILE...\n");
 	return 2;
 }

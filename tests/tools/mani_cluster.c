@@ -79,8 +79,8 @@ static const enum jaco_tls_mode *domain_tls(void *ctx, const char *domain)
 		if (strcmp(line.verb, "tls") != 0 || strcmp(line.a, domain) != 0)
 			continue;
 		cluster->tls = strcmp(line.b, "off") == 0    ? JACO_TLS_OFF
-		               : strcmp(line.b, "cert") == 0 ? JACO_TLS_CERT
-		                                             : JACO_TLS_AUTO;
+			       : strcmp(line.b, "cert") == 0 ? JACO_TLS_CERT
+							     : JACO_TLS_AUTO;
 		return &cluster->tls;
 	}
 	return NULL;
@@ -108,7 +108,7 @@ static void read_line(struct cluster *cluster, const struct line *line, struct j
 }
 
 int mani_admit(const struct jaco_manifest *manifest, const char *text,
-               struct jaco_findings *findings, struct jaco_err *err)
+	       struct jaco_findings *findings, struct jaco_err *err)
 {
 	struct cluster cluster = {.text = text, .facts = {.may_privileged = true}};
 	const char *cursor = text;

@@ -12,4 +12,4 @@
 
 /* Check @manifest against the cluster of @text; findings and result as jaco_manifest_admit(). */
 int mani_admit(const struct jaco_manifest *manifest, const char *text,
-               struct jaco_findings *findings, struct jaco_err *err);
+	       struct jaco_findings *findings, struct jaco_err *err);

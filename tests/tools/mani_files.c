@@ -11,7 +11,7 @@
 #include "libjaco/base/limits.h"
 
 int mani_read_file(void *ctx, const char *path, struct jaco_arena *arena, struct jaco_document *out,
-                   struct jaco_err *err)
+		   struct jaco_err *err)
 {
 	jaco_auto(jaco_buf) struct jaco_buf data = JACO_BUF_BOUND(2 * JACO_YAML_BYTES_MAX);
 	char chunk[16384];
@@ -21,7 +21,7 @@ int mani_read_file(void *ctx, const char *path, struct jaco_arena *arena, struct
 	(void)ctx;
 	if (!file)
 		return jaco_err_set(err, errno == ENOENT ? JACO_UNAVAILABLE : JACO_INTERNAL,
-		                    "%.200s: %s", path, strerror(errno));
+				    "%.200s: %s", path, strerror(errno));
 	while ((n = fread(chunk, 1, sizeof(chunk), file)) > 0)
 		jaco_buf_add(&data, chunk, n);
 	if (ferror(file)) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * mani_files.h - reading whole files for the manifest tests: the acting half that the library lacks. */
+ * mani_files.h - reading whole files for the manifest tests: the acting half that the library
+ * lacks. */
 #pragma once
 
 #include "libjaco/model/manifest/manifest.h"

@@ -11,9 +11,10 @@
  *
  *   u64 monotonic ns, u32 kind, u32 handle, u64 offset, u64 n, n bytes padded to 8
  *
- * A write is recorded before it is made: from then on any part of it may be on the disk.  A flush is
- * recorded when it begins and when it is done: it covers the writes before its beginning.  Writes
- * and changes of names are made one at a time, so the record has them in the order of the kernel. */
+ * A write is recorded before it is made: from then on any part of it may be on the disk.  A flush
+ * is recorded when it begins and when it is done: it covers the writes before its beginning.
+ * Writes and changes of names are made one at a time, so the record has them in the order of the
+ * kernel. */
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -108,7 +109,8 @@ static uint64_t put(enum kind kind, uint32_t handle, uint64_t offset, const stru
 	return at;
 }
 
-static uint64_t put_text(enum kind kind, uint32_t handle, uint64_t offset, const char *text, size_t n)
+static uint64_t put_text(enum kind kind, uint32_t handle, uint64_t offset, const char *text,
+			 size_t n)
 {
 	struct iovec part = {(void *)(uintptr_t)text, n};
 

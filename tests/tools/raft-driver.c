@@ -121,7 +121,8 @@ static void answer_failure(struct driver *d, const struct driver_node *node,
 		jaco_buf_printf(&d->out, "{\"ok\":false,\"err\":\"not_leader\",\"leader\":%llu}\n",
 				(unsigned long long)status.leader);
 	else
-		answer_err(d, err->code == JACO_UNAVAILABLE ? "refused" : jaco_code_name(err->code));
+		answer_err(d,
+			   err->code == JACO_UNAVAILABLE ? "refused" : jaco_code_name(err->code));
 }
 
 /* The node of argument @i, or NULL after an error answer. */
@@ -542,7 +543,8 @@ static void do_settle(struct driver *d)
 		const struct core_message *msg = &d->queue[i].msg;
 		struct host_message message;
 
-		if (ids && (!core_conf_find(&among, msg->from) || !core_conf_find(&among, msg->to))) {
+		if (ids &&
+		    (!core_conf_find(&among, msg->from) || !core_conf_find(&among, msg->to))) {
 			i++;
 			continue;
 		}

@@ -172,9 +172,11 @@ static int check_machine(struct raftd *raftd, struct jaco_arena *arena,
 	int rc;
 
 	if (join_version_is_older(msg->version, JOIN_VERSION_OLDEST))
-		return jaco_err_set(err, JACO_VALIDATION_FAILED,
-				    "%s runs jaco %s, which is too old for this cluster: it takes %s "
-				    "or newer", msg->host, msg->version, JOIN_VERSION_OLDEST);
+		return jaco_err_set(
+			err, JACO_VALIDATION_FAILED,
+			"%s runs jaco %s, which is too old for this cluster: it takes %s "
+			"or newer",
+			msg->host, msg->version, JOIN_VERSION_OLDEST);
 	if (skew > LINK_SKEW_MAX_MS || skew < -LINK_SKEW_MAX_MS)
 		return jaco_err_set(err, JACO_VALIDATION_FAILED,
 				    "the clock of %s is %lld s %s the cluster's: set the clocks "
@@ -188,9 +190,11 @@ static int check_machine(struct raftd *raftd, struct jaco_arena *arena,
 	rc = api_get(raftd, jaco_arena_printf(arena, "/node/%s", msg->host), &wire_node_desc, arena,
 		     &node, NULL, err);
 	if (rc > 0)
-		return jaco_err_set(err, JACO_NODE_ALREADY_MEMBER,
-				    "a member is called %s: jaco node remove %s first, or give this "
-				    "machine another node_name", msg->host, msg->host);
+		return jaco_err_set(
+			err, JACO_NODE_ALREADY_MEMBER,
+			"a member is called %s: jaco node remove %s first, or give this "
+			"machine another node_name",
+			msg->host, msg->host);
 	return rc;
 }
 

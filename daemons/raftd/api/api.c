@@ -269,7 +269,8 @@ int api_authorize(void *ctx, struct jaco_call *call, struct jaco_err *err)
 		return jaco_err_set(err, JACO_CLUSTER_UNINITIALIZED,
 				    "this node belongs to no cluster yet: jaco cluster init, or "
 				    "jaco node join");
-	if (raftd->removed[0] && !is_early && !(call->method && (call->method->flags & METHOD_READ)))
+	if (raftd->removed[0] && !is_early &&
+	    !(call->method && (call->method->flags & METHOD_READ)))
 		return jaco_err_set(err, JACO_CLUSTER_UNINITIALIZED, "%s", raftd->removed);
 	return call->is_remote ? remote_authorize(raftd, call, err) : 0;
 }

@@ -4,8 +4,8 @@
  * and answering the caller.
  *
  * A handler reads the local state, builds one transaction whose compares name everything it read,
- * and hands it to api_commit().  When a compare fails the state had moved on: the handler runs again
- * on the new state, a few times, before the caller sees `conflict`. */
+ * and hands it to api_commit().  When a compare fails the state had moved on: the handler runs
+ * again on the new state, a few times, before the caller sees `conflict`. */
 #pragma once
 
 #include "daemons/raftd/raftd.h"
@@ -36,8 +36,8 @@ void api_audit(struct api_txn *txn, enum jaco_audit_type type, const char *ident
 	       const char *const *pairs);
 void api_audit_raw(struct api_txn *txn, const struct wire_audit *audit);
 
-/* A retry with the same id by the same identity, of a daemon on the same node, is answered as the first
- * try was; what others call alike is something else.  NULL or "": none. */
+/* A retry with the same id by the same identity, of a daemon on the same node, is answered as the
+ * first try was; what others call alike is something else.  NULL or "": none. */
 void api_request_id(struct api_txn *txn, const struct jaco_call *call, const char *request_id);
 
 /* Answers the call when the transaction is committed. */

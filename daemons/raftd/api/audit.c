@@ -62,7 +62,8 @@ static bool matches(const struct audit_reader *reader, const struct wire_audit *
 	return reader->identity[0] == '\0' || strcmp(reader->identity, audit->identity) == 0;
 }
 
-/* api_next() over events of which this version knows the type: a newer member may have written others. */
+/* api_next() over events of which this version knows the type: a newer member may have written
+ * others. */
 static int next_known(struct raftd *raftd, char *key, struct jaco_arena *arena,
 		      struct wire_audit *out_audit, struct jaco_err *err)
 {
@@ -213,7 +214,8 @@ static void prune(struct raftd *raftd)
 {
 	const struct jaco_config *config = &raftd->daemon->config;
 	jaco_auto(jaco_arena) struct jaco_arena arena = JACO_ARENA_INIT;
-	uint64_t n = count_events(raftd), oldest = (uint64_t)(jaco_time_wall_ms() - config->audit_max_age);
+	uint64_t n = count_events(raftd),
+		 oldest = (uint64_t)(jaco_time_wall_ms() - config->audit_max_age);
 	struct txn_op *ops = jaco_arena_alloc_n(&arena, PRUNE_BATCH, sizeof(*ops));
 	struct txn txn = {.ops = ops};
 	char key[JACO_KEY_MAX + 1] = "";

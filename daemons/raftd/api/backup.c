@@ -2,8 +2,9 @@
  *
  * backup.c - the state of one revision to whoever takes a backup, while writes go on.
  *
- * The audit record is committed first, so that the state sent is at least as new as the call.  What is
- * read then is one read transaction of LMDB: it costs writers nothing but the pages they replace. */
+ * The audit record is committed first, so that the state sent is at least as new as the call.  What
+ * is read then is one read transaction of LMDB: it costs writers nothing but the pages they
+ * replace. */
 #include <string.h>
 
 #include "daemons/raftd/api/api.h"
@@ -140,8 +141,8 @@ static void begin(struct raftd *raftd, struct jaco_call *call, uint64_t revision
 	jaco_timer_arm(&backup->timer, 0);
 }
 
-int raftd_on_backup_take(struct raftd *raftd, struct jaco_call *call, const struct wire_nothing *req,
-			 struct jaco_err *err)
+int raftd_on_backup_take(struct raftd *raftd, struct jaco_call *call,
+			 const struct wire_nothing *req, struct jaco_err *err)
 {
 	struct api_txn txn = api_begin(raftd, call);
 

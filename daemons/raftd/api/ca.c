@@ -20,7 +20,8 @@ int ca_open(struct raftd *raftd, struct jaco_arena *arena, struct identity *out_
 		return err->code ? -(int)err->code
 				 : jaco_err_set(err, JACO_CLUSTER_UNINITIALIZED,
 						"this node has no state of a cluster yet");
-	if (seal_open(raftd->seal_key, "/secret/ca", sealed.data.data, sealed.data.n, &key, err) < 0)
+	if (seal_open(raftd->seal_key, "/secret/ca", sealed.data.data, sealed.data.n, &key, err) <
+	    0)
 		return -(int)err->code;
 	(void)jaco_str_copy(out_ca->cert, sizeof(out_ca->cert), out_meta->ca_cert);
 	(void)jaco_str_format(out_ca->key, sizeof(out_ca->key), "%.*s", (int)key.n, key.data);

@@ -40,10 +40,11 @@ static void make_uuid(char out_text[static 37])
 	jaco_random_bytes(b, sizeof(b));
 	b[6] = (b[6] & 0x0f) | 0x40;
 	b[8] = (b[8] & 0x3f) | 0x80;
-	(void)jaco_str_format(out_text, 37,
-			      "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x",
-			      b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10],
-			      b[11], b[12], b[13], b[14], b[15]);
+	(void)jaco_str_format(
+		out_text, 37,
+		"%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0], b[1],
+		b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14],
+		b[15]);
 }
 
 /* Machine names as container platforms spell them. */
@@ -129,7 +130,8 @@ static void put_node(struct init *init, struct api_txn *txn, uint64_t now)
 	node.api_addr = raftd->api_addr[0] ? raftd->api_addr : NULL;
 	if (uname(&uts) == 0)
 		node.arch = jaco_arena_strdup(txn->arena, api_arch_name(uts.machine));
-	api_put(txn, jaco_arena_printf(txn->arena, "/node/%s", raftd->host), &wire_node_desc, &node);
+	api_put(txn, jaco_arena_printf(txn->arena, "/node/%s", raftd->host), &wire_node_desc,
+		&node);
 }
 
 static void on_committed(struct raftd *raftd, struct jaco_call *call, uint64_t revision, void *ctx)
@@ -216,7 +218,8 @@ static void on_cancel(struct jaco_call *call, void *ctx)
 
 static bool is_cluster_name(const char *name)
 {
-	size_t n = strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-");
+	size_t n =
+		strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-");
 
 	return n > 0 && name[n] == '\0';
 }
@@ -229,9 +232,11 @@ int raftd_on_cluster_init(struct raftd *raftd, struct jaco_call *call,
 
 	if (raftd->is_initialised)
 		return jaco_err_set(err, JACO_CLUSTER_ALREADY_INITIALIZED,
-				    "node %s belongs to cluster %s", raftd->host, raftd->cluster_id);
+				    "node %s belongs to cluster %s", raftd->host,
+				    raftd->cluster_id);
 	if (jaco_name_check_host(raftd->host, err) < 0)
-		return jaco_err_wrap(err, "this machine's name (node_name in jacod.yaml overrides it)");
+		return jaco_err_wrap(err,
+				     "this machine's name (node_name in jacod.yaml overrides it)");
 	if (req->name && !is_cluster_name(req->name))
 		return jaco_err_set(err, JACO_VALIDATION_FAILED,
 				    "name: letters, digits and . _ - are allowed");
@@ -327,7 +332,8 @@ uint32_t api_count_replicas(struct raftd *raftd, struct jaco_arena *arena, const
 	struct jaco_err err = JACO_ERR_INIT;
 	uint32_t n = 0;
 
-	while (api_next(raftd, "/replica/", key, &wire_replica_desc, arena, &replica, NULL, &err) > 0)
+	while (api_next(raftd, "/replica/", key, &wire_replica_desc, arena, &replica, NULL, &err) >
+	       0)
 		if (replica.generations.n > 0 &&
 		    strcmp(replica.generations.v[replica.generations.n - 1].host, host) == 0)
 			n++;
@@ -391,22 +397,23 @@ static int add_members(struct raftd *raftd, struct jaco_call *call, struct wire_
 		const struct core_member *member = core_conf_find(status.conf, node.raft_id);
 		struct wire_member *out = &info->members.v[info->members.n++];
 
-		*out = (struct wire_member){.host = node.host,
-					    .raft_id = node.raft_id,
-					    .state = state_of(&node),
-					    .voter = member && member->is_voter,
-					    .leader = status.leader == node.raft_id,
-					    .peer_addr = node.peer_addr,
-					    .api_addr = node.api_addr,
-					    .version = node.version,
-					    .labels = node.labels,
-					    .mesh_addr = node.mesh_addr,
-					    .replicas = api_count_replicas(raftd, call->arena, node.host)};
+		*out = (struct wire_member){
+			.host = node.host,
+			.raft_id = node.raft_id,
+			.state = state_of(&node),
+			.voter = member && member->is_voter,
+			.leader = status.leader == node.raft_id,
+			.peer_addr = node.peer_addr,
+			.api_addr = node.api_addr,
+			.version = node.version,
+			.labels = node.labels,
+			.mesh_addr = node.mesh_addr,
+			.replicas = api_count_replicas(raftd, call->arena, node.host)};
 		if (out->leader)
 			info->leader = node.host;
 		if (node.intent == JACO_NODE_INTENT_DRAINING)
-			out->message = jaco_arena_printf(call->arena, "%u replicas are to go elsewhere",
-							 node.drain_left);
+			out->message = jaco_arena_printf(
+				call->arena, "%u replicas are to go elsewhere", node.drain_left);
 		else if (node.drain_message)
 			out->message = node.drain_message;
 		from_observed(raftd, call, node.host, out);

@@ -48,13 +48,15 @@ static const char *revision_key(struct jaco_arena *arena, const char *name, uint
 }
 
 static int read_deployment(struct raftd *raftd, struct jaco_call *call, const char *name,
-			   struct wire_deployment *out, uint64_t *out_revision, struct jaco_err *err)
+			   struct wire_deployment *out, uint64_t *out_revision,
+			   struct jaco_err *err)
 {
-	int rc = api_get(raftd, deployment_key(call->arena, name), &wire_deployment_desc, call->arena,
-			 out, out_revision, err);
+	int rc = api_get(raftd, deployment_key(call->arena, name), &wire_deployment_desc,
+			 call->arena, out, out_revision, err);
 
 	if (rc == 0)
-		return jaco_err_set(err, JACO_DEPLOYMENT_NOT_FOUND, "there is no deployment %s", name);
+		return jaco_err_set(err, JACO_DEPLOYMENT_NOT_FOUND, "there is no deployment %s",
+				    name);
 	return rc;
 }
 
@@ -231,8 +233,8 @@ static int put_ingress(struct api_txn *txn, const struct apply *apply, uint64_t 
 {
 	const struct jaco_manifest *manifest = apply->manifest;
 	struct jaco_arena *arena = txn->arena;
-	const char **keys = jaco_arena_alloc_n(arena, manifest->n_routes + manifest->n_published + 1,
-					       sizeof(*keys));
+	const char **keys = jaco_arena_alloc_n(
+		arena, manifest->n_routes + manifest->n_published + 1, sizeof(*keys));
 	size_t n = 0;
 
 	for (size_t i = 0; i < manifest->n_routes; i++)
@@ -429,10 +431,11 @@ static int run_apply(struct raftd *raftd, struct jaco_call *call, const struct w
 	jaco_plan_hash(apply->manifest, apply->had_old ? apply->old.revision : 0, apply->plan);
 	if (req->plan && (strlen(req->plan) < PLAN_DIGITS_MIN ||
 			  !jaco_str_starts(apply->plan, req->plan)))
-		return jaco_err_set(err, JACO_CONFLICT,
-				    "the plan %s no longer holds: the deployment changed meanwhile, "
-				    "look at the diff again",
-				    req->plan);
+		return jaco_err_set(
+			err, JACO_CONFLICT,
+			"the plan %s no longer holds: the deployment changed meanwhile, "
+			"look at the diff again",
+			req->plan);
 	fill_answer(apply, answer);
 	answer->changed = apply->diff.n > 0;
 	answer->dry_run = req->dry_run;
@@ -465,8 +468,8 @@ static int delete_again(void *self, struct jaco_call *call, const void *req, str
 
 /* Subnets stay until ipamd sees that no container uses them: a firewall scope must outlive the last
  * packet of its containers. */
-int raftd_on_deploy_delete(struct raftd *raftd, struct jaco_call *call, const struct wire_delete *req,
-			   struct jaco_err *err)
+int raftd_on_deploy_delete(struct raftd *raftd, struct jaco_call *call,
+			   const struct wire_delete *req, struct jaco_err *err)
 {
 	static const char *const below[] = {"/revision/", "/replica/", "/rollout/", "/counter/"};
 	struct api_txn txn = api_begin(raftd, call);
@@ -478,8 +481,8 @@ int raftd_on_deploy_delete(struct raftd *raftd, struct jaco_call *call, const st
 	api_compare(&txn, deployment_key(call->arena, req->deployment), revision);
 	api_delete(&txn, deployment_key(call->arena, req->deployment));
 	for (size_t i = 0; i < JACO_ARRAY_SIZE(below); i++)
-		api_delete_prefix(&txn,
-				  jaco_arena_printf(call->arena, "%s%s/", below[i], req->deployment));
+		api_delete_prefix(
+			&txn, jaco_arena_printf(call->arena, "%s%s/", below[i], req->deployment));
 	if (drop_keys(&txn, raftd, req->deployment, NULL, 0, err) < 0)
 		return -(int)err->code;
 	api_audit(&txn, JACO_AUDIT_DELETE, call->identity,
@@ -552,13 +555,15 @@ int raftd_on_deploy_scale(struct raftd *raftd, struct jaco_call *call, const str
 	if (service->placement == JACO_PLACE_GLOBAL)
 		return jaco_err_set(err, JACO_VALIDATION_FAILED,
 				    "%s is global: one replica runs on every node", req->service);
-	if (req->reset && manifest_replicas(raftd, call, &deployment, req->service, &replicas, err) < 0)
+	if (req->reset &&
+	    manifest_replicas(raftd, call, &deployment, req->service, &replicas, err) < 0)
 		return -(int)err->code;
 	JACO_SET(service, service, replicas, replicas);
 	JACO_SET(service, service, scaled, !req->reset);
 	deployment.updated = (uint64_t)jaco_time_wall_ms();
 	api_compare(&txn, deployment_key(call->arena, req->deployment), revision);
-	api_put(&txn, deployment_key(call->arena, req->deployment), &wire_deployment_desc, &deployment);
+	api_put(&txn, deployment_key(call->arena, req->deployment), &wire_deployment_desc,
+		&deployment);
 	api_audit(&txn, JACO_AUDIT_SCALE, call->identity,
 		  (const char *const[]){"deployment", req->deployment, "service", req->service,
 					"replicas", jaco_arena_printf(call->arena, "%u", replicas),
@@ -613,7 +618,8 @@ int raftd_on_deploy_restart(struct raftd *raftd, struct jaco_call *call,
 	}
 	deployment.updated = (uint64_t)jaco_time_wall_ms();
 	api_compare(&txn, deployment_key(call->arena, req->deployment), revision);
-	api_put(&txn, deployment_key(call->arena, req->deployment), &wire_deployment_desc, &deployment);
+	api_put(&txn, deployment_key(call->arena, req->deployment), &wire_deployment_desc,
+		&deployment);
 	api_audit(&txn, JACO_AUDIT_RESTART, call->identity,
 		  (const char *const[]){"deployment", req->deployment, "service",
 					req->service ? req->service : "*", NULL});

@@ -103,9 +103,10 @@ static int gather_totals(struct raftd *raftd, struct facts *facts, struct jaco_c
 			continue;
 		out->other_services += deployment.services.n;
 		for (size_t i = 0; i < deployment.services.n; i++)
-			out->other_replicas += deployment.services.v[i].placement == JACO_PLACE_GLOBAL
-						       ? out->n_hosts
-						       : deployment.services.v[i].replicas;
+			out->other_replicas +=
+				deployment.services.v[i].placement == JACO_PLACE_GLOBAL
+					? out->n_hosts
+					: deployment.services.v[i].replicas;
 	}
 	return rc;
 }

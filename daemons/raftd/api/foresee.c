@@ -27,27 +27,31 @@ int foresee_check(const struct foresee *foresee, struct jaco_err *err)
 			wanted += network->n_hosts - network->n_claimed;
 		if (network->replicas > addresses * foresee->n_members)
 			return jaco_err_set(err, JACO_ADDRESS_POOL_EXHAUSTED,
-					    "network %s/%s: %" PRIu64 " replicas, but a /%u has room for %" PRIu64
+					    "network %s/%s: %" PRIu64
+					    " replicas, but a /%u has room for %" PRIu64
 					    " containers and there are %zu nodes",
 					    foresee->deployment, network->name, network->replicas,
 					    foresee->bits, addresses, foresee->n_members);
 	}
 	if (wanted == 0 || foresee->n_used + wanted <= blocks)
 		return 0;
-	return jaco_err_set(err, JACO_SUBNET_POOL_EXHAUSTED,
-			    "deployment %s needs %" PRIu64 " more subnets of /%u; ipam_pool %s holds %" PRIu64
-			    ", %" PRIu64 " are in use",
-			    foresee->deployment, wanted, foresee->bits, pool, blocks, foresee->n_used);
+	return jaco_err_set(
+		err, JACO_SUBNET_POOL_EXHAUSTED,
+		"deployment %s needs %" PRIu64 " more subnets of /%u; ipam_pool %s holds %" PRIu64
+		", %" PRIu64 " are in use",
+		foresee->deployment, wanted, foresee->bits, pool, blocks, foresee->n_used);
 }
 
-static int count_members(struct raftd *raftd, struct jaco_call *call, size_t *out, struct jaco_err *err)
+static int count_members(struct raftd *raftd, struct jaco_call *call, size_t *out,
+			 struct jaco_err *err)
 {
 	char key[JACO_KEY_MAX + 1] = "";
 	struct wire_node node;
 	int rc;
 
 	*out = 0;
-	while ((rc = api_next(raftd, "/node/", key, &wire_node_desc, call->arena, &node, NULL, err)) > 0)
+	while ((rc = api_next(raftd, "/node/", key, &wire_node_desc, call->arena, &node, NULL,
+			      err)) > 0)
 		++*out;
 	return rc;
 }
@@ -67,10 +71,12 @@ static int count_subnets(struct raftd *raftd, struct jaco_call *call, struct for
 
 		if (jaco_cidr_parse(subnet.cidr, &cidr, &ignored) < 0)
 			continue;
-		foresee->n_used += cidr.bits < foresee->bits ? 1ull << (foresee->bits - cidr.bits) : 1;
+		foresee->n_used +=
+			cidr.bits < foresee->bits ? 1ull << (foresee->bits - cidr.bits) : 1;
 		for (size_t i = 0; i < foresee->n_networks; i++)
-			networks[i].n_claimed += strcmp(subnet.deployment, foresee->deployment) == 0 &&
-						 strcmp(subnet.network, networks[i].name) == 0;
+			networks[i].n_claimed +=
+				strcmp(subnet.deployment, foresee->deployment) == 0 &&
+				strcmp(subnet.network, networks[i].name) == 0;
 	}
 	return rc;
 }
@@ -108,7 +114,8 @@ int foresee_apply(struct raftd *raftd, struct jaco_call *call,
 		  const struct wire_deployment *deployment, struct jaco_err *err)
 {
 	const struct jaco_config *config = &raftd->daemon->config;
-	struct foresee foresee = {.bits = (unsigned)config->ipam_prefix, .deployment = deployment->name};
+	struct foresee foresee = {.bits = (unsigned)config->ipam_prefix,
+				  .deployment = deployment->name};
 	struct foresee_network *networks;
 	size_t n_max = 1;
 
@@ -122,7 +129,8 @@ int foresee_apply(struct raftd *raftd, struct jaco_call *call,
 	if (count_members(raftd, call, &foresee.n_members, err) < 0)
 		return -(int)err->code;
 	for (size_t i = 0; i < deployment->services.n; i++)
-		add_service(&deployment->services.v[i], foresee.n_members, networks, &foresee.n_networks);
+		add_service(&deployment->services.v[i], foresee.n_members, networks,
+			    &foresee.n_networks);
 	foresee.networks = networks;
 	if (count_subnets(raftd, call, &foresee, networks, err) < 0)
 		return -(int)err->code;

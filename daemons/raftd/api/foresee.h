@@ -3,7 +3,8 @@
  * foresee.h - an apply that cannot get its addresses is refused when it is made, not when its last
  * container fails (spec/network.md section 1).
  *
- * Only what is certain counts: a service that may go anywhere needs one subnet, wherever that is. */
+ * Only what is certain counts: a service that may go anywhere needs one subnet, wherever that
+ * is. */
 #pragma once
 
 #include "daemons/raftd/raftd.h"

@@ -131,8 +131,8 @@ static int settle_in(struct joining *joining, const struct wire_raft_joined *joi
 		return jaco_err_set(err, JACO_VALIDATION_FAILED,
 				    "the answer to the join is not of the token's cluster");
 	if (jaco_pack(&packed, &wire_raft_peers_desc, &peers, err) < 0 ||
-	    identity_save(raftd->dir, joined->ca_cert, joined->node_cert, joining->request.key, err) <
-		    0 ||
+	    identity_save(raftd->dir, joined->ca_cert, joined->node_cert, joining->request.key,
+			  err) < 0 ||
 	    write_file(raftd, "seal.key", joined->seal_key.data, joined->seal_key.n, err) < 0 ||
 	    write_file(raftd, "peers", packed.data, packed.n, err) < 0 ||
 	    (store_exists(raftd->dir) && removed_set_aside(raftd, err) < 0) ||
@@ -149,7 +149,8 @@ static void on_joined(void *ctx, const void *out, const struct jaco_err *err)
 	struct joining *joining = ctx;
 	struct jaco_err failed = *err;
 
-	link_join_cancel(joining->asking); /* one question is all; we only listened for its answer */
+	link_join_cancel(
+		joining->asking); /* one question is all; we only listened for its answer */
 	joining->asking = NULL;
 	if (out && settle_in(joining, out, &failed) >= 0) {
 		jaco_log_notice("this node is a member", KV_STR(host, joining->raftd->host));
@@ -202,16 +203,17 @@ static void fill_request(struct joining *joining)
 {
 	struct raftd *raftd = joining->raftd;
 
-	joining->msg = (struct wire_raft_join){
-		.host = raftd->host,
-		.secret = joining->token.secret,
-		.request = joining->request.cert,
-		.clock = (uint64_t)jaco_time_wall_ms(),
-		.version = JACO_VERSION,
-		.peer_addr = raftd->peer_addr,
-		.api_addr = raftd->api_addr[0] ? raftd->api_addr : NULL,
-		.cpus = (uint32_t)get_nprocs(),
-		.memory_bytes = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGE_SIZE)};
+	joining->msg =
+		(struct wire_raft_join){.host = raftd->host,
+					.secret = joining->token.secret,
+					.request = joining->request.cert,
+					.clock = (uint64_t)jaco_time_wall_ms(),
+					.version = JACO_VERSION,
+					.peer_addr = raftd->peer_addr,
+					.api_addr = raftd->api_addr[0] ? raftd->api_addr : NULL,
+					.cpus = (uint32_t)get_nprocs(),
+					.memory_bytes = (uint64_t)sysconf(_SC_PHYS_PAGES) *
+							(uint64_t)sysconf(_SC_PAGE_SIZE)};
 	if (uname(&joining->uts) == 0)
 		joining->msg.arch = api_arch_name(joining->uts.machine);
 }
@@ -225,16 +227,17 @@ static int read_token(const struct wire_node_join *req, struct join_token *out_t
 	if (req->token && !req->peer && !req->secret && !req->ca_cert)
 		return join_token_parse(req->token, out_token, err);
 	if (req->token || !req->peer || !req->secret || !req->ca_cert)
-		return jaco_err_set(err, JACO_VALIDATION_FAILED,
-				    "either the token that jaco node issue-join-token printed, or peer, "
-				    "token and CA certificate");
+		return jaco_err_set(
+			err, JACO_VALIDATION_FAILED,
+			"either the token that jaco node issue-join-token printed, or peer, "
+			"token and CA certificate");
 	if (identity_fingerprint(req->ca_cert, fingerprint, err) < 0)
 		return jaco_err_wrap(err, "the CA certificate");
 	return join_token_compose(fingerprint, req->secret, req->peer, out_token, err);
 }
 
-int raftd_on_node_join(struct raftd *raftd, struct jaco_call *call, const struct wire_node_join *req,
-		       struct jaco_err *err)
+int raftd_on_node_join(struct raftd *raftd, struct jaco_call *call,
+		       const struct wire_node_join *req, struct jaco_err *err)
 {
 	struct joining *joining;
 	struct join_token token;

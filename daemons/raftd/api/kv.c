@@ -2,8 +2,8 @@
  *
  * kv.c - the store itself, for daemons: transactions, reads, watches and the observed plane.
  *
- * A daemon's rights are its socket's (kv/access.c); every value is checked against its schema before
- * it can reach the log. */
+ * A daemon's rights are its socket's (kv/access.c); every value is checked against its schema
+ * before it can reach the log. */
 #include <string.h>
 
 #include "daemons/raftd/api/api.h"
@@ -18,8 +18,8 @@
 /* --- transactions --- */
 
 /* meshd may change the WireGuard fields of its own node and nothing else in it. */
-static int check_mesh_fields(struct raftd *raftd, struct jaco_call *call, const struct wire_put *put,
-			     struct jaco_err *err)
+static int check_mesh_fields(struct raftd *raftd, struct jaco_call *call,
+			     const struct wire_put *put, struct jaco_err *err)
 {
 	static const char prefix[] = "/node/";
 	jaco_auto(jaco_buf) struct jaco_buf before = JACO_BUF_INIT, after = JACO_BUF_INIT;
@@ -136,7 +136,8 @@ int raftd_on_kv_txn(struct raftd *raftd, struct jaco_call *call, const struct wi
 	if (req->audit) {
 		struct wire_audit audit = *req->audit;
 
-		audit.identity = jaco_arena_printf(call->arena, "%s@%s", call->identity, raftd->host);
+		audit.identity =
+			jaco_arena_printf(call->arena, "%s@%s", call->identity, raftd->host);
 		audit.time = (uint64_t)jaco_time_wall_ms();
 		api_audit_raw(&txn, &audit);
 	}
@@ -265,8 +266,9 @@ static int next_entry(struct raftd *raftd, const char *prefix, const char *after
 	rc = machine_next(&raftd->store.machine, KV_TEXT(prefix), KV_TEXT(after), &pair, err);
 	if (rc <= 0)
 		return rc;
-	*out_entry = (struct wire_entry){.key = jaco_arena_strndup(arena, pair.key.data, pair.key.n),
-					 .revision = pair.revision};
+	*out_entry =
+		(struct wire_entry){.key = jaco_arena_strndup(arena, pair.key.data, pair.key.n),
+				    .revision = pair.revision};
 	JACO_SET(out_entry, entry, value, ((struct wire_bin){pair.value.data, pair.value.n}));
 	return 1;
 }
@@ -292,7 +294,8 @@ static int answer_range(struct raftd *raftd, struct jaco_call *call, const void 
 			break;
 		scope_veil(call, entry, call->arena);
 		bytes += strlen(entry->key) + entry->value.n + 64;
-		if (ranged.entries.n >= limit || (bytes > REPLY_BYTES_MAX && ranged.entries.n > 0)) {
+		if (ranged.entries.n >= limit ||
+		    (bytes > REPLY_BYTES_MAX && ranged.entries.n > 0)) {
 			ranged.more = true;
 			break;
 		}

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * leave.c - removing a member, handing leadership over: commands that end when raft has followed. */
+ * leave.c - removing a member, handing leadership over: commands that end when raft has
+ * followed. */
 #include <string.h>
 
 #include "daemons/raftd/api/api.h"
@@ -124,7 +125,8 @@ static int check_removal(struct raftd *raftd, struct jaco_call *call,
 	uint32_t n_replicas = api_count_replicas(raftd, call->arena, req->host);
 
 	if (TAILQ_EMPTY(&raftd->link.peers))
-		return jaco_err_set(err, JACO_VALIDATION_FAILED, "%s is the only member", req->host);
+		return jaco_err_set(err, JACO_VALIDATION_FAILED, "%s is the only member",
+				    req->host);
 	if (req->force)
 		return 0;
 	if (peer && peer->liveness == JACO_LIVENESS_UNREACHABLE)

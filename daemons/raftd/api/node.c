@@ -78,7 +78,8 @@ static int drain_check(struct raftd *raftd, struct jaco_arena *arena, const char
 	char key[JACO_KEY_MAX + 1] = "";
 	struct wire_replica replica;
 
-	while (api_next(raftd, "/replica/", key, &wire_replica_desc, arena, &replica, NULL, err) > 0) {
+	while (api_next(raftd, "/replica/", key, &wire_replica_desc, arena, &replica, NULL, err) >
+	       0) {
 		size_t n = replica.generations.n;
 		const char *why = n && strcmp(replica.generations.v[n - 1].host, host) == 0
 					  ? bound_by(raftd, arena, host, &replica)
@@ -104,7 +105,8 @@ static int set_intent(struct raftd *raftd, struct jaco_call *call, const struct 
 
 	if (read_node(raftd, call, req->host, &node, &revision, err) < 0)
 		return -(int)err->code;
-	if (node.intent == intent && !node.drain_code && (!is_drain || node.drain_force == req->force)) {
+	if (node.intent == intent && !node.drain_code &&
+	    (!is_drain || node.drain_force == req->force)) {
 		api_reply_changed(raftd, call, revision, NULL);
 		return 0;
 	}
@@ -121,8 +123,8 @@ static int set_intent(struct raftd *raftd, struct jaco_call *call, const struct 
 	api_put(&txn, node_key(call, req->host), &wire_node_desc, &node);
 	api_audit(&txn, is_drain ? JACO_AUDIT_NODE_DRAIN : JACO_AUDIT_NODE_CORDON, call->identity,
 		  (const char *const[]){"host", req->host, "intent",
-					jaco_enum_word(&jaco_node_intent_enum, (int)intent), "force",
-					req->force ? "true" : "false", NULL});
+					jaco_enum_word(&jaco_node_intent_enum, (int)intent),
+					"force", req->force ? "true" : "false", NULL});
 	return api_commit(&txn, call, again, req, api_reply_changed, NULL, err);
 }
 
@@ -206,11 +208,13 @@ static int check_labels(const struct wire_dict *labels, struct jaco_err *err)
 
 		if (!*key || key[strspn(key, allowed)])
 			return jaco_err_set(err, JACO_VALIDATION_FAILED,
-					    "label %s: letters, digits and . _ / - are allowed", key);
+					    "label %s: letters, digits and . _ / - are allowed",
+					    key);
 		for (; *value; value++)
 			if ((unsigned char)*value < 0x20 || *value == 0x7f)
 				return jaco_err_set(err, JACO_VALIDATION_FAILED,
-						    "label %s: its value has control characters", key);
+						    "label %s: its value has control characters",
+						    key);
 	}
 	return 0;
 }

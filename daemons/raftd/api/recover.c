@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * recover.c - jaco cluster recover: asks every member that answers what it holds, says what would be
- * lost and, when told to, lets this node go on alone (takeover.h) in a new epoch.
+ * recover.c - jaco cluster recover: asks every member that answers what it holds, says what would
+ * be lost and, when told to, lets this node go on alone (takeover.h) in a new epoch.
  *
- * One at a time.  The call waits for the survey, then for the new epoch in this node's own state. */
+ * One at a time.  The call waits for the survey, then for the new epoch in this node's own
+ * state. */
 #include "daemons/raftd/api/recover.h"
 
 #include <string.h>
@@ -231,21 +232,26 @@ static void say_losses(struct recovery *recovery)
 		if (member == self)
 			continue;
 		if (!member->reachable && member->voter)
-			lose(recovery, jaco_arena_printf(
-					       arena, "%s does not answer: a write that it and others "
-					       "acknowledged after entry %llu, and that never came here, "
-					       "is lost", member->host,
-					       (unsigned long long)(self ? self->last_index : 0)));
-		lose(recovery, jaco_arena_printf(
-				       arena, "%s is a member no more: its %u replicas are placed anew, "
-				       "and jaco node join takes it in again", member->host,
-				       member->replicas));
+			lose(recovery,
+			     jaco_arena_printf(
+				     arena,
+				     "%s does not answer: a write that it and others "
+				     "acknowledged after entry %llu, and that never came here, "
+				     "is lost",
+				     member->host,
+				     (unsigned long long)(self ? self->last_index : 0)));
+		lose(recovery,
+		     jaco_arena_printf(arena,
+				       "%s is a member no more: its %u replicas are placed anew, "
+				       "and jaco node join takes it in again",
+				       member->host, member->replicas));
 	}
 	if (ahead)
-		lose(recovery, jaco_arena_printf(
-				       arena, "%s holds entries up to %llu of term %llu, this node up to "
-				       "%llu of term %llu: recover there instead", ahead->host,
-				       (unsigned long long)ahead->last_index,
+		lose(recovery,
+		     jaco_arena_printf(arena,
+				       "%s holds entries up to %llu of term %llu, this node up to "
+				       "%llu of term %llu: recover there instead",
+				       ahead->host, (unsigned long long)ahead->last_index,
 				       (unsigned long long)ahead->last_term,
 				       (unsigned long long)(self ? self->last_index : 0),
 				       (unsigned long long)(self ? self->last_term : 0)));
@@ -347,7 +353,8 @@ static void on_timer(struct jaco_timer *timer, void *ctx)
 		JACO_SET(&recovery->found, cluster_recovery, cluster_epoch, raftd->epoch);
 		finish(recovery, NULL);
 	} else if (jaco_time_before(recovery->give_up, jaco_loop_now(timer->loop))) {
-		jaco_err_set(&err, JACO_TIMEOUT, "this node does not lead yet: jaco cluster status");
+		jaco_err_set(&err, JACO_TIMEOUT,
+			     "this node does not lead yet: jaco cluster status");
 		finish(recovery, &err);
 	} else {
 		jaco_timer_arm(timer, LOOK_MS);
@@ -370,9 +377,10 @@ int raftd_on_cluster_recover(struct raftd *raftd, struct jaco_call *call,
 	if (raftd->recovery)
 		return jaco_err_set(err, JACO_CONFLICT, "a recovery is under way");
 	if (submit_has_quorum(raftd))
-		return jaco_err_set(err, JACO_CONFLICT,
-				    "this node reaches a majority of the voters: nothing is lost, and "
-				    "jaco node remove --force puts out who does not answer");
+		return jaco_err_set(
+			err, JACO_CONFLICT,
+			"this node reaches a majority of the voters: nothing is lost, and "
+			"jaco node remove --force puts out who does not answer");
 	recovery = jaco_alloc(sizeof(*recovery));
 	*recovery = (struct recovery){.raftd = raftd, .call = call, .arena = JACO_ARENA_INIT,
 				      .number = ++raftd->n_recoveries,

@@ -49,7 +49,8 @@ static const char *hide(struct jaco_arena *arena, const char *text, bool is_item
 }
 
 /* Depth is bounded by the parser (JACO_YAML_DEPTH_MAX). */
-static void walk(struct jaco_arena *arena, struct jaco_yaml_node *node, enum below below, bool is_item)
+static void walk(struct jaco_arena *arena, struct jaco_yaml_node *node, enum below below,
+		 bool is_item)
 {
 	if (node->kind == JACO_YAML_SCALAR && below != SHOWN && !jaco_yaml_is_null(node)) {
 		node->text = hide(arena, node->text, is_item && below == NAMED);

@@ -9,10 +9,10 @@
 
 #define REDACTED "(redacted)"
 
-/* The record @packed with both documents rendered anew: values of environments, build arguments, labels,
- * annotations and headers, commands, inline contents, options of drivers, password hashes and
- * everything below x-... are replaced; the names of what is a name and a value stay.  What cannot be
- * read is left out whole. */
+/* The record @packed with both documents rendered anew: values of environments, build arguments,
+ * labels, annotations and headers, commands, inline contents, options of drivers, password hashes
+ * and everything below x-... are replaced; the names of what is a name and a value stay.  What
+ * cannot be read is left out whole. */
 int redact_revision(const void *packed, size_t n, struct jaco_arena *arena, struct jaco_buf *out,
 		    struct jaco_err *err);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * registry.c - credentials for pulling images, sealed in the store; only runtimed gets them open. */
+ * registry.c - credentials for pulling images, sealed in the store; only runtimed gets them
+ * open. */
 #include <string.h>
 
 #include "daemons/raftd/api/api.h"
@@ -42,7 +43,8 @@ static int canonical(const char *text, char out[static REGISTRY_MAX], struct jac
 		host[i] = jaco_ascii_lower(text[i]);
 		if (!jaco_ascii_is_alnum(host[i]) && !strchr("._-:/[]", host[i]))
 			return jaco_err_set(err, JACO_VALIDATION_FAILED,
-					    "registry: '%c' cannot stand in a registry name", host[i]);
+					    "registry: '%c' cannot stand in a registry name",
+					    host[i]);
 	}
 	host[n] = '\0';
 	host_n = strcspn(host, "/");

@@ -39,7 +39,8 @@ static int load_context(struct raftd *raftd, struct jaco_err *err)
 	struct ssl_ctx_st *context;
 	int rc = 0;
 
-	if (read_pem(raftd, "ca.crt", &ca, err) < 0 || read_pem(raftd, "node.crt", &cert, err) < 0 ||
+	if (read_pem(raftd, "ca.crt", &ca, err) < 0 ||
+	    read_pem(raftd, "node.crt", &cert, err) < 0 ||
 	    read_pem(raftd, "node.key", &key, err) < 0)
 		rc = -(int)err->code;
 	else
@@ -101,7 +102,8 @@ static int look_up(struct raftd *raftd, const char *identity, const char *hash,
 	if (rc < 0)
 		return rc;
 	if (rc == 0 || strcmp(out_token->hash, hash) != 0) /* issued anew under that name */
-		return jaco_err_set(err, JACO_TOKEN_REVOKED, "the token of %s was revoked", identity);
+		return jaco_err_set(err, JACO_TOKEN_REVOKED, "the token of %s was revoked",
+				    identity);
 	return token_is_valid(out_token, err);
 }
 
@@ -283,7 +285,8 @@ int remote_open(struct raftd *raftd, struct jaco_err *err)
 		if (!raftd->daemon->root[0] ||
 		    !jaco_str_starts(raftd->daemon->config.listen_addr, "0.0.0.0:"))
 			return -(int)err->code;
-		JACO_LOG_FAILURE(JACO_LOG_WARNING, "no remote command line can reach this node", err);
+		JACO_LOG_FAILURE(JACO_LOG_WARNING, "no remote command line can reach this node",
+				 err);
 		return 0;
 	}
 	jaco_timer_arm(&raftd->remote.review, 0);

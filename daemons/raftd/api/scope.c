@@ -62,8 +62,8 @@ void scope_veil(const struct jaco_call *call, struct wire_entry *entry, struct j
 		return;
 	if (!call->read_only && (is_revision || !is_foreign(call, entry, arena)))
 		return;
-	rc = (is_revision ? redact_revision : redact_route)(entry->value.data, entry->value.n, arena,
-							    &out, &err);
+	rc = (is_revision ? redact_revision : redact_route)(entry->value.data, entry->value.n,
+							    arena, &out, &err);
 	if (rc < 0) /* nothing rather than too much */
 		JACO_LOG_FAILURE(JACO_LOG_WARNING, "a value is hidden whole", &err,
 				 KV_STR(key, entry->key));
@@ -94,7 +94,8 @@ static int check_key(const struct jaco_call *call, const char *key, struct jaco_
 	const char *deployment = key + sizeof(REVISIONS) - 1;
 
 	if (!jaco_str_starts(key, REVISIONS))
-		return jaco_str_starts(REVISIONS, key) ? denied(call, err, "read all revisions") : 0;
+		return jaco_str_starts(REVISIONS, key) ? denied(call, err, "read all revisions")
+						       : 0;
 	if (!call->scope)
 		return 0;
 	if (!strchr(deployment, '/'))
@@ -124,7 +125,8 @@ static int check_replica(struct raftd *raftd, const struct jaco_call *call, cons
 			 struct jaco_err *err)
 {
 	for (size_t i = 0; i < call->scope->n; i++) {
-		const char *prefix = jaco_arena_printf(call->arena, "/replica/%s/", call->scope->v[i]);
+		const char *prefix =
+			jaco_arena_printf(call->arena, "/replica/%s/", call->scope->v[i]);
 		char key[JACO_KEY_MAX + 1] = "";
 		struct wire_replica replica;
 
@@ -134,8 +136,8 @@ static int check_replica(struct raftd *raftd, const struct jaco_call *call, cons
 				return 0;
 	}
 	return jaco_err_set(err, JACO_PERMISSION_DENIED,
-			    "the token of %s is not for the deployment of replica %s", call->identity,
-			    id);
+			    "the token of %s is not for the deployment of replica %s",
+			    call->identity, id);
 }
 
 /* --- the rules --- */

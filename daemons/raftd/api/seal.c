@@ -10,8 +10,8 @@
 
 #include "libjaco/base/random.h"
 
-int seal_close(const uint8_t key[static SEAL_KEY_BYTES], const char *name, const void *data, size_t n,
-	       struct jaco_buf *out, struct jaco_err *err)
+int seal_close(const uint8_t key[static SEAL_KEY_BYTES], const char *name, const void *data,
+	       size_t n, struct jaco_buf *out, struct jaco_err *err)
 {
 	EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
 	uint8_t *room = n < INT_MAX / 2 ? (uint8_t *)jaco_buf_reserve(
@@ -39,8 +39,8 @@ int seal_close(const uint8_t key[static SEAL_KEY_BYTES], const char *name, const
 	return 0;
 }
 
-int seal_open(const uint8_t key[static SEAL_KEY_BYTES], const char *name, const void *data, size_t n,
-	      struct jaco_buf *out, struct jaco_err *err)
+int seal_open(const uint8_t key[static SEAL_KEY_BYTES], const char *name, const void *data,
+	      size_t n, struct jaco_buf *out, struct jaco_err *err)
 {
 	const uint8_t *sealed = data;
 	size_t body_n = n - SEAL_NONCE_BYTES - SEAL_TAG_BYTES;
@@ -65,7 +65,8 @@ int seal_open(const uint8_t key[static SEAL_KEY_BYTES], const char *name, const 
 			  EVP_DecryptFinal_ex(ctx, room + done, &tail) == 1;
 	EVP_CIPHER_CTX_free(ctx);
 	if (!is_done)
-		return jaco_err_set(err, JACO_INTERNAL, "the sealed secret %s cannot be opened", name);
+		return jaco_err_set(err, JACO_INTERNAL, "the sealed secret %s cannot be opened",
+				    name);
 	out->n += body_n;
 	return 0;
 }

@@ -18,9 +18,9 @@
 #define SEAL_TAG_BYTES   16
 
 /* Append nonce, ciphertext, tag to @out. */
-int seal_close(const uint8_t key[static SEAL_KEY_BYTES], const char *name, const void *data, size_t n,
-	       struct jaco_buf *out, struct jaco_err *err);
+int seal_close(const uint8_t key[static SEAL_KEY_BYTES], const char *name, const void *data,
+	       size_t n, struct jaco_buf *out, struct jaco_err *err);
 
 /* Append the plaintext to @out.  Errors: INTERNAL - damaged, moved, or sealed under another key. */
-int seal_open(const uint8_t key[static SEAL_KEY_BYTES], const char *name, const void *data, size_t n,
-	      struct jaco_buf *out, struct jaco_err *err);
+int seal_open(const uint8_t key[static SEAL_KEY_BYTES], const char *name, const void *data,
+	      size_t n, struct jaco_buf *out, struct jaco_err *err);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * token.c - operator tokens: 256 random bits shown once, stored as SHA-256, compared in constant
- * time, revoked by one commit.  A revoked one stays, without its rights, so that its refusal can say
- * why. */
+ * time, revoked by one commit.  A revoked one stays, without its rights, so that its refusal can
+ * say why. */
 #include <string.h>
 
 #include "daemons/raftd/api/api.h"
@@ -41,7 +41,8 @@ static void on_issued(struct raftd *raftd, struct jaco_call *call, uint64_t revi
 
 static bool is_identity(const char *text)
 {
-	size_t n = strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-@");
+	size_t n =
+		strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-@");
 
 	return n > 0 && text[n] == '\0';
 }
@@ -106,7 +107,8 @@ int raftd_on_token_issue(struct raftd *raftd, struct jaco_call *call,
 		return jaco_err_set(err, JACO_VALIDATION_FAILED, "ttl: at most 100 years");
 	if (req->allow_privileged && !call->allow_privileged)
 		return jaco_err_set(err, JACO_PERMISSION_DENIED,
-				    "%s may not give a right that it does not have", call->identity);
+				    "%s may not give a right that it does not have",
+				    call->identity);
 	if (remote_check_expiry(raftd, call, token.expires, err) < 0)
 		return -(int)err->code;
 	rc = api_get(raftd, token_key(call, req->identity), &wire_token_desc, call->arena, &old,
@@ -138,8 +140,8 @@ int raftd_on_token_revoke(struct raftd *raftd, struct jaco_call *call,
 	struct api_txn txn = api_begin(raftd, call);
 	struct wire_token token;
 	uint64_t revision;
-	int rc = api_get(raftd, token_key(call, req->identity), &wire_token_desc, call->arena, &token,
-			 &revision, err);
+	int rc = api_get(raftd, token_key(call, req->identity), &wire_token_desc, call->arena,
+			 &token, &revision, err);
 
 	if (rc < 0)
 		return rc;
@@ -199,7 +201,8 @@ int token_check(struct raftd *raftd, const char *plaintext, struct jaco_arena *a
 
 	jaco_sha256_text(plaintext, strlen(plaintext), hash);
 	/* all of them are compared, so that time tells nothing about which */
-	while ((rc = api_next(raftd, "/token/", key, &wire_token_desc, arena, &token, NULL, err)) > 0) {
+	while ((rc = api_next(raftd, "/token/", key, &wire_token_desc, arena, &token, NULL, err)) >
+	       0) {
 		if (strlen(token.hash) == strlen(hash) &&
 		    jaco_secret_eq(token.hash, hash, strlen(hash))) {
 			*out_token = token;

@@ -183,7 +183,8 @@ static int check_start(const struct core_start *start, struct jaco_err *err)
 		return jaco_err_set(err, JACO_VALIDATION_FAILED,
 				    "the state is at %llu, the log holds %llu to %llu",
 				    (unsigned long long)start->applied,
-				    (unsigned long long)start->base_index, (unsigned long long)last);
+				    (unsigned long long)start->base_index,
+				    (unsigned long long)last);
 	return 0;
 }
 

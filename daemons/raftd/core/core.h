@@ -104,8 +104,8 @@ enum core_message_type {
 	CORE_APP_REQ,      /* index, log_term (entry before), commit, entries (none: heartbeat) */
 	CORE_APP_RESP,     /* ok: index = match.  Not ok: index = refused one, hint, hint_term */
 	CORE_SNAP_REQ,     /* index, log_term, conf; offset, data, n_data, done: one chunk */
-	CORE_SNAP_RESP,    /* index, hint = offset of the chunk, offset where the next has to start */
-	CORE_TIMEOUT_NOW,  /* start an election at once (thesis 3.10) */
+	CORE_SNAP_RESP, /* index, hint = offset of the chunk, offset where the next has to start */
+	CORE_TIMEOUT_NOW, /* start an election at once (thesis 3.10) */
 };
 #define CORE_MESSAGE_TYPES (CORE_TIMEOUT_NOW + 1)
 
@@ -116,8 +116,8 @@ struct core_message {
 	uint64_t term;
 	uint64_t index, log_term;
 	uint64_t commit;
-	/* Of append messages, echoed in the answer: the newest read round (thesis 6.4), and which of
-	 * the leader's attempts to agree with this follower it belongs to. */
+	/* Of append messages, echoed in the answer: the newest read round (thesis 6.4), and which
+	 * of the leader's attempts to agree with this follower it belongs to. */
 	uint64_t round, attempt;
 	uint64_t hint, hint_term;
 	bool ok;
@@ -142,14 +142,14 @@ const char *core_message_name(enum core_message_type type);
 struct core_options {
 	uint64_t id;
 	uint64_t seed;         /* election times */
-	uint32_t election;     /* least silence before an election; drawn from [n, 2n).  Unit of now */
+	uint32_t election; /* least silence before an election; drawn from [n, 2n).  Unit of now */
 	uint32_t heartbeat;    /* < election */
 	bool prevote;          /* thesis 9.6 */
-	bool check_quorum;     /* leader steps down, followers stick to theirs (thesis 6.2, 4.2.3) */
-	bool lease_reads;      /* answer reads inside a lease; needs check_quorum and clocks that run
-	                        * alike within a quarter of `election` (thesis 6.4.1) */
-	uint32_t linger;       /* < election: how long followers may wait to hear of a commit, for the
-	                        * entries that will tell them anyway; 0: they are told at once */
+	bool check_quorum; /* leader steps down, followers stick to theirs (thesis 6.2, 4.2.3) */
+	bool lease_reads;  /* answer reads inside a lease; needs check_quorum and clocks that run
+				* alike within a quarter of `election` (thesis 6.4.1) */
+	uint32_t linger;   /* < election: how long followers may wait to hear of a commit, for the
+				* entries that will tell them anyway; 0: they are told at once */
 	bool apply_early;      /* hand out committed entries this disk does not have yet */
 	uint32_t max_inflight; /* append messages to one peer without an answer */
 	uint32_t max_inflight_bytes;
@@ -218,11 +218,13 @@ int core_change(struct core *core, enum core_change change, uint64_t id, uint64_
  * Errors: NO_LEADER; NODE_NOT_FOUND - not another voter. */
 int core_transfer(struct core *core, uint64_t to, struct jaco_err *err);
 
-/* Stand for election now, as if the timer had run out.  Nothing happens on a leader or non-voter. */
+/* Stand for election now, as if the timer had run out.  Nothing happens on a leader or
+ * non-voter. */
 void core_campaign(struct core *core);
 
 /* Linearizable read (ReadIndex, thesis 6.4): @token comes back in core_actions.reads when the
- * owner's state may be read.  With lease_reads, core_tick() has to be called just before.  Errors: NO_LEADER, TOO_MANY_REQUESTS. */
+ * owner's state may be read.  With lease_reads, core_tick() has to be called just before.  Errors:
+ * NO_LEADER, TOO_MANY_REQUESTS. */
 int core_read(struct core *core, uint64_t token, struct jaco_err *err);
 
 /* All writes up to @seq are on stable storage. */
@@ -240,15 +242,16 @@ int core_compact(struct core *core, uint64_t index, struct jaco_err *err);
  * Errors: VALIDATION_FAILED. */
 int core_offer(struct core *core, uint64_t index, struct jaco_err *err);
 
-/* The snapshot that was arriving is damaged: ask for it from its first byte again.  The sender knows
- * when it is asked: hand in the chunk that showed it all the same, unless that is the first one. */
+/* The snapshot that was arriving is damaged: ask for it from its first byte again.  The sender
+ * knows when it is asked: hand in the chunk that showed it all the same, unless that is the first
+ * one. */
 void core_arriving_failed(struct core *core);
 
 /* Somebody at @id waits for what is committed here: it need not linger. */
 void core_tell(struct core *core, uint64_t id);
 
-/* There is a link to @id.  A node that has started and heard of no leader asks the others soon then: a
- * leader that there is would be heard, and after a start of all nobody leads. */
+/* There is a link to @id.  A node that has started and heard of no leader asks the others soon
+ * then: a leader that there is would be heard, and after a start of all nobody leads. */
 void core_peer_found(struct core *core, uint64_t id);
 
 /* The link to @id broke: what was under way to it is lost.  When it leads, it is suspected at once:

@@ -21,8 +21,9 @@ void election_reset_timer(struct core *core)
 			    jaco_prng_next(&core->prng) % core->opt.election;
 }
 
-/* A broken connection is a hint and no proof: the others are asked first (thesis 9.6), and they agree
- * only when they have not heard the leader either.  A lease must not be cut short (thesis 6.4.1). */
+/* A broken connection is a hint and no proof: the others are asked first (thesis 9.6), and they
+ * agree only when they have not heard the leader either.  A lease must not be cut short (thesis
+ * 6.4.1). */
 void election_suspect(struct core *core)
 {
 	uint64_t soon = core->now + jaco_prng_next(&core->prng) % core->opt.heartbeat;
@@ -33,8 +34,8 @@ void election_suspect(struct core *core)
 	core->election_at = JACO_MIN(core->election_at, soon);
 }
 
-/* Nobody is disturbed: a leader that works is heard within one heartbeat, and those who hear it refuse
- * (thesis 9.6).  A lease of before our start is waited out (thesis 6.4.1). */
+/* Nobody is disturbed: a leader that works is heard within one heartbeat, and those who hear it
+ * refuse (thesis 9.6).  A lease of before our start is waited out (thesis 6.4.1). */
 void election_look_around(struct core *core)
 {
 	uint64_t soon = core->now + core->opt.heartbeat +

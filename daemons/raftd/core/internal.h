@@ -121,7 +121,8 @@ struct core {
 	/* Leader. */
 	uint64_t term_start; /* index of the no-op */
 	uint64_t heartbeat_at;
-	uint64_t tell_at; /* when a commit that no entries have told is told without; UINT64_MAX: all know */
+	/* when a commit that no entries told is told alone; UINT64_MAX: all know */
+	uint64_t tell_at;
 	uint64_t uncommitted_bytes;
 	uint64_t attempts; /* at agreeing, with anyone: no peer sees a number twice */
 	bool commit_due; /* something may be committed */

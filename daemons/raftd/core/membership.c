@@ -122,7 +122,8 @@ void membership_compacted(struct core *core, uint64_t index)
 		gone++;
 	core->n_conf_at -= gone;
 	if (gone)
-		memmove(core->conf_at, core->conf_at + gone, core->n_conf_at * sizeof(*core->conf_at));
+		memmove(core->conf_at, core->conf_at + gone,
+			core->n_conf_at * sizeof(*core->conf_at));
 }
 
 void membership_reset(struct core *core, const struct core_conf *conf)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * crc32c.h - CRC-32C (RFC 3720 appendix B.4), by the processor's own instruction where it has one. */
+ * crc32c.h - CRC-32C (RFC 3720 appendix B.4), by the processor's own instruction where it has
+ * one. */
 #pragma once
 
 #include <stddef.h>

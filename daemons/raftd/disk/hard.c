@@ -103,10 +103,11 @@ int hard_open(struct hard *hard, const char *path, struct jaco_err *err)
 		}
 	} else if (!is_read) {
 		hard_close(hard);
-		return jaco_err_set(err, JACO_INTERNAL,
-				    "%s: both copies of the vote are damaged; without them this node "
-				    "could vote twice",
-				    path);
+		return jaco_err_set(
+			err, JACO_INTERNAL,
+			"%s: both copies of the vote are damaged; without them this node "
+			"could vote twice",
+			path);
 	}
 	return 0;
 }

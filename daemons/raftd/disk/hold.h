@@ -3,9 +3,9 @@
  * hold.h - writes of the raft core that wait for room on a full disk.
  *
  * A follower whose disk is full has entries it cannot store.  They stay in memory, in order and
- * unacknowledged, until there is room: the leader's window of what was not acknowledged bounds them,
- * the member goes on hearing its leader, and nothing is sent twice (spec/operations.md, "State
- * integrity"). */
+ * unacknowledged, until there is room: the leader's window of what was not acknowledged bounds
+ * them, the member goes on hearing its leader, and nothing is sent twice (spec/operations.md,
+ * "State integrity"). */
 #pragma once
 
 #include <stdbool.h>

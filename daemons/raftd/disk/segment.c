@@ -121,18 +121,19 @@ int segment_scan(const uint8_t *data, size_t n, const struct segment_header *hea
 	while (at < n && read_record(data, n, at, header, &record)) {
 		if (record.index > last + 1)
 			return jaco_err_set(err, JACO_INTERNAL,
-					    "damaged at byte %zu: entry %llu follows entry %llu", at,
-					    (unsigned long long)record.index,
+					    "damaged at byte %zu: entry %llu follows entry %llu",
+					    at, (unsigned long long)record.index,
 					    (unsigned long long)last);
 		last = record.index;
 		on_record(ctx, &record);
 		at += segment_record_size(record.n);
 	}
 	if (at < n && is_damage(data, n, at, header, &record))
-		return jaco_err_set(err, JACO_INTERNAL,
-				    "damaged at byte %zu: what follows entry %llu cannot be read, but "
-				    "entry %llu was written after it had been flushed",
-				    at, (unsigned long long)last, (unsigned long long)record.index);
+		return jaco_err_set(
+			err, JACO_INTERNAL,
+			"damaged at byte %zu: what follows entry %llu cannot be read, but "
+			"entry %llu was written after it had been flushed",
+			at, (unsigned long long)last, (unsigned long long)record.index);
 	*out_end = at;
 	*out_torn = at < n && !is_zero(data + at, n - at);
 	return 0;

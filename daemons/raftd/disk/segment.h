@@ -5,7 +5,8 @@
  * Pure: works on memory, so that the reader can be fuzzed.
  *
  *   header  "JACOLOG1" u32 crc, u32 flags, u64 base index, u64 base term, u64 salt, zero to 64
- *   record  u32 crc, u32 data bytes, u64 index, u64 term, u32 batch, u8 type, 3 zero; data; pad to 8
+ *   record  u32 crc, u32 data bytes, u64 index, u64 term, u32 batch, u8 type, 3 zero; data; pad to
+ *   8
  *
  * The crc of a record starts from the salt, so that bytes of an older file never pass.  `batch` is
  * the offset at which the write that carried the record began: all before it had been flushed then.

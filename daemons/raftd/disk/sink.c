@@ -2,8 +2,8 @@
  *
  * sink.c - whole blocks past the page cache, or a write and a flush.
  *
- * The file is read through the page cache all the same: the kernel drops the pages that such a write
- * goes past. */
+ * The file is read through the page cache all the same: the kernel drops the pages that such a
+ * write goes past. */
 #include "daemons/raftd/disk/sink.h"
 
 #include <errno.h>

@@ -2,8 +2,8 @@
  *
  * state.c - LMDB: three databases in one file, one long-lived reading transaction, two layers.
  *
- * A read asks the newest layer first.  LMDB is never written without a flush (MDB_NOSYNC and its kind
- * would leave a damaged file after a power cut); the thread is what takes it off the path.
+ * A read asks the newest layer first.  LMDB is never written without a flush (MDB_NOSYNC and its
+ * kind would leave a damaged file after a power cut); the thread is what takes it off the path.
  *
  * The map is reserved address space, not memory or disk; the file grows as it is used. */
 #include "daemons/raftd/disk/state.h"
@@ -146,8 +146,9 @@ static bool is_better(const struct layer_pair *pair, bool has_best, struct kv_by
 	return pair && (!has_best || kv_bytes_compare(pair->key, best) <= 0);
 }
 
-static int state_seek(struct kv_space *space, enum kv_table table, struct kv_bytes key, int is_after,
-		      struct kv_bytes *out_key, struct kv_bytes *out_value, struct jaco_err *err)
+static int state_seek(struct kv_space *space, enum kv_table table, struct kv_bytes key,
+		      int is_after, struct kv_bytes *out_key, struct kv_bytes *out_value,
+		      struct jaco_err *err)
 {
 	struct state *state = (struct state *)space;
 	const struct layer *layers[] = {state->going, state->is_loading ? NULL : state->fresh};
@@ -465,8 +466,8 @@ uint64_t state_bytes(const struct state *state)
 	return (uint64_t)(info.me_last_pgno + 1) * stat.ms_psize;
 }
 
-/* LMDB keeps free pages in a table of its own, the first: the transaction that freed them, and how many
- * they are before their numbers. */
+/* LMDB keeps free pages in a table of its own, the first: the transaction that freed them, and how
+ * many they are before their numbers. */
 void state_room(const struct state *state, struct state_room *out_room)
 {
 	struct state_room room = {.used_bytes = state_bytes(state)};
@@ -512,7 +513,8 @@ int state_snapshot_next(struct state_snapshot *snapshot, enum kv_table *out_tabl
 
 	for (; snapshot->table < KV_TABLE_END; snapshot->table++) {
 		if (!snapshot->cursor) {
-			rc = mdb_cursor_open(snapshot->txn, snapshot->state->tables[snapshot->table],
+			rc = mdb_cursor_open(snapshot->txn,
+					     snapshot->state->tables[snapshot->table],
 					     &snapshot->cursor);
 			if (rc != 0)
 				return fail(err, rc, "reading a snapshot");

@@ -3,12 +3,12 @@
  * state.h - the state machine's space in LMDB.
  *
  * What was committed last is read from the file.  What the machine wrote since is a layer of memory
- * over it, and a commit turns that layer into one LMDB transaction: in a thread of its own, while the
- * next layer grows, so that no caller waits for it.  The applied index is inside, so that a restart
- * opens the file and replays only the log behind it; the log keeps everything after that.
+ * over it, and a commit turns that layer into one LMDB transaction: in a thread of its own, while
+ * the next layer grows, so that no caller waits for it.  The applied index is inside, so that a
+ * restart opens the file and replays only the log behind it; the log keeps everything after that.
  *
- * When a commit fails (a full disk) nothing is lost: its layer goes back below the newer one and the
- * owner tries again. */
+ * When a commit fails (a full disk) nothing is lost: its layer goes back below the newer one and
+ * the owner tries again. */
 #pragma once
 
 #include <stdbool.h>
@@ -49,11 +49,12 @@ void state_close(struct state *state);
  * Errors: UNAVAILABLE - it failed; what was not committed is still there and may be tried again. */
 int state_commit(struct state *state, struct jaco_err *err);
 
-/* The same beside the loop; what is written from now on belongs to the next commit.  state->job.fd is
- * readable when it is done.  None may be under way. */
+/* The same beside the loop; what is written from now on belongs to the next commit.  state->job.fd
+ * is readable when it is done.  None may be under way. */
 int state_commit_start(struct state *state, struct jaco_err *err);
 
-/* 1: the commit that was started is done; 0: it is not, or there is none.  @is_waiting: wait for it.
+/* 1: the commit that was started is done; 0: it is not, or there is none.  @is_waiting: wait for
+ * it.
  * Errors: as state_commit(). */
 int state_commit_end(struct state *state, bool is_waiting, struct jaco_err *err);
 bool state_is_committing(const struct state *state);
@@ -68,8 +69,8 @@ int state_abort(struct state *state, struct jaco_err *err);
  * to the file and not to memory, however many they are. */
 int state_clear(struct state *state, struct jaco_err *err);
 
-/* Bytes of the file that the next commit may have to write anew: a page for each pair and one more when
- * it is split. */
+/* Bytes of the file that the next commit may have to write anew: a page for each pair and one more
+ * when it is split. */
 size_t state_touched_bytes(const struct state *state);
 
 /* Bytes of the file in use. */
@@ -78,7 +79,8 @@ uint64_t state_bytes(const struct state *state);
 /* What is in the file as it is committed. */
 struct state_room {
 	uint64_t used_bytes; /* pages that hold something */
-	uint64_t free_bytes; /* pages that the next commit may write; others are still read by somebody */
+	/* pages that the next commit may write; somebody reads the others */
+	uint64_t free_bytes;
 };
 
 void state_room(const struct state *state, struct state_room *out_room);
@@ -98,5 +100,6 @@ int state_snapshot_open(struct state *state, struct state_snapshot *out_snapshot
 
 /* The next pair in order of table, key.  1, 0 at the end. */
 int state_snapshot_next(struct state_snapshot *snapshot, enum kv_table *out_table,
-			struct kv_bytes *out_key, struct kv_bytes *out_stored, struct jaco_err *err);
+			struct kv_bytes *out_key, struct kv_bytes *out_stored,
+			struct jaco_err *err);
 void state_snapshot_close(struct state_snapshot *snapshot);

@@ -2,10 +2,10 @@
  *
  * wal.c - segments as files: <sequence>.log, and "spare" while the next one is being zeroed.
  *
- * A segment gets its name only when its header is durable, so a file with a bad header is a half-made
- * one and can only be the newest.  Each header says which entry came before it; a gap between that
- * and what the previous file yields is damage, not a torn write, because a segment is only begun
- * after the one before it was flushed. */
+ * A segment gets its name only when its header is durable, so a file with a bad header is a
+ * half-made one and can only be the newest.  Each header says which entry came before it; a gap
+ * between that and what the previous file yields is damage, not a torn write, because a segment is
+ * only begun after the one before it was flushed. */
 #include "daemons/raftd/disk/wal.h"
 
 #include <dirent.h>
@@ -145,8 +145,8 @@ static int scan_file(struct wal *wal, struct wal_segment *segment, const uint8_t
 	if (segment_scan(data, n, &segment->header, on_record, &scan, &end, &is_torn, err) < 0)
 		return -(int)err->code;
 	if (is_torn && !is_newest)
-		return jaco_err_set(err, JACO_INTERNAL, "damaged at byte %zu and not the newest file",
-				    end);
+		return jaco_err_set(err, JACO_INTERNAL,
+				    "damaged at byte %zu and not the newest file", end);
 	wal->end = end;
 	return is_torn ? cut_torn(wal, segment, end, n, err) : 0;
 }
@@ -400,10 +400,11 @@ static int is_left(const struct wal *wal, size_t bytes, struct jaco_err *err)
 	left = (uint64_t)disk.f_bavail * disk.f_frsize + wal->spare_bytes;
 	if (left >= needed)
 		return 0;
-	return jaco_err_set(err, JACO_UNAVAILABLE,
-			    "no room to write: %llu KiB of the disk are left, %llu are needed to save "
-			    "the state and for the next log file",
-			    (unsigned long long)left / 1024, (unsigned long long)needed / 1024);
+	return jaco_err_set(
+		err, JACO_UNAVAILABLE,
+		"no room to write: %llu KiB of the disk are left, %llu are needed to save "
+		"the state and for the next log file",
+		(unsigned long long)left / 1024, (unsigned long long)needed / 1024);
 }
 
 void wal_prepare(struct wal *wal)
@@ -432,7 +433,8 @@ static bool is_short(const struct wal *wal, size_t bytes)
 int wal_has_room(struct wal *wal, size_t bytes, struct jaco_err *err)
 {
 	if (wal->is_failed)
-		return jaco_err_set(err, JACO_UNAVAILABLE, "the log has failed and must be reopened");
+		return jaco_err_set(err, JACO_UNAVAILABLE,
+				    "the log has failed and must be reopened");
 	return wal_make_room(wal, bytes + HEADROOM, err);
 }
 

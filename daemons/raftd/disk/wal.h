@@ -2,17 +2,18 @@
  *
  * wal.h - the write-ahead log of raft on disk: a directory of segments and one flush per batch.
  *
- * append() gathers, flush() makes everything gathered durable by one write (disk/sink.h); only then may
- * it be acknowledged.  Segments are preallocated and zeroed, so a flush changes no file
+ * append() gathers, flush() makes everything gathered durable by one write (disk/sink.h); only then
+ * may it be acknowledged.  Segments are preallocated and zeroed, so a flush changes no file
  * metadata.  A failed flush is final: the kernel may have dropped the dirty pages, so the process
  * must stop and read the disk again.
  *
- * A segment takes a small part of the disk it is on, so that on a small one the state has room beside
- * the log; an entry that is larger gets a segment of its size.
+ * A segment takes a small part of the disk it is on, so that on a small one the state has room
+ * beside the log; an entry that is larger gets a segment of its size.
  *
  * Full disks are met before raft is involved: has_room() says whether entries of that size will fit
- * and makes the next segment when the present one runs out.  The log never takes what saving the state
- * may need: old segments go when the state is saved, so a log that took the last room would keep it. */
+ * and makes the next segment when the present one runs out.  The log never takes what saving the
+ * state may need: old segments go when the state is saved, so a log that took the last room would
+ * keep it. */
 #pragma once
 
 #include <stdbool.h>
@@ -75,7 +76,8 @@ struct wal {
 
 #define WAL_SEGMENT_LEAST (256u * 1024)
 
-/* The size of a segment on a disk of @disk_bytes: WAL_SEGMENT_LEAST..SEGMENT_BYTES, a power of two. */
+/* The size of a segment on a disk of @disk_bytes: WAL_SEGMENT_LEAST..SEGMENT_BYTES, a power of
+ * two. */
 size_t wal_segment_bytes(uint64_t disk_bytes);
 
 /*
@@ -86,7 +88,8 @@ int wal_open(struct wal *wal, const char *path, struct jaco_err *err);
 void wal_close(struct wal *wal);
 #define wal_cleanup wal_close
 
-/* Gather one entry.  Its index is at most last_index + 1; a lower one replaces all from there on. */
+/* Gather one entry.  Its index is at most last_index + 1; a lower one replaces all from there
+ * on. */
 int wal_append(struct wal *wal, const struct wal_entry *entry, struct jaco_err *err);
 
 /* One durable write.  After a failure every later call fails. */
@@ -100,8 +103,8 @@ int wal_read(struct wal *wal, uint64_t index, struct wal_entry *out_entry, struc
 uint64_t wal_term(const struct wal *wal, uint64_t index);
 
 /* Is there room for one entry of @bytes?  Makes the next segment when the present one runs out.
- * Errors: UNAVAILABLE - the disk is full, or what is left is the state's; nothing changed and a later
- * call may succeed. */
+ * Errors: UNAVAILABLE - the disk is full, or what is left is the state's; nothing changed and a
+ * later call may succeed. */
 int wal_make_room(struct wal *wal, size_t bytes, struct jaco_err *err);
 
 /* The same for clients' entries, which leave some to raft's own. */

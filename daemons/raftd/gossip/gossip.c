@@ -81,7 +81,8 @@ static void batch_add(struct batch *batch, const struct record *record)
 	batch->bytes += record->value.n + strlen(record->key) + 64;
 }
 
-/* Records of @owner that changed here after @since, to @peer or everybody; how many bytes to each. */
+/* Records of @owner that changed here after @since, to @peer or everybody; how many bytes to
+ * each. */
 static size_t send_records(struct gossip *gossip, struct link_peer *peer, const char *owner,
 			 uint64_t since)
 {
@@ -191,7 +192,8 @@ static bool is_credible(struct raftd *raftd, const struct wire_raft_record *reco
 {
 	struct jaco_err err = JACO_ERR_INIT;
 
-	return is_member(raftd, record->owner) && !is_opinion(record->key) && access_owner(record->key, record->owner, &err) == 0;
+	return is_member(raftd, record->owner) && !is_opinion(record->key) &&
+	       access_owner(record->key, record->owner, &err) == 0;
 }
 
 /* It was away while that was withdrawn and forgotten. */
@@ -325,8 +327,9 @@ static void look_at(struct gossip *gossip, struct link_peer *peer)
 		return;
 	if (now != peer->liveness) {
 		if (now == JACO_LIVENESS_UNREACHABLE || peer->liveness == JACO_LIVENESS_UNREACHABLE)
-			jaco_log_notice("a member's liveness changed", KV_STR(peer, peer->host),
-					KV_STR(state, jaco_enum_word(&jaco_liveness_enum, (int)now)));
+			jaco_log_notice(
+				"a member's liveness changed", KV_STR(peer, peer->host),
+				KV_STR(state, jaco_enum_word(&jaco_liveness_enum, (int)now)));
 		peer->liveness = now;
 		peer->since_ms = jaco_time_wall_ms();
 	}
@@ -340,7 +343,8 @@ static void drop_old_run(struct gossip *gossip, const struct link_peer *peer)
 	struct raftd *raftd = gossip->raftd;
 	struct records *records = &raftd->records;
 
-	if (peer->incarnation == 0 || peer->incarnation + OLD_RUN_MS > (uint64_t)jaco_time_wall_ms())
+	if (peer->incarnation == 0 ||
+	    peer->incarnation + OLD_RUN_MS > (uint64_t)jaco_time_wall_ms())
 		return;
 	for (size_t i = 0; i < records->n; i++) {
 		const struct record *old = records->items[i], *dropped = NULL;
@@ -398,7 +402,8 @@ void gossip_members_changed(struct gossip *gossip)
 		(void)jaco_str_copy(host, sizeof(host), record->owner);
 		if (is_opinion(record->key))
 			(void)jaco_str_format(host, sizeof(host), "%.*s",
-					      (int)strcspn(record->key + 10, "/"), record->key + 10);
+					      (int)strcspn(record->key + 10, "/"),
+					      record->key + 10);
 		if (!record->value.data || is_member(raftd, host))
 			continue;
 		watch_note_record(&raftd->hub, records_disown(records, record->key));

@@ -2,10 +2,10 @@
  *
  * gossip.h - spreads the observed plane and notices silence.
  *
- * A change of an own record is pushed to every connected member at once, at a bounded rate.  Every two
- * seconds each node tells one number over all it holds to one member; when that holds something else
- * they exchange what they have per owner, then the records of the owners that differ, so that nothing
- * stays lost.  Works without quorum.
+ * A change of an own record is pushed to every connected member at once, at a bounded rate.  Every
+ * two seconds each node tells one number over all it holds to one member; when that holds something
+ * else they exchange what they have per owner, then the records of the owners that differ, so that
+ * nothing stays lost.  Works without quorum.
  *
  * A member is suspect after half of unreachable_after in silence, and unreachable after all of it
  * unless others hear it (probe.h).

@@ -37,16 +37,16 @@ static void on_alive(void *ctx, const void *out, const struct jaco_err *err)
 	jaco_free(probe);
 }
 
-static int ask(struct raftd *raftd, struct link_peer *whom, struct link_call *call, const char *host,
-	       uint64_t doubted, struct jaco_err *err)
+static int ask(struct raftd *raftd, struct link_peer *whom, struct link_call *call,
+	       const char *host, uint64_t doubted, struct jaco_err *err)
 {
 	struct probe *probe = jaco_alloc(sizeof(*probe));
 	struct wire_raft_probe msg = {.host = host, .alive = doubted};
 
 	*probe = (struct probe){.raftd = raftd, .call = call, .doubted = doubted};
 	(void)jaco_str_copy(probe->host, sizeof(probe->host), host);
-	if (link_ask(whom, "raft.probe", &wire_raft_probe_desc, &msg, &wire_raft_alive_desc, on_alive,
-		     probe, err) >= 0)
+	if (link_ask(whom, "raft.probe", &wire_raft_probe_desc, &msg, &wire_raft_alive_desc,
+		     on_alive, probe, err) >= 0)
 		return 0;
 	jaco_free(probe);
 	return -(int)err->code;

@@ -3,8 +3,8 @@
  * probe.h - asking others about a member that is silent here (SWIM: Das, Gupta, Motivala 2002).
  *
  * Three members that are connected are asked; each asks the silent one.  That one raises its number
- * above the one that is doubted, and only a higher number counts as a sign of life, so no old answer
- * can keep a dead node alive. */
+ * above the one that is doubted, and only a higher number counts as a sign of life, so no old
+ * answer can keep a dead node alive. */
 #pragma once
 
 #include "daemons/raftd/link/link.h"

@@ -86,11 +86,11 @@ static int check_room(struct records *records, const struct record *record, cons
 
 	if (!record && (records->n >= RECORDS_MAX || owner->n >= RECORDS_OWNER_MAX))
 		return jaco_err_set(err, JACO_LIMIT_EXCEEDED,
-				    "there are %zu observed records, %zu of %s", records->n, owner->n,
-				    host);
+				    "there are %zu observed records, %zu of %s", records->n,
+				    owner->n, host);
 	if (more > before && owner->bytes - before + more > RECORDS_OWNER_BYTES)
-		return jaco_err_set(err, JACO_LIMIT_EXCEEDED, "the observed records of %s are %zu bytes",
-				    host, owner->bytes);
+		return jaco_err_set(err, JACO_LIMIT_EXCEEDED,
+				    "the observed records of %s are %zu bytes", host, owner->bytes);
 	return 0;
 }
 

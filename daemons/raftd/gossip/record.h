@@ -2,14 +2,14 @@
  *
  * record.h - the observed plane: what each node sees, merged without conflict.
  *
- * Pure.  Every record has one owner; of two versions the one with the higher (incarnation, sequence)
- * is newer, whatever way it came.  An incarnation is one run of the owner's raftd, so that what a
- * dead run said never beats the present one.
+ * Pure.  Every record has one owner; of two versions the one with the higher (incarnation,
+ * sequence) is newer, whatever way it came.  An incarnation is one run of the owner's raftd, so
+ * that what a dead run said never beats the present one.
  *
- * A withdrawn record stays as a tombstone for a bounded time.  What is left of it then is its owner's
- * floor: nothing of that owner up to there that is not known is taken any more, so a node that was
- * away for longer brings no record back.  The owner is the authority: whatever it hears of itself and
- * does not hold so, it says again under a higher number. */
+ * A withdrawn record stays as a tombstone for a bounded time.  What is left of it then is its
+ * owner's floor: nothing of that owner up to there that is not known is taken any more, so a node
+ * that was away for longer brings no record back.  The owner is the authority: whatever it hears of
+ * itself and does not hold so, it says again under a higher number. */
 #pragma once
 
 #include <stdbool.h>
@@ -32,15 +32,16 @@ struct record {
 	uint64_t sequence;
 	struct kv_bytes value; /* .data NULL: a tombstone */
 	int64_t withdrawn_ms;  /* a tombstone since; 0: not looked at yet */
-	uint64_t change;       /* local count, raised by each change: what the watch calls a revision */
+	uint64_t change; /* local count, raised by each change: what the watch calls a revision */
 };
 
-/* What one owner may make every node hold: one that is mad must not keep the others' records out. */
+/* What one owner may make every node hold: one that is mad must not keep the others' records
+ * out. */
 #define RECORDS_OWNER_MAX   10000
 #define RECORDS_OWNER_BYTES (32u << 20)
 
-/* What is known of an owner apart from its records: how much they are, and the highest version among its
- * tombstones that were forgotten. */
+/* What is known of an owner apart from its records: how much they are, and the highest version
+ * among its tombstones that were forgotten. */
 struct records_owner {
 	char owner[JACO_HOST_MAX + 1];
 	uint64_t incarnation; /* the floor; 0: none */
@@ -103,9 +104,9 @@ const struct records_owner *records_floor_of(const struct records *records,
 /* Forget tombstones older than @life_ms at @now_ms (any clock that does not go back); how many. */
 size_t records_expire(struct records *records, int64_t now_ms, int64_t life_ms);
 
-/* @incoming claims to be of this node.  When it is not what this node holds, say what it holds under
- * a higher number.  How many records have to be sent out again: more than one when the claim is of
- * a run that began after this one (the clock was set back): then all. */
+/* @incoming claims to be of this node.  When it is not what this node holds, say what it holds
+ * under a higher number.  How many records have to be sent out again: more than one when the claim
+ * is of a run that began after this one (the clock was set back): then all. */
 size_t records_refute(struct records *records, const struct record *incoming);
 
 /* --- digests: live records only, so that tombstones may be forgotten at different times --- */

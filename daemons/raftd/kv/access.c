@@ -22,14 +22,16 @@ int access_read(uint32_t role, const char *prefix, struct jaco_err *err)
 	for (size_t i = 0; i < jaco_n_keyspaces; i++) {
 		const struct jaco_keyspace *space = &jaco_keyspaces[i];
 
-		if (!jaco_str_starts(prefix, space->prefix) && !jaco_str_starts(space->prefix, prefix))
+		if (!jaco_str_starts(prefix, space->prefix) &&
+		    !jaco_str_starts(space->prefix, prefix))
 			continue;
 		n_found++;
 		if (!(space->read_roles & role))
 			return denied(err, "read", prefix);
 	}
 	if (n_found == 0)
-		return jaco_err_set(err, JACO_VALIDATION_FAILED, "there are no keys below %s", prefix);
+		return jaco_err_set(err, JACO_VALIDATION_FAILED, "there are no keys below %s",
+				    prefix);
 	return 0;
 }
 
@@ -79,7 +81,7 @@ int access_owner(const char *key, const char *host, struct jaco_err *err)
 		n = strlen(owner);
 	}
 	if (!owner || n != strlen(host) || memcmp(owner, host, n) != 0)
-		return jaco_err_set(err, JACO_PERMISSION_DENIED, "%s does not belong to this node (%s)",
-				    key, host);
+		return jaco_err_set(err, JACO_PERMISSION_DENIED,
+				    "%s does not belong to this node (%s)", key, host);
 	return 0;
 }

@@ -3,8 +3,8 @@
  * digest.h - one hash of the whole state, kept current by each change.
  *
  * The sum, in four lanes of 64 bits, of SHA-256 over every (key, revision, value).  A sum does not
- * depend on the order of changes, so a state that was replayed, restored from a snapshot or built by
- * different batches has the same digest; replicas compare it at equal revisions.  It finds
+ * depend on the order of changes, so a state that was replayed, restored from a snapshot or built
+ * by different batches has the same digest; replicas compare it at equal revisions.  It finds
  * divergence and damage, not forgery: nobody outside the cluster can choose what is in it. */
 #pragma once
 

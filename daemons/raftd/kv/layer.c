@@ -18,8 +18,8 @@ static struct layer_pair **link_of(struct layer *layer, enum kv_table table,
 }
 
 /* The last pair before @key on each level. */
-static void find_before(struct layer *layer, enum kv_table table, struct kv_bytes key, bool is_after,
-			struct layer_pair *out_before[static LAYER_HEIGHT])
+static void find_before(struct layer *layer, enum kv_table table, struct kv_bytes key,
+			bool is_after, struct layer_pair *out_before[static LAYER_HEIGHT])
 {
 	struct layer_pair *at = NULL;
 
@@ -114,7 +114,8 @@ void layer_remove(struct layer *layer, enum kv_table table, struct kv_bytes key)
 void layer_underlay(struct layer *layer, const struct layer *from)
 {
 	for (enum kv_table table = 0; table < KV_TABLE_END; table++) {
-		for (const struct layer_pair *pair = from->heads[table][0]; pair; pair = pair->next) {
+		for (const struct layer_pair *pair = from->heads[table][0]; pair;
+		     pair = pair->next) {
 			if (layer_find(layer, table, pair->key))
 				continue;
 			if (pair->is_removed)

@@ -34,7 +34,8 @@ void layer_init(struct layer *layer);
 void layer_fini(struct layer *layer);
 
 /* Copies key and value. */
-void layer_put(struct layer *layer, enum kv_table table, struct kv_bytes key, struct kv_bytes value);
+void layer_put(struct layer *layer, enum kv_table table, struct kv_bytes key,
+	       struct kv_bytes value);
 void layer_remove(struct layer *layer, enum kv_table table, struct kv_bytes key);
 
 /* NULL: nothing is known here.  Borrowed until the layer is written. */

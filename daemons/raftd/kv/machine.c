@@ -274,7 +274,8 @@ static int apply_ops(struct machine *machine, const struct txn *txn, uint64_t in
 	if (rc >= 0 && txn->audit.n) {
 		char key[AUDIT_KEY_MAX];
 
-		(void)jaco_str_format(key, sizeof(key), "/audit/%020llu", (unsigned long long)index);
+		(void)jaco_str_format(key, sizeof(key), "/audit/%020llu",
+				      (unsigned long long)index);
 		rc = put_one(machine, KV_TEXT(key), txn->audit, index, err);
 	}
 	return rc < 0 ? rc : 0;
@@ -435,7 +436,8 @@ int machine_verify(struct machine *machine, struct jaco_err *err)
 	uint64_t n_keys = 0;
 	int rc;
 
-	while ((rc = space->ops->seek(space, KV_TABLE_DATA, at, at.n > 0, &key, &stored, err)) > 0) {
+	while ((rc = space->ops->seek(space, KV_TABLE_DATA, at, at.n > 0, &key, &stored, err)) >
+	       0) {
 		digest_add(&digest, key, stored);
 		n_keys++;
 		JACO_ASSERT(key.n <= sizeof(last));

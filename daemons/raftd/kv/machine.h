@@ -2,11 +2,11 @@
  *
  * machine.h - the replicated state machine: transactions in, one revision each.
  *
- * Pure over a space: no clock, no randomness, no configuration, so that equal logs give equal states
- * on every node and version.  The revision of a change is the index of its log entry.
+ * Pure over a space: no clock, no randomness, no configuration, so that equal logs give equal
+ * states on every node and version.  The revision of a change is the index of its log entry.
  *
- * When a call fails (<0) the storage under it failed half-way: the process starts again from the last
- * durable index and replays the log. */
+ * When a call fails (<0) the storage under it failed half-way: the process starts again from the
+ * last durable index and replays the log. */
 #pragma once
 
 #include <stdbool.h>
@@ -20,13 +20,13 @@
 #include "libjaco/base/buf.h"
 #include "libjaco/base/err.h"
 
-/* Outcomes of identified requests are remembered over this many revisions: at 10,000 writes a second
- * still far longer than the 10 s a client retries.  Faster writers than that are why a retry says
- * since when it may have been applied (machine_remembers). */
+/* Outcomes of identified requests are remembered over this many revisions: at 10,000 writes a
+ * second still far longer than the 10 s a client retries.  Faster writers than that are why a retry
+ * says since when it may have been applied (machine_remembers). */
 #define MACHINE_REQUEST_MEMORY 200000
 
-/* Is a request that was first made after revision @since, if it was applied, still remembered when an
- * entry at @index is applied? */
+/* Is a request that was first made after revision @since, if it was applied, still remembered when
+ * an entry at @index is applied? */
 static inline bool machine_remembers(uint64_t since, uint64_t index)
 {
 	return index <= since || index - since <= MACHINE_REQUEST_MEMORY;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * memspace.h - a space in memory: sorted arrays, for tests, the simulator and backup verification. */
+ * memspace.h - a space in memory: sorted arrays, for tests, the simulator and backup
+ * verification. */
 #pragma once
 
 #include "daemons/raftd/kv/space.h"

@@ -3,8 +3,8 @@
  * trail.h - what the hash of the state was at the indexes behind, so that members that are never at
  * the same index at the same moment compare one that both have passed.
  *
- * Pure.  Every one of the last 4096 indexes, and each 1024th of the last four million; one lane of the
- * digest (digest.h), which is enough against accidents.  64 KiB, a store per entry. */
+ * Pure.  Every one of the last 4096 indexes, and each 1024th of the last four million; one lane of
+ * the digest (digest.h), which is enough against accidents.  64 KiB, a store per entry. */
 #pragma once
 
 #include <stdbool.h>

@@ -54,9 +54,9 @@ int txn_check(const struct txn *txn, struct jaco_err *err)
 
 		rc = check_key(op->key, err);
 		if (rc == 0 && op->value.n > JACO_VALUE_MAX)
-			rc = jaco_err_set(err, JACO_LIMIT_EXCEEDED, "value of %.*s is over %d bytes",
-					  (int)op->key.n, (const char *)op->key.data,
-					  JACO_VALUE_MAX);
+			rc = jaco_err_set(err, JACO_LIMIT_EXCEEDED,
+					  "value of %.*s is over %d bytes", (int)op->key.n,
+					  (const char *)op->key.data, JACO_VALUE_MAX);
 	}
 	return rc;
 }
@@ -172,7 +172,8 @@ static void take_compares(struct cursor *cur, struct jaco_arena *arena, struct t
 	for (size_t i = 0; i < txn->n_compares && !cur->is_bad; i++) {
 		uint8_t kind = take_u8(cur);
 
-		txn->compares[i].kind = kind == TXN_PREFIX_EMPTY ? TXN_PREFIX_EMPTY : TXN_AT_REVISION;
+		txn->compares[i].kind =
+			kind == TXN_PREFIX_EMPTY ? TXN_PREFIX_EMPTY : TXN_AT_REVISION;
 		txn->compares[i].key = take_bytes(cur);
 		txn->compares[i].revision = take_u64(cur);
 		if (kind > TXN_PREFIX_EMPTY)
@@ -207,8 +208,8 @@ int txn_unpack(struct kv_bytes data, struct jaco_arena *arena, struct txn *out_t
 
 	if (cur.is_bad || version != TXN_VERSION || (flags & ~FLAGS_KNOWN) != 0)
 		return jaco_err_set(err, JACO_INTERNAL,
-				    "a log entry was written by another version (%u, flags %u)", version,
-				    flags);
+				    "a log entry was written by another version (%u, flags %u)",
+				    version, flags);
 	txn.has_request = (flags & FLAG_REQUEST) != 0;
 	request = txn.has_request ? take(&cur, TXN_REQUEST_BYTES) : NULL;
 	if (request)

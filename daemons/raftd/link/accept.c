@@ -15,8 +15,8 @@
 
 #define ACCEPT_REST_MS 100
 
-/* The oldest stranger goes when there are too many, or too many from @from.  Freed at once: a caller
- * who comes faster than the loop turns must not heap up dead ones. */
+/* The oldest stranger goes when there are too many, or too many from @from.  Freed at once: a
+ * caller who comes faster than the loop turns must not heap up dead ones. */
 static void make_room(struct link *link, const char *from)
 {
 	struct link_conn *conn, *oldest = NULL, *oldest_here = NULL;
@@ -71,7 +71,8 @@ static void on_listener(struct jaco_io *io, unsigned events, void *ctx)
 	(void)events;
 	while ((fd = jaco_sock_accept(io->fd, &addr)) >= 0)
 		accept_one(link, fd, &addr);
-	/* Without a free descriptor the caller stays in the backlog and the socket stays readable. */
+	/* Without a free descriptor the caller stays in the backlog and the socket stays
+	 * readable. */
 	if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
 		jaco_io_set(io, 0);
 		jaco_timer_arm(&link->rest, ACCEPT_REST_MS);
@@ -99,7 +100,8 @@ int link_listen(struct link *link, struct jaco_err *err)
 		return jaco_err_wrap(err, "cluster_addr %s", text);
 	jaco_addr_render(raftd->peer_addr, &addr);
 	jaco_timer_init(link->loop, &link->rest, on_rested, link);
-	jaco_io_start(link->loop, &link->listener, link->listen_fd, JACO_IO_READ, on_listener, link);
+	jaco_io_start(link->loop, &link->listener, link->listen_fd, JACO_IO_READ, on_listener,
+		      link);
 	return 0;
 }
 

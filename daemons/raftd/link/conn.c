@@ -15,7 +15,7 @@
 #define QUEUE_MAX    (32u * 1024 * 1024)
 #define HELLO_MS     10000
 #define STRANGER_MAX (64 * 1024)       /* a request to join is a few thousand bytes */
-#define ASKED_MAX    8192              /* questions under way in each direction: twice what submit.c lets wait */
+#define ASKED_MAX    8192 /* questions under way in each direction: twice what submit.c lets wait */
 
 bool conn_is_stranger(const struct link_conn *conn)
 {
@@ -79,7 +79,8 @@ void conn_ask(struct link_conn *conn, const char *method, const struct jaco_desc
 	if (jaco_pack(&frame, desc, msg, &err) >= 0)
 		conn_send(conn, &frame);
 	else
-		JACO_LOG_FAILURE(JACO_LOG_ERR, "cannot pack a question", &err, KV_STR(method, method));
+		JACO_LOG_FAILURE(JACO_LOG_ERR, "cannot pack a question", &err,
+				 KV_STR(method, method));
 }
 
 uint64_t link_call_from(const struct link_call *call)

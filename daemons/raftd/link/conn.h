@@ -27,10 +27,11 @@ struct link_conn {
 	struct link *link;
 	struct tls tls;
 	enum link_kind kind;
-	struct link_peer *peer; /* LINK_OUT; LINK_IN once the certificate is known; NULL: a stranger */
+	/* LINK_OUT; LINK_IN once the certificate is known; NULL: a stranger */
+	struct link_peer *peer;
 	bool is_ready;          /* hello came and was good */
 	bool is_dead;           /* waits for the reaper */
-	bool is_nobody;         /* LINK_IN: a certificate of this cluster's CA that is no member's */
+	bool is_nobody; /* LINK_IN: a certificate of this cluster's CA that is no member's */
 	bool has_asked;         /* a stranger: its one question came; nobody: it was told why */
 	size_t n_pendings, n_calls;
 	char from[JACO_ADDR_TEXT_BYTES]; /* LINK_IN: the address without the port */
@@ -75,7 +76,8 @@ void link_set_options(int fd);
 
 /* members.c */
 void link_forget_peer(struct link_peer *peer);
-void link_redirect(struct link_peer *peer, const char *addr); /* it is at @addr; NULL, "": not told */
+void link_redirect(struct link_peer *peer,
+		   const char *addr); /* it is at @addr; NULL, "": not told */
 
 /* accept.c: on cluster_addr.  Errors: those of face_resolve(); INTERNAL. */
 int link_listen(struct link *link, struct jaco_err *err);

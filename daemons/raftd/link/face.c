@@ -52,9 +52,11 @@ int face_resolve(const char *key, const char *text, struct jaco_addr *out, struc
 	if (jaco_addr_parse(&addr, text, 0, err) < 0)
 		return jaco_err_wrap(err, "%s", key);
 	if (jaco_str_starts(text, "0.0.0.0:") && !private_face(&addr))
-		return jaco_err_set(err, JACO_VALIDATION_FAILED,
-				    "%s: this machine has no private address: set %s to the one that "
-				    "shall be used", key, key);
+		return jaco_err_set(
+			err, JACO_VALIDATION_FAILED,
+			"%s: this machine has no private address: set %s to the one that "
+			"shall be used",
+			key, key);
 	*out = addr;
 	return 0;
 }

@@ -70,10 +70,10 @@ static bool add_extension(X509 *cert, X509 *issuer, int nid, const char *value)
 
 static bool set_name(X509_NAME *name, const char *organisation, const char *common)
 {
-	return X509_NAME_add_entry_by_txt(name, "O", MBSTRING_UTF8, (const uint8_t *)organisation, -1,
-					  -1, 0) == 1 &&
-	       X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_UTF8, (const uint8_t *)common, -1, -1,
-					  0) == 1;
+	return X509_NAME_add_entry_by_txt(name, "O", MBSTRING_UTF8, (const uint8_t *)organisation,
+					  -1, -1, 0) == 1 &&
+	       X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_UTF8, (const uint8_t *)common, -1,
+					  -1, 0) == 1;
 }
 
 static bool to_pem(X509 *cert, EVP_PKEY *key, struct identity *out)
@@ -129,8 +129,8 @@ static bool build(X509 *cert, EVP_PKEY *key, X509 *issuer, EVP_PKEY *issuer_key,
 	return X509_sign(cert, is_ca ? key : issuer_key, NULL) > 0;
 }
 
-static int make(X509 *issuer, EVP_PKEY *issuer_key, const char *org, const char *common, long seconds,
-		struct identity *out, struct jaco_err *err)
+static int make(X509 *issuer, EVP_PKEY *issuer_key, const char *org, const char *common,
+		long seconds, struct identity *out, struct jaco_err *err)
 {
 	EVP_PKEY *key = EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
 	X509 *cert = X509_new();
@@ -352,7 +352,8 @@ int identity_verify(const char *ca_pem, const char *cert_pem, struct jaco_err *e
 				  "the certificate is not signed by this cluster's CA");
 	else if (X509_cmp_current_time(X509_get0_notBefore(cert)) > 0 ||
 		 X509_cmp_current_time(X509_get0_notAfter(cert)) < 0)
-		rc = jaco_err_set(err, JACO_VALIDATION_FAILED, "the certificate is not in force now");
+		rc = jaco_err_set(err, JACO_VALIDATION_FAILED,
+				  "the certificate is not in force now");
 	ERR_clear_error();
 	X509_free(ca);
 	X509_free(cert);

@@ -37,7 +37,8 @@ int identity_sign(const struct identity *ca, const char *cluster_id, const char 
 		  const char *request_pem, char out_cert[static IDENTITY_PEM_MAX],
 		  struct jaco_err *err);
 
-/* Of the whole certificate, as join tokens name the CA: SHA-256 over the DER form, lower-case hex.  Errors: VALIDATION_FAILED - not a certificate. */
+/* Of the whole certificate, as join tokens name the CA: SHA-256 over the DER form, lower-case hex.
+ * Errors: VALIDATION_FAILED - not a certificate. */
 int identity_fingerprint(const char *cert_pem, char out_text[static IDENTITY_FINGERPRINT_TEXT],
 			 struct jaco_err *err);
 
@@ -61,8 +62,8 @@ int identity_key_fingerprint(const char *cert_pem, char out_text[static IDENTITY
 /* Was @cert_pem signed by @ca_pem and is it in force now?  Errors: VALIDATION_FAILED. */
 int identity_verify(const char *ca_pem, const char *cert_pem, struct jaco_err *err);
 
-/* Write ca.crt, node.key and node.crt below @dir, durably.  The certificate comes last, and an old one
- * goes first: a node that has one has what belongs to it, whenever the power goes. */
+/* Write ca.crt, node.key and node.crt below @dir, durably.  The certificate comes last, and an old
+ * one goes first: a node that has one has what belongs to it, whenever the power goes. */
 int identity_save(const char *dir, const char *ca_cert, const char *cert, const char *key,
 		  struct jaco_err *err);
 

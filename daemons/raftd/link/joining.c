@@ -84,7 +84,8 @@ struct link_joining *link_join(struct link *link, const char *addr, const char *
 	bool pending = false;
 	int fd;
 
-	if (jaco_addr_parse(&at, addr, 0, err) < 0 || tls_context_new(&context, NULL, NULL, err) < 0)
+	if (jaco_addr_parse(&at, addr, 0, err) < 0 ||
+	    tls_context_new(&context, NULL, NULL, err) < 0)
 		return NULL;
 	fd = jaco_sock_connect(&at, &pending, err);
 	if (fd < 0) {

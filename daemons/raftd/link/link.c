@@ -44,15 +44,16 @@ void link_fill_hello(struct link *link, struct wire_raft_hello *hello)
 {
 	struct raftd *raftd = link->raftd;
 
-	*hello = (struct wire_raft_hello){.protocol = LINK_PROTOCOL,
-					  .version = JACO_VERSION,
-					  .cluster_id = raftd->cluster_id[0] ? raftd->cluster_id : NULL,
-					  .epoch = raftd->epoch,
-					  .host = raftd->host,
-					  .clock = (uint64_t)jaco_time_wall_ms(),
-					  .peer_addr = raftd->peer_addr[0] ? raftd->peer_addr : NULL,
-					  .incarnation = raftd->records.incarnation,
-					  .boot_id = boot_id()};
+	*hello = (struct wire_raft_hello){
+		.protocol = LINK_PROTOCOL,
+		.version = JACO_VERSION,
+		.cluster_id = raftd->cluster_id[0] ? raftd->cluster_id : NULL,
+		.epoch = raftd->epoch,
+		.host = raftd->host,
+		.clock = (uint64_t)jaco_time_wall_ms(),
+		.peer_addr = raftd->peer_addr[0] ? raftd->peer_addr : NULL,
+		.incarnation = raftd->records.incarnation,
+		.boot_id = boot_id()};
 }
 
 bool link_conn_admit(struct link_conn *conn, struct jaco_err *err)
@@ -88,15 +89,17 @@ void link_fill_refusal(struct link_conn *conn, const struct wire_raft_hello *the
 	struct raftd *raftd = link->raftd;
 
 	if (theirs->epoch && theirs->epoch < raftd->epoch)
-		(void)jaco_str_format(text, JACO_TEXT_MAX,
-				      "cluster %s was recovered without %s and is in epoch %llu, not "
-				      "%llu: jaco node join takes it in again", raftd->cluster_id,
-				      theirs->host, (unsigned long long)raftd->epoch,
-				      (unsigned long long)theirs->epoch);
+		(void)jaco_str_format(
+			text, JACO_TEXT_MAX,
+			"cluster %s was recovered without %s and is in epoch %llu, not "
+			"%llu: jaco node join takes it in again",
+			raftd->cluster_id, theirs->host, (unsigned long long)raftd->epoch,
+			(unsigned long long)theirs->epoch);
 	else
-		(void)jaco_str_format(text, JACO_TEXT_MAX,
-				      "%s was removed from cluster %s: jaco node join takes it in again",
-				      theirs->host, raftd->cluster_id);
+		(void)jaco_str_format(
+			text, JACO_TEXT_MAX,
+			"%s was removed from cluster %s: jaco node join takes it in again",
+			theirs->host, raftd->cluster_id);
 	link_fill_hello(link, hello);
 	hello->refused = text;
 	JACO_SET(hello, raft_hello, revision,
@@ -125,8 +128,8 @@ int link_check_hello(struct link_conn *conn, const struct wire_raft_hello *hello
 	    strcmp(hello->cluster_id, raftd->cluster_id) != 0)
 		return jaco_err_set(err, JACO_PERMISSION_DENIED, "%s belongs to cluster %s",
 				    hello->host, hello->cluster_id);
-	/* The epoch does not matter among members: one that lags has still to learn the new one.  Who
-	 * is of an old epoch for good is no member, by its certificate. */
+	/* The epoch does not matter among members: one that lags has still to learn the new one.
+	 * Who is of an old epoch for good is no member, by its certificate. */
 	if (hello->refused && conn->kind == LINK_OUT) {
 		conn->link->events->on_refused(conn->link->raftd, hello);
 		return jaco_err_set(err, JACO_PERMISSION_DENIED, "%s", hello->refused);
@@ -226,7 +229,8 @@ static bool find_address(struct link_peer *peer, struct jaco_addr *addr, struct 
 	struct jaco_addr named;
 
 	peer->by_name = !peer->by_name && peer->retry_ms >= RETRY_MAX_MS / 2;
-	if (is_known && peer->by_name && jaco_fs_read(HOSTS_PATH, HOSTS_BYTES_MAX, &hosts, err) >= 0 &&
+	if (is_known && peer->by_name &&
+	    jaco_fs_read(HOSTS_PATH, HOSTS_BYTES_MAX, &hosts, err) >= 0 &&
 	    names_find(jaco_buf_str(&hosts), peer->host, jaco_addr_port(addr), &named))
 		*addr = named;
 	return is_known;
@@ -244,8 +248,9 @@ void link_connect(struct link_peer *peer)
 		return;
 	/* from where we are known: a provider may filter what comes from a first address */
 	if (find_address(peer, &addr, &err))
-		fd = jaco_sock_connect_from(jaco_addr_parse(&own, link->raftd->peer_addr, 0, NULL) >= 0 ? &own : NULL,
-					    &addr, &pending, &err);
+		fd = jaco_sock_connect_from(
+			jaco_addr_parse(&own, link->raftd->peer_addr, 0, NULL) >= 0 ? &own : NULL,
+			&addr, &pending, &err);
 	if (fd < 0) {
 		jaco_timer_arm(&peer->retry, peer->retry_ms);
 		peer->retry_ms = JACO_MIN(peer->retry_ms * 2, (int64_t)RETRY_MAX_MS);
@@ -292,7 +297,8 @@ static void send_notice(struct link_peer *peer, const char *method, const struct
 	jaco_buf_reset(frame);
 	jaco_frame_event(frame, 0, method);
 	if (jaco_pack(frame, desc, msg, &err) < 0)
-		JACO_LOG_FAILURE(JACO_LOG_ERR, "cannot pack a message", &err, KV_STR(method, method));
+		JACO_LOG_FAILURE(JACO_LOG_ERR, "cannot pack a message", &err,
+				 KV_STR(method, method));
 	else
 		send(peer->conn, frame);
 	if (frame->cap > FRAME_KEPT)
@@ -350,7 +356,8 @@ static int load(struct link *link, struct ssl_ctx_st **out_context, struct jaco_
 	jaco_auto(identity) struct identity own = {.key = ""};
 	char ca[IDENTITY_PEM_MAX];
 
-	if (read_pem(link, "ca.crt", ca, err) < 0 || read_pem(link, "node.crt", own.cert, err) < 0 ||
+	if (read_pem(link, "ca.crt", ca, err) < 0 ||
+	    read_pem(link, "node.crt", own.cert, err) < 0 ||
 	    read_pem(link, "node.key", own.key, err) < 0)
 		return -(int)err->code;
 	return tls_context_new(out_context, &own, ca, err);

@@ -5,11 +5,11 @@
  * Every node connects to every other member and speaks on the connection it made; what it is asked
  * on a connection that it accepted is answered there.  A certificate whose key is no
  * member's is refused, so removing a node revokes it; the answer to its hello says why, and nothing
- * else follows.  A stranger without a certificate may ask for one thing, raft.join, once; strangers are
- * few, in all and from one address: the oldest of them makes room, a member never does.
+ * else follows.  A stranger without a certificate may ask for one thing, raft.join, once; strangers
+ * are few, in all and from one address: the oldest of them makes room, a member never does.
  *
- * Identity is the key, not the address: a peer that says hello from elsewhere is followed there, and
- * one that is not where it was is looked for by its name (names.h). */
+ * Identity is the key, not the address: a peer that says hello from elsewhere is followed there,
+ * and one that is not where it was is looked for by its name (names.h). */
 #pragma once
 
 #include <stdbool.h>
@@ -166,7 +166,8 @@ void link_queue(struct link_peer *peer, const char *method, const struct jaco_de
 		const void *msg);
 void link_flush(struct link *link);
 
-/* Ask; @on_reply is called exactly once, never from inside.  Errors: UNAVAILABLE - no connection. */
+/* Ask; @on_reply is called exactly once, never from inside.  Errors: UNAVAILABLE - no
+ * connection. */
 int link_ask(struct link_peer *peer, const char *method, const struct jaco_desc *desc,
 	     const void *msg, const struct jaco_desc *out, link_reply_fn *on_reply, void *ctx,
 	     struct jaco_err *err);

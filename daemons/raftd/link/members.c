@@ -107,7 +107,8 @@ static void keep_peer(struct link *link, const char *host, uint64_t raft_id, con
 		TAILQ_INSERT_TAIL(&link->peers, peer, next);
 	}
 	peer->is_marked = true;
-	/* what the record says counts when it changes: the member itself may have told better since */
+	/* what the record says counts when it changes: the member itself may have told better
+	 * since */
 	if (addr && strcmp(peer->recorded, addr) != 0) {
 		(void)jaco_str_copy(peer->recorded, sizeof(peer->recorded), addr);
 		link_redirect(peer, addr);
@@ -142,7 +143,8 @@ bool link_has_peers_file(const struct link *link)
 }
 
 /* False: there is none. */
-static bool read_file(const struct link *link, struct jaco_arena *arena, struct wire_raft_peers *out)
+static bool read_file(const struct link *link, struct jaco_arena *arena,
+		      struct wire_raft_peers *out)
 {
 	jaco_auto(jaco_buf) struct jaco_buf packed = JACO_BUF_INIT;
 	struct jaco_err err = JACO_ERR_INIT;

@@ -2,8 +2,8 @@
  *
  * names.h - where a member is by its name, when it is not where it was.  Pure.
  *
- * The name is looked up in hosts(5), which the administrator keeps; no name server is asked.  Whoever
- * answers there still has to show the member's key. */
+ * The name is looked up in hosts(5), which the administrator keeps; no name server is asked.
+ * Whoever answers there still has to show the member's key. */
 #pragma once
 
 #include <stdbool.h>

@@ -75,7 +75,8 @@ int tls_context_new(struct ssl_ctx_st **out_context, const struct identity *own,
 		SSL_CTX_free(context);
 		return failed(err, "TLS");
 	}
-	/* a stranger shows no certificate and may only ask to join; whoever shows one must be ours */
+	/* a stranger shows no certificate and may only ask to join; whoever shows one must be
+	 * ours */
 	SSL_CTX_set_verify(context, ca_pem ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, NULL);
 	SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
 	(void)SSL_CTX_set_num_tickets(context, 0); /* every connection proves itself anew */
@@ -269,7 +270,8 @@ void tls_shut(struct tls *tls)
 {
 	jaco_chan_flush(&tls->chan);
 	tls->is_over = true;
-	tls->chan.is_ending = true; /* closing must not flush again: nothing watches for room any more */
+	tls->chan.is_ending =
+		true; /* closing must not flush again: nothing watches for room any more */
 	jaco_io_stop(&tls->chan.io);
 }
 

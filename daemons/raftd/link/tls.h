@@ -57,10 +57,11 @@ void tls_flush(struct tls *tls);
 void tls_shut(struct tls *tls);
 void tls_close(struct tls *tls);
 
-/* identity_key_fingerprint() of the certificate shown by the other end.  False when it showed none. */
+/* identity_key_fingerprint() of the certificate shown by the other end.  False when it showed
+ * none. */
 bool tls_peer_key(const struct tls *tls, char out_text[static IDENTITY_FINGERPRINT_TEXT]);
 
 /* Did the other end show a certificate signed by the CA whose fingerprint is @ca_fingerprint?  The
- * CA itself must be in the chain it sent.  Times are not looked at: the caller has no clock it could
- * trust more than theirs. */
+ * CA itself must be in the chain it sent.  Times are not looked at: the caller has no clock it
+ * could trust more than theirs. */
 bool tls_is_vouched_by(const struct tls *tls, const char *ca_fingerprint);

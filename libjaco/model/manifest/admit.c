@@ -18,16 +18,16 @@ static const char *path_of(struct admit *admit, const char *service, const char 
 }
 
 static void report(struct admit *admit, enum jaco_code code, struct jaco_pos pos, const char *path,
-                   const char *message, const char *remedy, const char *key, const char *value)
+		   const char *message, const char *remedy, const char *key, const char *value)
 {
 	jaco_findings_add(admit->findings, &(struct jaco_finding){.code = code,
-	                                                          .severity = JACO_SEVERITY_ERROR,
-	                                                          .pos = pos,
-	                                                          .path = path,
-	                                                          .message = message,
-	                                                          .remedy = remedy,
-	                                                          .detail_key = key,
-	                                                          .detail_value = value});
+								  .severity = JACO_SEVERITY_ERROR,
+								  .pos = pos,
+								  .path = path,
+								  .message = message,
+								  .remedy = remedy,
+								  .detail_key = key,
+								  .detail_value = value});
 }
 
 static bool is_member(const struct jaco_cluster_facts *facts, const char *host)
@@ -44,10 +44,11 @@ static void check_hosts(struct admit *admit, const struct jaco_service *s)
 		return;
 	for (size_t i = 0; i < s->hosts.n; i++)
 		if (!is_member(admit->facts, s->hosts.items[i]))
-			report(admit, JACO_UNKNOWN_HOST, s->hosts_pos, path_of(admit, s->name, "hosts"),
+			report(admit, JACO_UNKNOWN_HOST, s->hosts_pos,
+			       path_of(admit, s->name, "hosts"),
 			       jaco_arena_printf(admit->findings->arena,
-			                         "host \"%.63s\" is not a member of the cluster",
-			                         s->hosts.items[i]),
+						 "host \"%.63s\" is not a member of the cluster",
+						 s->hosts.items[i]),
 			       "join it first, or name another (jaco node list)", "host",
 			       s->hosts.items[i]);
 }
@@ -68,9 +69,9 @@ static void check_gates(struct admit *admit, const struct jaco_service *s)
 		report(admit, JACO_PERMISSION_DENIED, s->gates[0].pos,
 		       path_of(admit, s->name, s->gates[0].key),
 		       jaco_arena_printf(admit->findings->arena,
-		                         "service \"%.63s\" uses %s and lacks the "
-		                         "label " JACO_PRIVILEGED_LABEL,
-		                         s->name, s->gates[0].why),
+					 "service \"%.63s\" uses %s and lacks the "
+					 "label " JACO_PRIVILEGED_LABEL,
+					 s->name, s->gates[0].why),
 		       "add the label " JACO_PRIVILEGED_LABEL ": \"true\"", "key", s->gates[0].key);
 }
 
@@ -87,8 +88,8 @@ static void check_ports(struct admit *admit)
 			if (facts->reserved_ports[j] == p->port.published)
 				report(admit, JACO_RESERVED_PORT, p->port.pos, path,
 				       jaco_arena_printf(admit->findings->arena,
-				                         "port %u belongs to JACO itself",
-				                         p->port.published),
+							 "port %u belongs to JACO itself",
+							 p->port.published),
 				       "choose another port", NULL, NULL);
 		if (!facts->port_owner)
 			continue;
@@ -96,10 +97,10 @@ static void check_ports(struct admit *admit)
 		if (owner && strcmp(owner, admit->manifest->deployment) != 0)
 			report(admit, JACO_PORT_CONFLICT, p->port.pos, path,
 			       jaco_arena_printf(admit->findings->arena,
-			                         "port %u/%s is published already by deployment "
-			                         "\"%.40s\"",
-			                         p->port.published, jaco_proto_name(p->port.proto),
-			                         owner),
+						 "port %u/%s is published already by deployment "
+						 "\"%.40s\"",
+						 p->port.published, jaco_proto_name(p->port.proto),
+						 owner),
 			       "choose another port", "owner",
 			       jaco_arena_strdup(admit->findings->arena, owner));
 	}
@@ -121,18 +122,18 @@ static void check_routes(struct admit *admit)
 		if (owner && strcmp(owner, admit->manifest->deployment) != 0)
 			report(admit, JACO_ROUTE_CONFLICT, route->pos, "routes",
 			       jaco_arena_printf(admit->findings->arena,
-			                         "%.120s%.120s is routed already by deployment "
-			                         "\"%.40s\"",
-			                         route->domain, route->path, owner),
+						 "%.120s%.120s is routed already by deployment "
+						 "\"%.40s\"",
+						 route->domain, route->path, owner),
 			       "choose another domain or path", "owner",
 			       jaco_arena_strdup(admit->findings->arena, owner));
 		if (tls && *tls != route->tls)
 			report(admit, JACO_ROUTE_TLS_MIXED, route->pos, "routes",
 			       jaco_arena_printf(admit->findings->arena,
-			                         "domain %.120s has tls %s in another deployment, "
-			                         "%s here",
-			                         route->domain, jaco_tls_mode_name(*tls),
-			                         jaco_tls_mode_name(route->tls)),
+						 "domain %.120s has tls %s in another deployment, "
+						 "%s here",
+						 route->domain, jaco_tls_mode_name(*tls),
+						 jaco_tls_mode_name(route->tls)),
 			       "use the same tls mode everywhere", NULL, NULL);
 	}
 }
@@ -147,25 +148,25 @@ static void check_limits(struct admit *admit)
 
 	for (size_t i = 0; i < manifest->n_services; i++)
 		replicas += manifest->services[i].placement == JACO_PLACE_GLOBAL
-		                    ? admit->facts->n_hosts
-		                    : manifest->services[i].replicas;
+				    ? admit->facts->n_hosts
+				    : manifest->services[i].replicas;
 	if (services > JACO_SERVICES_MAX)
 		report(admit, JACO_LIMIT_EXCEEDED, pos, "services",
 		       jaco_arena_printf(admit->findings->arena,
-		                         "the cluster would have %zu services, at most %d fit",
-		                         services, JACO_SERVICES_MAX),
+					 "the cluster would have %zu services, at most %d fit",
+					 services, JACO_SERVICES_MAX),
 		       "remove another deployment first", NULL, NULL);
 	if (replicas > JACO_REPLICAS_MAX)
 		report(admit, JACO_LIMIT_EXCEEDED, pos, "services",
 		       jaco_arena_printf(admit->findings->arena,
-		                         "the cluster would have %llu replicas, at most %d fit",
-		                         (unsigned long long)replicas, JACO_REPLICAS_MAX),
+					 "the cluster would have %llu replicas, at most %d fit",
+					 (unsigned long long)replicas, JACO_REPLICAS_MAX),
 		       "use fewer replicas", NULL, NULL);
 }
 
 int jaco_manifest_admit(const struct jaco_manifest *manifest,
-                        const struct jaco_cluster_facts *facts, struct jaco_findings *findings,
-                        struct jaco_err *err)
+			const struct jaco_cluster_facts *facts, struct jaco_findings *findings,
+			struct jaco_err *err)
 {
 	struct admit admit = {.manifest = manifest, .facts = facts, .findings = findings};
 

@@ -26,7 +26,7 @@ static void add(struct canon *canon, const char *key, const char *value)
 	if (!value)
 		return;
 	canon->pairs.items = jaco_arena_grow(canon->arena, canon->pairs.items, &canon->cap,
-	                                     canon->pairs.n + 1, sizeof(*canon->pairs.items));
+					     canon->pairs.n + 1, sizeof(*canon->pairs.items));
 	canon->pairs.items[canon->pairs.n++] = (struct jaco_pair){.key = key, .value = value};
 }
 
@@ -124,10 +124,10 @@ static void add_files(struct canon *canon, const struct jaco_service *s)
 			jaco_sha256_text(file->content, file->content_bytes, digest);
 		add(canon, joined(canon, "files", file->target),
 		    jaco_arena_printf(canon->arena, "%s%s %s:%s %o %s",
-		                      file->is_secret ? "secret " : "config ",
-		                      file->is_external ? file->engine_name : "",
-		                      file->uid ? file->uid : "0", file->gid ? file->gid : "0",
-		                      file->mode, digest));
+				      file->is_secret ? "secret " : "config ",
+				      file->is_external ? file->engine_name : "",
+				      file->uid ? file->uid : "0", file->gid ? file->gid : "0",
+				      file->mode, digest));
 	}
 }
 
@@ -136,25 +136,25 @@ static void add_devices(struct canon *canon, const struct jaco_service *s)
 	for (size_t i = 0; i < s->n_devices; i++)
 		add(canon, joined(canon, "devices", s->devices[i].target),
 		    jaco_arena_printf(canon->arena, "%s %s", s->devices[i].source,
-		                      s->devices[i].permissions));
+				      s->devices[i].permissions));
 	for (size_t i = 0; i < s->n_device_requests; i++) {
 		const struct jaco_device_request *request = &s->device_requests[i];
 		const char *key = item_key(canon, "device_requests", i);
 
 		add(canon, key,
 		    jaco_arena_printf(canon->arena, "%s %lld",
-		                      request->driver ? request->driver : "",
-		                      (long long)request->count));
+				      request->driver ? request->driver : "",
+				      (long long)request->count));
 		add_list(canon, joined(canon, key, "ids"), request->device_ids.items,
-		         request->device_ids.n);
+			 request->device_ids.n);
 		add_list(canon, joined(canon, key, "capabilities"),
-		         request->capabilities.items, request->capabilities.n);
+			 request->capabilities.items, request->capabilities.n);
 		add_pairs(canon, joined(canon, key, "options"), &request->options);
 	}
 	for (size_t i = 0; i < s->n_ulimits; i++)
 		add(canon, joined(canon, "ulimits", s->ulimits[i].name),
 		    jaco_arena_printf(canon->arena, "%lld:%lld", (long long)s->ulimits[i].soft,
-		                      (long long)s->ulimits[i].hard));
+				      (long long)s->ulimits[i].hard));
 }
 
 static void add_blkio(struct canon *canon, const char *key, const struct jaco_blkio_list *list)
@@ -162,7 +162,7 @@ static void add_blkio(struct canon *canon, const char *key, const struct jaco_bl
 	for (size_t i = 0; i < list->n; i++)
 		add(canon, jaco_arena_printf(canon->arena, "blkio.%s.%s", key, list->items[i].path),
 		    jaco_arena_printf(canon->arena, "%llu",
-		                      (unsigned long long)list->items[i].value));
+				      (unsigned long long)list->items[i].value));
 }
 
 static void add_resources(struct canon *canon, const struct jaco_service *s)
@@ -218,7 +218,7 @@ static void add_rights(struct canon *canon, const struct jaco_service *s)
 	add_list(canon, "cap_drop", s->cap_drop.items, s->cap_drop.n);
 	add_list(canon, "security_opt", s->security_opt.items, s->security_opt.n);
 	add_list(canon, "device_cgroup_rules", s->device_cgroup_rules.items,
-	         s->device_cgroup_rules.n);
+		 s->device_cgroup_rules.n);
 	add(canon, "ipc", s->ipc);
 	add(canon, "pid", s->pid);
 	add(canon, "uts", s->uts);
@@ -252,7 +252,7 @@ static void add_network(struct canon *canon, const struct jaco_service *s)
 	for (size_t i = 0; i < s->n_ports; i++)
 		add(canon,
 		    jaco_arena_printf(canon->arena, "exposed.%u/%s", s->ports[i].target,
-		                      jaco_proto_name(s->ports[i].proto)),
+				      jaco_proto_name(s->ports[i].proto)),
 		    "");
 	add_pairs(canon, "extra_hosts", &s->extra_hosts);
 	add_list(canon, "dns", s->dns.items, s->dns.n);
@@ -305,9 +305,9 @@ static void add_probe(struct canon *canon, const struct jaco_probe *probe)
 		return;
 	add(canon, "health",
 	    jaco_arena_printf(canon->arena, "%s %s port=%u %u-%u every %lldms within %lldms x%u",
-	                      kinds[probe->kind], probe->path ? probe->path : "", probe->port,
-	                      probe->expect_min, probe->expect_max, (long long)probe->interval_ms,
-	                      (long long)probe->timeout_ms, probe->retries));
+			      kinds[probe->kind], probe->path ? probe->path : "", probe->port,
+			      probe->expect_min, probe->expect_max, (long long)probe->interval_ms,
+			      (long long)probe->timeout_ms, probe->retries));
 	add_list(canon, "health.cmd", probe->command.items, probe->command.n);
 }
 
@@ -321,11 +321,11 @@ static void add_ports(struct canon *canon, const struct jaco_service *s)
 		if (port->mode != JACO_PORT_EXPOSED)
 			add(canon,
 			    jaco_arena_printf(canon->arena, "ports.%u/%s%s%s", port->published,
-			                      jaco_proto_name(port->proto),
-			                      port->host_ip ? "@" : "",
-			                      port->host_ip ? port->host_ip : ""),
+					      jaco_proto_name(port->proto),
+					      port->host_ip ? "@" : "",
+					      port->host_ip ? port->host_ip : ""),
 			    jaco_arena_printf(canon->arena, "%u %s", port->target,
-			                      modes[port->mode]));
+					      modes[port->mode]));
 	}
 }
 
@@ -348,15 +348,15 @@ static void add_rollout(struct canon *canon, const struct jaco_rollout *rollout)
 static void add_constraints(struct canon *canon, const struct jaco_service *s)
 {
 	static const char *const subjects[] = {"node.hostname", "node.labels.",
-	                                       "node.platform.arch", "node.platform.os"};
+					       "node.platform.arch", "node.platform.os"};
 
 	for (size_t i = 0; i < s->n_constraints; i++) {
 		const struct jaco_constraint *c = &s->constraints[i];
 
 		add(canon, item_key(canon, "constraints", i),
 		    jaco_arena_printf(canon->arena, "%s%s %s %s", subjects[c->subject],
-		                      c->label ? c->label : "",
-		                      c->is_negated ? "!=" : "==", c->value));
+				      c->label ? c->label : "",
+				      c->is_negated ? "!=" : "==", c->value));
 	}
 }
 
@@ -392,14 +392,14 @@ struct jaco_pairs jaco_service_canon_place(const struct jaco_service *s, struct 
 	add_list(&canon, "names", s->dns_names.items, s->dns_names.n);
 	for (size_t i = 0; i < s->n_attachments; i++)
 		add_list(&canon,
-		         jaco_arena_printf(arena, "networks.%s.aliases", s->attachments[i].network),
-		         s->attachments[i].aliases.items, s->attachments[i].aliases.n);
+			 jaco_arena_printf(arena, "networks.%s.aliases", s->attachments[i].network),
+			 s->attachments[i].aliases.items, s->attachments[i].aliases.n);
 	for (size_t i = 0; i < s->n_depends_on; i++)
 		add(&canon, jaco_arena_printf(arena, "depends_on.%s", s->depends_on[i].service),
 		    jaco_arena_printf(arena, "%s%s%s",
-		                      jaco_condition_name(s->depends_on[i].condition),
-		                      s->depends_on[i].required ? "" : " optional",
-		                      s->depends_on[i].restart ? " restart" : ""));
+				      jaco_condition_name(s->depends_on[i].condition),
+				      s->depends_on[i].required ? "" : " optional",
+				      s->depends_on[i].restart ? " restart" : ""));
 	jaco_pairs_sort(&canon.pairs);
 	return canon.pairs;
 }

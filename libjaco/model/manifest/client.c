@@ -28,7 +28,7 @@ static void layers_cleanup(struct layers *layers)
 }
 
 static void load_env_file(struct jaco_client *client, struct layers *layers, const char *path,
-                          struct jaco_pos pos, const char *key)
+			  struct jaco_pos pos, const char *key)
 {
 	struct jaco_document document = {0};
 	struct jaco_err err = JACO_ERR_INIT;
@@ -36,40 +36,40 @@ static void load_env_file(struct jaco_client *client, struct layers *layers, con
 
 	if (rc < 0)
 		jaco_err_set(&err, JACO_VALIDATION_FAILED, "load environment file %.200s: %.200s",
-		             path, rc == -(int)JACO_UNAVAILABLE ? "no such file" : err.text);
+			     path, rc == -(int)JACO_UNAVAILABLE ? "no such file" : err.text);
 	else
 		rc = jaco_dotenv_parse(path, document.data, document.n, &layers->files, &err);
 	if (rc < 0)
 		jaco_findings_error(client->findings, JACO_VALIDATION_FAILED, pos, key, NULL,
-		                    "%.400s", err.text);
+				    "%.400s", err.text);
 }
 
 static void fill_layers(struct jaco_client *client, struct layers *layers,
-                        const struct jaco_yaml_node *jaco)
+			const struct jaco_yaml_node *jaco)
 {
 	const struct jaco_manifest_options *options = client->options;
 	const struct jaco_yaml_node *environment = jaco_yaml_get(jaco, "environment");
 
 	*layers = (struct layers){JACO_VARS_INIT(client->arena), JACO_VARS_INIT(client->arena),
-	                          JACO_VARS_INIT(client->arena)};
+				  JACO_VARS_INIT(client->arena)};
 	layers->host.outer = &layers->set;
 	layers->files.outer = &layers->host;
 	for (size_t i = 0; i < options->n_set; i++)
 		if (!jaco_vars_set_pair(&layers->set, options->set[i]))
 			jaco_findings_error(client->findings, JACO_VALIDATION_FAILED,
-			                    (struct jaco_pos){0}, "--set", "write --set NAME=value",
-			                    "\"%.80s\" is not NAME=value", options->set[i]);
+					    (struct jaco_pos){0}, "--set", "write --set NAME=value",
+					    "\"%.80s\" is not NAME=value", options->set[i]);
 	for (const char *const *pair = options->host_env; pair && *pair; pair++)
 		(void)jaco_vars_set_pair(&layers->host, *pair);
 	if (environment && environment->kind == JACO_YAML_SCALAR && *environment->text)
 		load_env_file(client, layers,
-		              jaco_client_join(client->arena,
-		                               jaco_client_dir(client->arena, options->jaco_path),
-		                               environment->text),
-		              environment->pos, "environment");
+			      jaco_client_join(client->arena,
+					       jaco_client_dir(client->arena, options->jaco_path),
+					       environment->text),
+			      environment->pos, "environment");
 	for (size_t i = 0; i < options->n_env_files; i++)
 		load_env_file(client, layers, options->env_files[i], (struct jaco_pos){0},
-		              "--env-file");
+			      "--env-file");
 }
 
 /* -- compose files ------------------------------------------------------------------------ */
@@ -92,13 +92,13 @@ static bool find_beside(struct jaco_client *client, struct jaco_document *out)
 		}
 		if (rc != -(int)JACO_UNAVAILABLE) {
 			jaco_findings_error(client->findings, err.code, pos, "", NULL, "%.400s",
-			                    err.text);
+					    err.text);
 			return false;
 		}
 	}
 	jaco_findings_error(client->findings, JACO_VALIDATION_FAILED, pos, "",
-	                    "name one with --compose",
-	                    "no compose file stands beside it (compose.yaml, docker-compose.yml)");
+			    "name one with --compose",
+			    "no compose file stands beside it (compose.yaml, docker-compose.yml)");
 	return false;
 }
 
@@ -112,15 +112,15 @@ static struct jaco_yaml_node *load_documents(struct jaco_client *client)
 
 	if (options->compose_stdin) {
 		document = (struct jaco_document){.name = "-",
-		                                  .data = options->compose_stdin,
-		                                  .n = options->compose_stdin_bytes};
+						  .data = options->compose_stdin,
+						  .n = options->compose_stdin_bytes};
 		root = jaco_client_load(client, &document, "", client->vars, 0);
 	} else if (options->n_compose_paths == 0) {
 		if (!find_beside(client, &document))
 			return NULL;
 		root = jaco_client_load(client, &document,
-		                        jaco_client_dir(client->arena, document.name), client->vars,
-		                        0);
+					jaco_client_dir(client->arena, document.name), client->vars,
+					0);
 	}
 	for (size_t i = 0; i < options->n_compose_paths; i++) {
 		struct jaco_yaml_node *over;
@@ -128,7 +128,7 @@ static struct jaco_yaml_node *load_documents(struct jaco_client *client)
 		if (i == 0)
 			dir = jaco_client_dir(client->arena, options->compose_paths[0]);
 		if (!jaco_client_read(client, options->compose_paths[i], (struct jaco_pos){0}, "",
-		                      &document))
+				      &document))
 			continue;
 		over = jaco_client_load(client, &document, dir, client->vars, 0);
 		if (over)
@@ -140,7 +140,7 @@ static struct jaco_yaml_node *load_documents(struct jaco_client *client)
 }
 
 static void render(struct jaco_client *client, const struct jaco_yaml_node *root,
-                   struct jaco_resolved *out)
+		   struct jaco_resolved *out)
 {
 	jaco_auto(jaco_buf) struct jaco_buf text = JACO_BUF_INIT;
 	struct jaco_yaml_lines lines = {.arena = client->arena};
@@ -157,7 +157,7 @@ static void render(struct jaco_client *client, const struct jaco_yaml_node *root
 
 /* A line begins with its indentation and a key or a dash; anything later on it is the value. */
 struct jaco_pos jaco_resolved_place(const struct jaco_resolved *resolved, uint32_t line,
-                                    uint32_t column)
+				    uint32_t column)
 {
 	const struct jaco_yaml_entry *entry;
 	const char *text = resolved->compose.data;
@@ -185,13 +185,13 @@ static void make_strict(struct jaco_findings *findings)
 }
 
 int jaco_manifest_resolve(const struct jaco_manifest_options *options,
-                          struct jaco_findings *findings, struct jaco_resolved *out,
-                          struct jaco_err *err)
+			  struct jaco_findings *findings, struct jaco_resolved *out,
+			  struct jaco_err *err)
 {
 	struct jaco_client client = {.options = options,
-	                             .arena = findings->arena,
-	                             .findings = findings,
-	                             .warned = JACO_VARS_INIT(findings->arena)};
+				     .arena = findings->arena,
+				     .findings = findings,
+				     .warned = JACO_VARS_INIT(findings->arena)};
 	__attribute__((cleanup(layers_cleanup))) struct layers layers = {0};
 	struct jaco_resolved resolved = {0};
 	struct jaco_yaml_node *jaco = NULL;
@@ -200,7 +200,7 @@ int jaco_manifest_resolve(const struct jaco_manifest_options *options,
 
 	if (jaco_client_read(&client, options->jaco_path, (struct jaco_pos){0}, "", &resolved.jaco))
 		jaco = jaco_yaml_parse(resolved.jaco.name, resolved.jaco.data, resolved.jaco.n,
-		                       findings->arena, findings);
+				       findings->arena, findings);
 	fill_layers(&client, &layers, jaco);
 	client.vars = &layers.files;
 	root = load_documents(&client);

@@ -32,24 +32,24 @@ struct jaco_client {
 const char *jaco_client_join(struct jaco_arena *arena, const char *dir, const char *path);
 const char *jaco_client_dir(struct jaco_arena *arena, const char *path);
 
-/* Read a file through the caller's callback, all files together up to a bound.  Errors: UNAVAILABLE -
- * there is none; LIMIT_EXCEEDED. */
+/* Read a file through the caller's callback, all files together up to a bound.  Errors: UNAVAILABLE
+ * - there is none; LIMIT_EXCEEDED. */
 int jaco_client_fetch(struct jaco_client *client, const char *path, struct jaco_document *out,
-                     struct jaco_err *err);
+		     struct jaco_err *err);
 
 /* The same, or report at @pos and return false. */
 bool jaco_client_read(struct jaco_client *client, const char *path, struct jaco_pos pos,
-                      const char *key_path, struct jaco_document *out);
+		      const char *key_path, struct jaco_document *out);
 
 /* A compose document with its includes and extends resolved; NULL after a report.  @dir is what its
  * paths are relative to. */
 struct jaco_yaml_node *jaco_client_load(struct jaco_client *client,
-                                        const struct jaco_document *document, const char *dir,
-                                        const struct jaco_vars *vars, unsigned depth);
+					const struct jaco_document *document, const char *dir,
+					const struct jaco_vars *vars, unsigned depth);
 
 /* The merged document: profiles, external networks, env_file, configs and secrets. */
 void jaco_client_fold(struct jaco_client *client, struct jaco_yaml_node *root);
 
 /* env_file of one service into its environment. */
 void jaco_client_fold_environment(struct jaco_client *client, struct jaco_yaml_node *service,
-                                  const char *name);
+				  const char *name);

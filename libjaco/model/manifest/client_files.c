@@ -15,8 +15,8 @@
 #define INCLUDE_DEPTH_MAX 16
 #define INCLUDES_MAX      200
 #define EXTENDS_DEPTH_MAX 32
-/* Of all files together; what is sent in the end is smaller by far.  One file named a thousand times is
- * read a thousand times, since what it means depends on who names it. */
+/* Of all files together; what is sent in the end is smaller by far.  One file named a thousand
+ * times is read a thousand times, since what it means depends on who names it. */
 #define BYTES_MAX         (4u * 1024 * 1024)
 #define NODES_MAX         (2u * JACO_YAML_NODES_MAX)
 
@@ -39,11 +39,11 @@ const char *jaco_client_dir(struct jaco_arena *arena, const char *path)
 }
 
 int jaco_client_fetch(struct jaco_client *client, const char *path, struct jaco_document *out,
-                     struct jaco_err *err)
+		     struct jaco_err *err)
 {
 	if (client->n_bytes <= BYTES_MAX) {
 		int rc = client->options->read(client->options->read_ctx, path, client->arena, out,
-		                               err);
+					       err);
 
 		if (rc < 0)
 			return rc;
@@ -51,12 +51,12 @@ int jaco_client_fetch(struct jaco_client *client, const char *path, struct jaco_
 	}
 	if (client->n_bytes > BYTES_MAX)
 		return jaco_err_set(err, JACO_LIMIT_EXCEEDED,
-		                    "the files together have more than %u bytes", BYTES_MAX);
+				    "the files together have more than %u bytes", BYTES_MAX);
 	return 0;
 }
 
 bool jaco_client_read(struct jaco_client *client, const char *path, struct jaco_pos pos,
-                      const char *key_path, struct jaco_document *out)
+		      const char *key_path, struct jaco_document *out)
 {
 	struct jaco_err err = JACO_ERR_INIT;
 	int rc = jaco_client_fetch(client, path, out, &err);
@@ -66,16 +66,16 @@ bool jaco_client_read(struct jaco_client *client, const char *path, struct jaco_
 		return true;
 	}
 	jaco_findings_error(client->findings, JACO_VALIDATION_FAILED, pos, key_path, NULL,
-	                    "%s%.300s", rc == -(int)JACO_UNAVAILABLE ? "no such file: " : "",
-	                    rc == -(int)JACO_UNAVAILABLE ? path : err.text);
+			    "%s%.300s", rc == -(int)JACO_UNAVAILABLE ? "no such file: " : "",
+			    rc == -(int)JACO_UNAVAILABLE ? path : err.text);
 	return false;
 }
 
 static void report(struct jaco_client *client, struct jaco_pos pos, const char *path,
-                   const char *remedy, const char *message)
+		   const char *remedy, const char *message)
 {
 	jaco_findings_error(client->findings, JACO_VALIDATION_FAILED, pos, path, remedy, "%s",
-	                    message);
+			    message);
 }
 
 /* -- paths -------------------------------------------------------------------------------- */
@@ -87,7 +87,7 @@ static void prefix(struct jaco_client *client, struct jaco_yaml_node *node, cons
 }
 
 static void anchor_env_files(struct jaco_client *client, struct jaco_yaml_node *node,
-                             const char *dir)
+			     const char *dir)
 {
 	if (!node)
 		return;
@@ -111,27 +111,27 @@ static const char *absolute(struct jaco_client *client, const char *source, cons
 		return options->home ? jaco_compose_clean_path(
 					       client->arena,
 					       jaco_arena_printf(client->arena, "%s%s",
-		                                                 options->home, source + 1))
-		                     : NULL;
+								 options->home, source + 1))
+				     : NULL;
 	if (*source != '.' || (*dir != '/' && !base))
 		return NULL;
 	base = *dir == '/' ? dir : jaco_client_join(client->arena, base, dir);
 	return jaco_compose_clean_path(client->arena,
-	                               jaco_arena_printf(client->arena, "%s/%s", base, source));
+				       jaco_arena_printf(client->arena, "%s/%s", base, source));
 }
 
 static void warn_relative(struct jaco_client *client, struct jaco_pos pos, const char *service,
-                          const char *source)
+			  const char *source)
 {
 	jaco_findings_warn(client->findings, pos,
-	                   jaco_arena_printf(client->arena, "services.%.63s.volumes", service),
-	                   "a named volume or placement: hosts keeps the data with the service",
-	                   "the relative source is %.200s on the node where the replica runs",
-	                   source);
+			   jaco_arena_printf(client->arena, "services.%.63s.volumes", service),
+			   "a named volume or placement: hosts keeps the data with the service",
+			   "the relative source is %.200s on the node where the replica runs",
+			   source);
 }
 
 static void anchor_volume(struct jaco_client *client, struct jaco_yaml_node *item, const char *dir,
-                          const char *service)
+			  const char *service)
 {
 	struct jaco_yaml_node *source = item;
 	const char *rest = "";
@@ -166,7 +166,7 @@ static void anchor_volume(struct jaco_client *client, struct jaco_yaml_node *ite
 }
 
 static void anchor_service(struct jaco_client *client, struct jaco_yaml_entry *entry,
-                           const char *dir)
+			   const char *dir)
 {
 	struct jaco_yaml_node *service = entry->value;
 	struct jaco_yaml_node *volumes = jaco_yaml_get(service, "volumes");
@@ -201,15 +201,15 @@ static void anchor_paths(struct jaco_client *client, struct jaco_yaml_node *root
 /* -- extends ------------------------------------------------------------------------------ */
 
 static struct jaco_yaml_node *parse(struct jaco_client *client,
-                                    const struct jaco_document *document, const char *dir,
-                                    const struct jaco_vars *vars)
+				    const struct jaco_document *document, const char *dir,
+				    const struct jaco_vars *vars)
 {
 	struct jaco_yaml_node *root;
 
 	if (client->n_nodes > NODES_MAX)
 		return NULL; /* was said */
 	root = jaco_yaml_parse(document->name, document->data, document->n, client->arena,
-	                       client->findings);
+			       client->findings);
 	if (!root)
 		return NULL;
 	client->n_nodes += jaco_yaml_count(root);
@@ -224,7 +224,7 @@ static struct jaco_yaml_node *parse(struct jaco_client *client,
 }
 
 static struct jaco_yaml_node *file_for_extends(struct jaco_client *client, const char *path,
-                                               struct jaco_pos pos, const struct jaco_vars *vars)
+					       struct jaco_pos pos, const struct jaco_vars *vars)
 {
 	struct jaco_client_file *file;
 	struct jaco_document document;
@@ -241,7 +241,7 @@ static struct jaco_yaml_node *file_for_extends(struct jaco_client *client, const
 }
 
 static bool read_extends(const struct jaco_yaml_node *extends, const char **out_service,
-                         const char **out_file)
+			 const char **out_file)
 {
 	const struct jaco_yaml_node *service = extends;
 	const struct jaco_yaml_node *file = NULL;
@@ -260,7 +260,7 @@ static bool read_extends(const struct jaco_yaml_node *extends, const char **out_
 
 /* The service @entry with what it extends below it; recursion is bounded by @depth. */
 static void extend(struct jaco_client *client, struct jaco_yaml_node *root,
-                   struct jaco_yaml_entry *entry, const struct jaco_vars *vars, unsigned depth)
+		   struct jaco_yaml_entry *entry, const struct jaco_vars *vars, unsigned depth)
 {
 	struct jaco_yaml_entry *extends = jaco_yaml_entry(entry->value, "extends");
 	const char *path = jaco_arena_printf(client->arena, "services.%.63s.extends", entry->key);
@@ -287,10 +287,10 @@ static void extend(struct jaco_client *client, struct jaco_yaml_node *root,
 	}
 	if (file)
 		from = file_for_extends(client,
-		                        jaco_client_join(client->arena,
-		                                         jaco_client_dir(client->arena, pos.file),
-		                                         file),
-		                        pos, vars);
+					jaco_client_join(client->arena,
+							 jaco_client_dir(client->arena, pos.file),
+							 file),
+					pos, vars);
 	if (!from) {
 		(void)jaco_yaml_remove(entry->value, "extends");
 		return;
@@ -298,8 +298,8 @@ static void extend(struct jaco_client *client, struct jaco_yaml_node *root,
 	base = jaco_yaml_entry(jaco_yaml_get(from, "services"), service);
 	if (!base || base->value->kind != JACO_YAML_MAP) {
 		jaco_findings_error(client->findings, JACO_UNKNOWN_SERVICE, pos, path,
-		                    "name a service of that file",
-		                    "extended service \"%.63s\" does not exist", service);
+				    "name a service of that file",
+				    "extended service \"%.63s\" does not exist", service);
 		(void)jaco_yaml_remove(entry->value, "extends");
 		return;
 	}
@@ -321,7 +321,7 @@ static void extend(struct jaco_client *client, struct jaco_yaml_node *root,
 }
 
 static void resolve_extends(struct jaco_client *client, struct jaco_yaml_node *root,
-                            const struct jaco_vars *vars)
+			    const struct jaco_vars *vars)
 {
 	struct jaco_yaml_node *services = jaco_yaml_get(root, "services");
 
@@ -337,10 +337,10 @@ static void resolve_extends(struct jaco_client *client, struct jaco_yaml_node *r
 
 /* What an included file adds may not contradict what is there. */
 static void add_included(struct jaco_client *client, struct jaco_yaml_node *root,
-                         const struct jaco_yaml_node *included, struct jaco_pos pos)
+			 const struct jaco_yaml_node *included, struct jaco_pos pos)
 {
 	static const char *const sections[] = {"services", "networks", "volumes", "configs",
-	                                       "secrets"};
+					       "secrets"};
 
 	for (size_t i = 0; i < JACO_ARRAY_SIZE(sections); i++) {
 		const struct jaco_yaml_node *from = jaco_yaml_get(included, sections[i]);
@@ -358,7 +358,7 @@ static void add_included(struct jaco_client *client, struct jaco_yaml_node *root
 
 			if (!mine)
 				jaco_yaml_append(client->arena, to, entry->key, entry->pos,
-				                 entry->value);
+						 entry->value);
 			else if (!jaco_merge_is_same(mine->value, entry->value))
 				jaco_findings_error(
 					client->findings, JACO_VALIDATION_FAILED, pos, "include",
@@ -370,8 +370,8 @@ static void add_included(struct jaco_client *client, struct jaco_yaml_node *root
 }
 
 static void include_path(struct jaco_client *client, struct jaco_yaml_node **io_included,
-                         const struct jaco_yaml_node *path, const char *dir,
-                         const char *project_dir, const struct jaco_vars *vars, unsigned depth)
+			 const struct jaco_yaml_node *path, const char *dir,
+			 const char *project_dir, const struct jaco_vars *vars, unsigned depth)
 {
 	struct jaco_document document;
 	struct jaco_yaml_node *tree;
@@ -391,16 +391,16 @@ static void include_path(struct jaco_client *client, struct jaco_yaml_node **io_
 	if (!jaco_client_read(client, file, path->pos, "include", &document))
 		return;
 	tree = jaco_client_load(client, &document,
-	                        project_dir ? project_dir : jaco_client_dir(client->arena, file),
-	                        vars, depth + 1);
+				project_dir ? project_dir : jaco_client_dir(client->arena, file),
+				vars, depth + 1);
 	if (tree)
 		*io_included = *io_included
-		                       ? jaco_merge_documents(client->arena, *io_included, tree)
-		                       : tree;
+				       ? jaco_merge_documents(client->arena, *io_included, tree)
+				       : tree;
 }
 
 static void include_env_files(struct jaco_client *client, struct jaco_vars *vars,
-                              const struct jaco_yaml_node *node, const char *dir)
+			      const struct jaco_yaml_node *node, const char *dir)
 {
 	struct jaco_err err = JACO_ERR_INIT;
 	struct jaco_document document;
@@ -412,15 +412,15 @@ static void include_env_files(struct jaco_client *client, struct jaco_vars *vars
 	if (node->kind != JACO_YAML_SCALAR || !*node->text)
 		return;
 	if (jaco_client_read(client, jaco_client_join(client->arena, dir, node->text), node->pos,
-	                     "include", &document) &&
+			     "include", &document) &&
 	    jaco_dotenv_parse(document.name, document.data, document.n, vars, &err) < 0)
 		report(client, node->pos, "include", NULL,
 		       jaco_arena_strdup(client->arena, err.text));
 }
 
 static void include_one(struct jaco_client *client, struct jaco_yaml_node *root,
-                        const struct jaco_yaml_node *item, const char *dir,
-                        const struct jaco_vars *outer, unsigned depth)
+			const struct jaco_yaml_node *item, const char *dir,
+			const struct jaco_vars *outer, unsigned depth)
 {
 	jaco_auto(jaco_vars) struct jaco_vars vars = JACO_VARS_INIT(client->arena);
 	const struct jaco_yaml_node *path = item;
@@ -444,13 +444,13 @@ static void include_one(struct jaco_client *client, struct jaco_yaml_node *root,
 		include_path(client, &included, path, dir, project_dir, &vars, depth);
 	for (size_t i = 0; path->kind == JACO_YAML_SEQ && i < path->n; i++)
 		include_path(client, &included, path->entries[i].value, dir, project_dir, &vars,
-		             depth);
+			     depth);
 	if (included)
 		add_included(client, root, included, item->pos);
 }
 
 static void resolve_includes(struct jaco_client *client, struct jaco_yaml_node *root,
-                             const char *dir, const struct jaco_vars *vars, unsigned depth)
+			     const char *dir, const struct jaco_vars *vars, unsigned depth)
 {
 	struct jaco_yaml_node *include = jaco_yaml_get(root, "include");
 
@@ -472,8 +472,8 @@ static void resolve_includes(struct jaco_client *client, struct jaco_yaml_node *
 }
 
 struct jaco_yaml_node *jaco_client_load(struct jaco_client *client,
-                                        const struct jaco_document *document, const char *dir,
-                                        const struct jaco_vars *vars, unsigned depth)
+					const struct jaco_document *document, const char *dir,
+					const struct jaco_vars *vars, unsigned depth)
 {
 	struct jaco_yaml_node *root = parse(client, document, dir, vars);
 

@@ -34,16 +34,16 @@ static void read_form(const struct jaco_yaml_node *node, struct env_file *out)
 
 		path = jaco_yaml_get(node, "path");
 		out->is_required = !(required && required->kind == JACO_YAML_SCALAR &&
-		                     strcmp(required->text, "false") == 0);
+				     strcmp(required->text, "false") == 0);
 		out->is_raw = format && format->kind == JACO_YAML_SCALAR &&
-		              strcmp(format->text, "raw") == 0;
+			      strcmp(format->text, "raw") == 0;
 	}
 	if (path && path->kind == JACO_YAML_SCALAR && *path->text)
 		out->path = path->text;
 }
 
 static void load_one(struct jaco_client *client, const struct jaco_yaml_node *node,
-                     const char *service, struct jaco_vars *vars)
+		     const char *service, struct jaco_vars *vars)
 {
 	const char *key = jaco_arena_printf(client->arena, "services.%.63s.env_file", service);
 	struct jaco_document document = {0};
@@ -55,14 +55,14 @@ static void load_one(struct jaco_client *client, const struct jaco_yaml_node *no
 	if (!file.path) {
 		if (!jaco_read_is_unset(node))
 			jaco_findings_error(client->findings, JACO_VALIDATION_FAILED, node->pos,
-			                    key, "write the path of a file",
-			                    "an env_file needs a path");
+					    key, "write the path of a file",
+					    "an env_file needs a path");
 		return;
 	}
 	if (client->options->compose_stdin) {
 		jaco_findings_error(client->findings, JACO_ENV_FILE_UNRESOLVED, node->pos, key,
-		                    "apply from a file",
-		                    "env_file has no directory when compose comes from stdin");
+				    "apply from a file",
+				    "env_file has no directory when compose comes from stdin");
 		return;
 	}
 	rc = jaco_client_fetch(client, file.path, &document, &err);
@@ -70,34 +70,34 @@ static void load_one(struct jaco_client *client, const struct jaco_yaml_node *no
 		return;
 	if (rc < 0)
 		jaco_err_set(&err, JACO_VALIDATION_FAILED, "load environment file %.200s: %.200s",
-		             file.path, rc == -(int)JACO_UNAVAILABLE ? "no such file" : err.text);
+			     file.path, rc == -(int)JACO_UNAVAILABLE ? "no such file" : err.text);
 	else if (file.is_raw)
 		rc = jaco_dotenv_parse_raw(file.path, document.data, document.n, vars, &err);
 	else
 		rc = jaco_dotenv_parse(file.path, document.data, document.n, vars, &err);
 	if (rc < 0)
 		jaco_findings_error(client->findings, err.code, file.pos, key,
-		                    "create it, or write {path: ..., required: false}", "%.400s",
-		                    err.text);
+				    "create it, or write {path: ..., required: false}", "%.400s",
+				    err.text);
 }
 
 static struct jaco_yaml_node *text_node(struct jaco_client *client, const char *text,
-                                        struct jaco_pos pos)
+					struct jaco_pos pos)
 {
 	return jaco_yaml_new_text(client->arena, text, pos);
 }
 
 /* environment: of the document over what the files said; bare names from the caller's variables. */
 static struct jaco_yaml_node *combine(struct jaco_client *client,
-                                      struct jaco_yaml_node *explicit_map,
-                                      const struct jaco_pairs *from_files, struct jaco_pos pos)
+				      struct jaco_yaml_node *explicit_map,
+				      const struct jaco_pairs *from_files, struct jaco_pos pos)
 {
 	struct jaco_yaml_node *over = jaco_yaml_new(client->arena, JACO_YAML_MAP, pos);
 	struct jaco_yaml_node *map = jaco_yaml_new(client->arena, JACO_YAML_MAP, pos);
 
 	for (size_t i = 0; i < from_files->n; i++)
 		jaco_yaml_append(client->arena, map, from_files->items[i].key, pos,
-		                 text_node(client, from_files->items[i].value, pos));
+				 text_node(client, from_files->items[i].value, pos));
 	for (size_t i = 0; explicit_map && i < explicit_map->n; i++) {
 		const struct jaco_yaml_entry *entry = &explicit_map->entries[i];
 		const char *known;
@@ -109,7 +109,7 @@ static struct jaco_yaml_node *combine(struct jaco_client *client,
 		known = jaco_vars_get(client->vars, entry->key);
 		if (known)
 			jaco_yaml_append(client->arena, over, entry->key, entry->pos,
-			                 text_node(client, known, entry->pos));
+					 text_node(client, known, entry->pos));
 		else if (!jaco_yaml_get(map, entry->key)) /* unset, also when the image sets it */
 			jaco_yaml_append(client->arena, over, entry->key, entry->pos, entry->value);
 	}
@@ -117,7 +117,7 @@ static struct jaco_yaml_node *combine(struct jaco_client *client,
 }
 
 void jaco_client_fold_environment(struct jaco_client *client, struct jaco_yaml_node *service,
-                                  const char *name)
+				  const char *name)
 {
 	jaco_auto(jaco_vars) struct jaco_vars vars = JACO_VARS_INIT(client->arena);
 	struct jaco_yaml_node *files = jaco_yaml_get(service, "env_file");
@@ -138,18 +138,18 @@ void jaco_client_fold_environment(struct jaco_client *client, struct jaco_yaml_n
 		return; /* malformed: the reader reports it */
 	if (from_files.n || environment)
 		jaco_yaml_set(client->arena, service, "environment",
-		              environment ? environment->pos : service->pos,
-		              combine(client, environment, &from_files,
-		                      environment ? environment->pos : service->pos));
+			      environment ? environment->pos : service->pos,
+			      combine(client, environment, &from_files,
+				      environment ? environment->pos : service->pos));
 }
 
 /* -- configs and secrets ------------------------------------------------------------------ */
 
 static void set_content(struct jaco_client *client, struct jaco_yaml_node *blob,
-                        const struct jaco_document *document)
+			const struct jaco_document *document)
 {
 	bool is_text = jaco_str_is_utf8(document->data, document->n) &&
-	               !memchr(document->data, '\0', document->n);
+		       !memchr(document->data, '\0', document->n);
 	char *text;
 
 	if (is_text) {
@@ -158,10 +158,10 @@ static void set_content(struct jaco_client *client, struct jaco_yaml_node *blob,
 		text = jaco_arena_alloc(client->arena, JACO_BASE64_BYTES(document->n));
 		jaco_base64_encode(text, (const uint8_t *)document->data, document->n);
 		jaco_yaml_set(client->arena, blob, "x-jaco-encoding", blob->pos,
-		              text_node(client, "base64", blob->pos));
+			      text_node(client, "base64", blob->pos));
 	}
 	jaco_yaml_set(client->arena, blob, "content", blob->pos,
-	              text_node(client, text, blob->pos));
+		      text_node(client, text, blob->pos));
 }
 
 static void fold_blob(struct jaco_client *client, struct jaco_yaml_node *blob, const char *path)
@@ -175,9 +175,9 @@ static void fold_blob(struct jaco_client *client, struct jaco_yaml_node *blob, c
 			document = (struct jaco_document){.data = "", .n = 0};
 		if (document.n > BLOB_BYTES_MAX)
 			jaco_findings_error(client->findings, JACO_VALIDATION_FAILED, file->pos,
-			                    path, "mount a volume",
-			                    "the file has %zu bytes, at most %d fit", document.n,
-			                    BLOB_BYTES_MAX);
+					    path, "mount a volume",
+					    "the file has %zu bytes, at most %d fit", document.n,
+					    BLOB_BYTES_MAX);
 		else
 			set_content(client, blob, &document);
 		(void)jaco_yaml_remove(blob, "file");
@@ -186,8 +186,8 @@ static void fold_blob(struct jaco_client *client, struct jaco_yaml_node *blob, c
 
 		if (!value) {
 			jaco_findings_warn(client->findings, environment->pos, path, NULL,
-			                   "variable %.100s is not set and becomes empty",
-			                   environment->text);
+					   "variable %.100s is not set and becomes empty",
+					   environment->text);
 			value = "";
 		}
 		document = (struct jaco_document){.data = value, .n = strlen(value)};
@@ -203,8 +203,8 @@ static void fold_blobs(struct jaco_client *client, struct jaco_yaml_node *root, 
 	for (size_t i = 0; map && map->kind == JACO_YAML_MAP && i < map->n; i++)
 		if (map->entries[i].value->kind == JACO_YAML_MAP)
 			fold_blob(client, map->entries[i].value,
-			          jaco_arena_printf(client->arena, "%s.%.63s", section,
-			                            map->entries[i].key));
+				  jaco_arena_printf(client->arena, "%s.%.63s", section,
+						    map->entries[i].key));
 }
 
 /* -- profiles and networks ---------------------------------------------------------------- */
@@ -251,8 +251,8 @@ static void choose_profiles(struct jaco_client *client, struct jaco_yaml_node *s
 	services->n = kept;
 	if (kept == 0 && n_before > 0)
 		jaco_findings_error(client->findings, JACO_VALIDATION_FAILED, services->pos,
-		                    "services", "choose one with --profile",
-		                    "every service belongs to a profile and none is chosen");
+				    "services", "choose one with --profile",
+				    "every service belongs to a profile and none is chosen");
 }
 
 /* An external network in a compose file is nearly always the reverse proxy's; here the ingress
@@ -266,8 +266,8 @@ static void own_networks(struct jaco_client *client, struct jaco_yaml_node *root
 		struct jaco_yaml_entry *external = jaco_yaml_entry(entry->value, "external");
 
 		if (!external || (external->value->kind == JACO_YAML_SCALAR &&
-		                  (jaco_str_eq_nocase(external->value->text, "false") ||
-		                   jaco_read_is_unset(external->value))))
+				  (jaco_str_eq_nocase(external->value->text, "false") ||
+				   jaco_read_is_unset(external->value))))
 			continue;
 		jaco_findings_warn(
 			client->findings, external->pos,
@@ -290,7 +290,7 @@ void jaco_client_fold(struct jaco_client *client, struct jaco_yaml_node *root)
 		for (size_t i = 0; i < services->n; i++)
 			if (services->entries[i].value->kind == JACO_YAML_MAP)
 				jaco_client_fold_environment(client, services->entries[i].value,
-				                             services->entries[i].key);
+							     services->entries[i].key);
 	}
 	own_networks(client, root);
 	fold_blobs(client, root, "configs");

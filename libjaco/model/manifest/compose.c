@@ -12,17 +12,17 @@
 #include "libjaco/model/name.h"
 
 bool jaco_compose_check_count(struct jaco_read *read, const struct jaco_yaml_node *node, size_t max,
-                              const char *what)
+			      const char *what)
 {
 	if (node->n <= max)
 		return true;
 	return jaco_read_error_code(read, JACO_LIMIT_EXCEEDED, node->pos, "use fewer",
-	                            "%zu %s, at most %zu are allowed", node->n, what, max);
+				    "%zu %s, at most %zu are allowed", node->n, what, max);
 }
 
 void jaco_compose_read_forms(struct jaco_read *read, const struct jaco_yaml_node *list,
-                             struct jaco_service *service, jaco_compose_form_fn read_short,
-                             jaco_compose_form_fn read_long)
+			     struct jaco_service *service, jaco_compose_form_fn read_short,
+			     jaco_compose_form_fn read_long)
 {
 	for (size_t i = 0; i < list->n; i++) {
 		const struct jaco_yaml_node *item = list->entries[i].value;
@@ -45,7 +45,7 @@ static int compare_services(const void *a, const void *b)
 }
 
 static void read_one_service(struct jaco_read *read, const struct jaco_yaml_entry *entry,
-                             struct compose_doc *doc)
+			     struct compose_doc *doc)
 {
 	struct compose_service *service = jaco_arena_alloc(read->arena, sizeof(*service));
 	struct jaco_err err;
@@ -68,8 +68,8 @@ static void fill_services(struct jaco_read *read, const struct jaco_yaml_node *n
 		return;
 	if (node->n > JACO_SERVICES_MAX) {
 		jaco_read_error_code(read, JACO_LIMIT_EXCEEDED, node->pos, "split the deployment",
-		                     "%zu services, at most %d fit into a cluster", node->n,
-		                     JACO_SERVICES_MAX);
+				     "%zu services, at most %d fit into a cluster", node->n,
+				     JACO_SERVICES_MAX);
 		return;
 	}
 	doc->services =
@@ -125,44 +125,44 @@ static const struct jaco_key_row network_rows[] = {
 	{"driver_opts", JACO_IGNORED, NULL, 0, "driver_opts are ignored: " EVERY_NETWORK},
 	{"enable_ipv4", JACO_IGNORED, NULL, 0, "enable_ipv4 is ignored: " EVERY_NETWORK},
 	{"enable_ipv6", JACO_IGNORED, NULL, 0,
-         "enable_ipv6 is ignored: container networks are IPv4"},
+	 "enable_ipv6 is ignored: container networks are IPv4"},
 	{"external", JACO_HONOURED, fill_external, offsetof(struct network_form, net), NULL},
 	{"internal", JACO_HONOURED, jaco_fill_bool,
-         offsetof(struct network_form, net.n) + offsetof(struct jaco_network, is_internal), NULL},
+	 offsetof(struct network_form, net.n) + offsetof(struct jaco_network, is_internal), NULL},
 	{"ipam", JACO_IGNORED, NULL, 0, "ipam is ignored: subnets come from JACO's pool"},
 	{"labels", JACO_HONOURED, jaco_fill_pairs,
-         offsetof(struct network_form, net.n) + offsetof(struct jaco_network, labels), NULL},
+	 offsetof(struct network_form, net.n) + offsetof(struct jaco_network, labels), NULL},
 	{"name", JACO_HONOURED, jaco_fill_text, offsetof(struct network_form, net.external_name),
-         NULL},
+	 NULL},
 	{NULL},
 };
 
 static void check_network(struct jaco_read *read, const struct jaco_yaml_entry *entry,
-                          const struct network_form *form)
+			  const struct network_form *form)
 {
 	const struct compose_network *net = &form->net;
 
 	if (net->is_external && !net->external_name)
 		jaco_read_error(read, entry->pos,
-		                "remove external: true to get a network of this deployment, or add "
-		                "name: of another deployment's shared network",
-		                "external network \"%.60s\" names no shared network", entry->key);
+				"remove external: true to get a network of this deployment, or add "
+				"name: of another deployment's shared network",
+				"external network \"%.60s\" names no shared network", entry->key);
 	else if (net->is_external)
 		jaco_read_warn(read, entry->pos,
-		               "external network \"%.60s\" must be shared by another deployment",
-		               net->external_name);
+			       "external network \"%.60s\" must be shared by another deployment",
+			       net->external_name);
 	else if (net->external_name)
 		jaco_read_warn(read, entry->pos,
-		               "the network's name \"%.60s\" is ignored: " EVERY_NETWORK,
-		               net->external_name);
+			       "the network's name \"%.60s\" is ignored: " EVERY_NETWORK,
+			       net->external_name);
 	if (!form->driver || strcmp(form->driver, "default") == 0)
 		return;
 	if (strcmp(form->driver, "bridge") == 0 || strcmp(form->driver, "overlay") == 0)
 		jaco_read_warn(read, form->driver_pos, "driver %s is ignored: " EVERY_NETWORK,
-		               form->driver);
+			       form->driver);
 	else
 		jaco_read_error(read, form->driver_pos, "remove it, or use network_mode: host",
-		                "network driver \"%.40s\" is not supported", form->driver);
+				"network driver \"%.40s\" is not supported", form->driver);
 }
 
 static void fill_networks(struct jaco_read *read, const struct jaco_yaml_node *node, void *out)
@@ -211,12 +211,12 @@ static void fill_volume_driver(struct jaco_read *read, const struct jaco_yaml_no
 	if (jaco_read_text(read, node, &driver) && driver && *driver &&
 	    strcmp(driver, "local") != 0 && strcmp(driver, "default") != 0)
 		jaco_read_error(read, node->pos,
-		                "use driver: local, with driver_opts for NFS and the like",
-		                "volume driver \"%.40s\" is not supported", driver);
+				"use driver: local, with driver_opts for NFS and the like",
+				"volume driver \"%.40s\" is not supported", driver);
 }
 
 static void fill_volume_external(struct jaco_read *read, const struct jaco_yaml_node *node,
-                                 void *out)
+				 void *out)
 {
 	struct volume_form *form = out;
 
@@ -234,7 +234,7 @@ static void fill_volume_external(struct jaco_read *read, const struct jaco_yaml_
 static const struct jaco_key_row volume_rows[] = {
 	{"driver", JACO_HONOURED, fill_volume_driver, 0, NULL},
 	{"driver_opts", JACO_HONOURED, jaco_fill_pairs, offsetof(struct volume_form, v.driver_opts),
-         NULL},
+	 NULL},
 	{"external", JACO_HONOURED, fill_volume_external, 0, NULL},
 	{"labels", JACO_HONOURED, jaco_fill_pairs, offsetof(struct volume_form, v.labels), NULL},
 	{"name", JACO_HONOURED, jaco_fill_text, offsetof(struct volume_form, literal_name), NULL},
@@ -303,7 +303,7 @@ static void fill_include(struct jaco_read *read, const struct jaco_yaml_node *no
 	(void)out;
 	if (!jaco_read_is_unset(node))
 		jaco_read_error(read, node->pos, "apply with the jaco command, which folds it in",
-		                "include must be resolved by the client");
+				"include must be resolved by the client");
 }
 
 static const struct jaco_key_row document_rows[] = {
@@ -330,24 +330,24 @@ static bool looks_like_version_1(const struct jaco_yaml_node *root)
 }
 
 void jaco_compose_read(struct jaco_read *read, const struct jaco_yaml_node *root,
-                       struct compose_doc *out)
+		       struct compose_doc *out)
 {
 	*out = (struct compose_doc){0};
 	if (jaco_yaml_is_null(root)) {
 		jaco_read_error(read, root->pos, "add services: with at least one service",
-		                "the compose file is empty");
+				"the compose file is empty");
 		return;
 	}
 	if (!jaco_read_is_map(read, root))
 		return;
 	if (!jaco_yaml_get(root, "services") && looks_like_version_1(root)) {
 		jaco_read_error_code(read, JACO_LEGACY_COMPOSE_FIELD, root->pos,
-		                     "indent everything under services:",
-		                     "services stand at the top level, as in compose format 1");
+				     "indent everything under services:",
+				     "services stand at the top level, as in compose format 1");
 		return;
 	}
 	jaco_read_rows(read, root, document_rows, out, "a compose file");
 	if (out->n_services == 0 && read->findings->n_errors == 0)
 		jaco_read_error(read, root->pos, "add services: with at least one service",
-		                "the compose file has no services");
+				"the compose file has no services");
 }

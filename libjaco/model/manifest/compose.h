@@ -80,11 +80,11 @@ struct compose_doc {
 
 /* The whole document.  Findings tell what is wrong; @out is filled as far as possible. */
 void jaco_compose_read(struct jaco_read *read, const struct jaco_yaml_node *root,
-                       struct compose_doc *out);
+		       struct compose_doc *out);
 
 /* One service; every key by its row. */
 void jaco_compose_read_service(struct jaco_read *read, const struct jaco_yaml_node *map,
-                               struct compose_service *out);
+			       struct compose_service *out);
 
 /* The rows themselves, for the table in jaco.yaml(5) and its test. */
 const struct jaco_key_row *jaco_compose_service_rows(void);
@@ -93,52 +93,52 @@ const struct jaco_key_row *jaco_compose_service_rows(void);
 void jaco_compose_fill_ports(struct jaco_read *read, const struct jaco_yaml_node *node, void *out);
 void jaco_compose_fill_expose(struct jaco_read *read, const struct jaco_yaml_node *node, void *out);
 void jaco_compose_fill_volumes(struct jaco_read *read, const struct jaco_yaml_node *node,
-                               void *out);
+			       void *out);
 void jaco_compose_fill_tmpfs(struct jaco_read *read, const struct jaco_yaml_node *node, void *out);
 void jaco_compose_fill_devices(struct jaco_read *read, const struct jaco_yaml_node *node,
-                               void *out);
+			       void *out);
 void jaco_compose_fill_configs(struct jaco_read *read, const struct jaco_yaml_node *node,
-                               void *out);
+			       void *out);
 void jaco_compose_fill_secrets(struct jaco_read *read, const struct jaco_yaml_node *node,
-                               void *out);
+			       void *out);
 void jaco_compose_fill_networks(struct jaco_read *read, const struct jaco_yaml_node *node,
-                                void *out);
+				void *out);
 void jaco_compose_fill_network_mode(struct jaco_read *read, const struct jaco_yaml_node *node,
-                                    void *out);
+				    void *out);
 void jaco_compose_fill_links(struct jaco_read *read, const struct jaco_yaml_node *node, void *out);
 void jaco_compose_fill_extra_hosts(struct jaco_read *read, const struct jaco_yaml_node *node,
-                                   void *out);
+				   void *out);
 void jaco_compose_fill_depends_on(struct jaco_read *read, const struct jaco_yaml_node *node,
-                                  void *out);
+				  void *out);
 void jaco_compose_fill_healthcheck(struct jaco_read *read, const struct jaco_yaml_node *node,
-                                   void *out);
+				   void *out);
 void jaco_compose_fill_restart(struct jaco_read *read, const struct jaco_yaml_node *node,
-                               void *out);
+			       void *out);
 void jaco_compose_fill_deploy(struct jaco_read *read, const struct jaco_yaml_node *node, void *out);
 void jaco_compose_fill_gpus(struct jaco_read *read, const struct jaco_yaml_node *node, void *out);
 void jaco_compose_fill_blkio(struct jaco_read *read, const struct jaco_yaml_node *node, void *out);
 void jaco_compose_fill_ulimits(struct jaco_read *read, const struct jaco_yaml_node *node,
-                               void *out);
+			       void *out);
 void jaco_compose_fill_cpus(struct jaco_read *read, const struct jaco_yaml_node *node, void *out);
 
 /* A list of "node.labels.disk == ssd"; what says nothing here (node.role) warns and is left out. */
 void jaco_compose_read_constraints(struct jaco_read *read, const struct jaco_yaml_node *list,
-                                   struct jaco_constraint **out, size_t *out_n);
+				   struct jaco_constraint **out, size_t *out_n);
 
 /* Top-level configs and secrets into @doc. */
 void jaco_compose_read_blobs(struct jaco_read *read, const struct jaco_yaml_node *map,
-                             bool is_secret, struct compose_doc *doc);
+			     bool is_secret, struct compose_doc *doc);
 
 /* Walk a list whose elements are written short, as a scalar, or long, as a mapping. */
 typedef void (*jaco_compose_form_fn)(struct jaco_read *read, struct jaco_service *service,
-                                     const struct jaco_yaml_node *node);
+				     const struct jaco_yaml_node *node);
 void jaco_compose_read_forms(struct jaco_read *read, const struct jaco_yaml_node *list,
-                             struct jaco_service *service, jaco_compose_form_fn read_short,
-                             jaco_compose_form_fn read_long);
+			     struct jaco_service *service, jaco_compose_form_fn read_short,
+			     jaco_compose_form_fn read_long);
 
 /* Report LIMIT_EXCEEDED and return false when @node has more than @max elements. */
 bool jaco_compose_check_count(struct jaco_read *read, const struct jaco_yaml_node *node, size_t max,
-                              const char *what);
+			      const char *what);
 
 /* Lexical cleaning of an absolute path: no "//", "." or "..", no trailing slash. */
 const char *jaco_compose_clean_path(struct jaco_arena *arena, const char *path);

@@ -31,7 +31,7 @@ static char *trim(struct jaco_arena *arena, const char *text, size_t n)
 
 /* False after a report.  *out_ignored: understood, but says nothing here (node.role). */
 static bool read_constraint(struct jaco_read *read, const struct jaco_yaml_node *node,
-                            struct jaco_constraint *out, bool *out_ignored)
+			    struct jaco_constraint *out, bool *out_ignored)
 {
 	const char *op;
 	const char *subject;
@@ -47,14 +47,14 @@ static bool read_constraint(struct jaco_read *read, const struct jaco_yaml_node 
 	}
 	if (!op)
 		return jaco_read_error(read, node->pos, "write \"node.labels.disk == ssd\"",
-		                       "\"%.80s\" has neither == nor !=", node->text);
+				       "\"%.80s\" has neither == nor !=", node->text);
 	subject = trim(read->arena, node->text, (size_t)(op - node->text));
 	constraint.value = trim(read->arena, op + 2, strlen(op + 2));
 	if (strcmp(subject, "node.role") == 0 || jaco_str_starts(subject, "engine.labels.") ||
 	    strcmp(subject, "node.id") == 0) {
 		jaco_read_warn(read, node->pos, "constraint on %.40s is ignored: %s", subject,
-		               strcmp(subject, "node.role") == 0 ? "every JACO node is equal"
-		                                                 : "use node.labels.<key>");
+			       strcmp(subject, "node.role") == 0 ? "every JACO node is equal"
+								 : "use node.labels.<key>");
 		*out_ignored = true;
 		return true;
 	}
@@ -70,18 +70,18 @@ static bool read_constraint(struct jaco_read *read, const struct jaco_yaml_node 
 		constraint.subject = JACO_CONSTRAINT_OS;
 	} else {
 		return jaco_read_error(read, node->pos,
-		                       "use node.hostname, node.labels.<key> or node.platform.arch",
-		                       "constraint subject \"%.60s\" is not known", subject);
+				       "use node.hostname, node.labels.<key> or node.platform.arch",
+				       "constraint subject \"%.60s\" is not known", subject);
 	}
 	if (!*constraint.value)
 		return jaco_read_error(read, node->pos, "write \"node.labels.disk == ssd\"",
-		                       "the constraint has no value");
+				       "the constraint has no value");
 	*out = constraint;
 	return true;
 }
 
 void jaco_compose_read_constraints(struct jaco_read *read, const struct jaco_yaml_node *list,
-                                   struct jaco_constraint **out, size_t *out_n)
+				   struct jaco_constraint **out, size_t *out_n)
 {
 	if (jaco_read_is_unset(list) || !jaco_read_is_seq(read, list))
 		return;
@@ -117,9 +117,9 @@ static void fill_max_per_node(struct jaco_read *read, const struct jaco_yaml_nod
 static const struct jaco_key_row placement_rows[] = {
 	{"constraints", JACO_HONOURED, fill_constraints, 0, NULL},
 	{"max_replicas_per_node", JACO_HONOURED, fill_max_per_node,
-         offsetof(struct jaco_service, max_replicas_per_node), NULL},
+	 offsetof(struct jaco_service, max_replicas_per_node), NULL},
 	{"preferences", JACO_IGNORED, NULL, 0,
-         "preferences are ignored: replicas are spread over nodes"},
+	 "preferences are ignored: replicas are spread over nodes"},
 	{NULL},
 };
 
@@ -142,24 +142,24 @@ void jaco_compose_fill_cpus(struct jaco_read *read, const struct jaco_yaml_node 
 		return;
 	if (cpus > 4096) {
 		jaco_read_error(read, node->pos, "write a number of CPUs such as 0.5",
-		                "%.0f CPUs are more than any node has", cpus);
+				"%.0f CPUs are more than any node has", cpus);
 		return;
 	}
 	*nano = (struct jaco_opt_i64){.is_set = cpus > 0, .value = (int64_t)(cpus * 1e9 + 0.5)};
 }
 
 static bool read_device_request(struct jaco_read *read, const struct jaco_yaml_node *node,
-                                bool is_gpu, struct jaco_device_request *out);
+				bool is_gpu, struct jaco_device_request *out);
 
 static void add_requests(struct jaco_read *read, const struct jaco_yaml_node *node, bool is_gpu,
-                         struct jaco_service *service)
+			 struct jaco_service *service)
 {
 	struct jaco_device_request *list;
 
 	if (jaco_read_is_unset(node) || !jaco_read_is_seq(read, node))
 		return;
 	list = jaco_arena_alloc_n(read->arena, service->n_device_requests + node->n + 1,
-	                          sizeof(*list));
+				  sizeof(*list));
 	if (service->n_device_requests)
 		memcpy(list, service->device_requests, service->n_device_requests * sizeof(*list));
 	service->device_requests = list;
@@ -179,17 +179,17 @@ struct request_form {
 
 static const struct jaco_key_row request_rows[] = {
 	{"capabilities", JACO_HONOURED, jaco_fill_set, offsetof(struct request_form, capabilities),
-         NULL},
+	 NULL},
 	{"count", JACO_HONOURED, jaco_fill_text, offsetof(struct request_form, count), NULL},
 	{"device_ids", JACO_HONOURED, jaco_fill_set, offsetof(struct request_form, device_ids),
-         NULL},
+	 NULL},
 	{"driver", JACO_HONOURED, jaco_fill_text, offsetof(struct request_form, driver), NULL},
 	{"options", JACO_HONOURED, jaco_fill_pairs, offsetof(struct request_form, options), NULL},
 	{NULL},
 };
 
 static bool read_device_request(struct jaco_read *read, const struct jaco_yaml_node *node,
-                                bool is_gpu, struct jaco_device_request *out)
+				bool is_gpu, struct jaco_device_request *out)
 {
 	struct request_form form = {0};
 	uint64_t count = 0;
@@ -200,10 +200,10 @@ static bool read_device_request(struct jaco_read *read, const struct jaco_yaml_n
 	if (form.count && strcmp(form.count, "all") != 0 &&
 	    !jaco_str_to_u64(form.count, 1024, &count))
 		return jaco_read_error(read, node->pos, "write a number or all",
-		                       "\"%.40s\" is not a count", form.count);
+				       "\"%.40s\" is not a count", form.count);
 	if (form.count && form.device_ids.n)
 		return jaco_read_error(read, node->pos, "keep one of them",
-		                       "count and device_ids exclude each other");
+				       "count and device_ids exclude each other");
 	if (is_gpu && form.capabilities.n == 0)
 		jaco_strings_add(read->arena, &form.capabilities, "gpu");
 	else if (is_gpu && !jaco_strings_has(&form.capabilities, "gpu")) {
@@ -213,8 +213,8 @@ static bool read_device_request(struct jaco_read *read, const struct jaco_yaml_n
 	*out = (struct jaco_device_request){
 		.driver = form.driver,
 		.count = form.device_ids.n                              ? 0
-	                 : form.count && strcmp(form.count, "all") != 0 ? (int64_t)count
-	                                                                : -1,
+			 : form.count && strcmp(form.count, "all") != 0 ? (int64_t)count
+									: -1,
 		.device_ids = form.device_ids,
 		.capabilities = form.capabilities,
 		.options = form.options,
@@ -243,7 +243,7 @@ void jaco_compose_fill_gpus(struct jaco_read *read, const struct jaco_yaml_node 
 }
 
 static void fill_reserved_devices(struct jaco_read *read, const struct jaco_yaml_node *node,
-                                  void *out)
+				  void *out)
 {
 	struct compose_service *service = out;
 
@@ -312,11 +312,11 @@ static void fill_order(struct jaco_read *read, const struct jaco_yaml_node *node
 		rollout->order = JACO_ORDER_STOP_FIRST;
 	else
 		jaco_read_error(read, node->pos, "use start-first or stop-first",
-		                "\"%.40s\" is not an order", text);
+				"\"%.40s\" is not an order", text);
 }
 
 static void fill_failure_action(struct jaco_read *read, const struct jaco_yaml_node *node,
-                                void *out)
+				void *out)
 {
 	struct jaco_rollout *rollout = out;
 	const char *text = NULL;
@@ -331,7 +331,7 @@ static void fill_failure_action(struct jaco_read *read, const struct jaco_yaml_n
 		rollout->on_failure = JACO_ON_FAILURE_CONTINUE;
 	else
 		jaco_read_error(read, node->pos, "use rollback, pause or continue",
-		                "\"%.40s\" is not a failure action", text);
+				"\"%.40s\" is not a failure action", text);
 }
 
 static void fill_parallel(struct jaco_read *read, const struct jaco_yaml_node *node, void *out)
@@ -356,7 +356,7 @@ static void fill_ratio(struct jaco_read *read, const struct jaco_yaml_node *node
 		return;
 	if (value > 1)
 		jaco_read_error(read, node->pos, "write a part such as 0.2",
-		                "a ratio is between 0 and 1");
+				"a ratio is between 0 and 1");
 	else
 		*(double *)out = value;
 }
@@ -365,11 +365,11 @@ static const struct jaco_key_row update_rows[] = {
 	{"delay", JACO_HONOURED, fill_ms, offsetof(struct jaco_rollout, delay_ms), NULL},
 	{"failure_action", JACO_HONOURED, fill_failure_action, 0, NULL},
 	{"max_failure_ratio", JACO_HONOURED, fill_ratio,
-         offsetof(struct jaco_rollout, max_failure_ratio), NULL},
+	 offsetof(struct jaco_rollout, max_failure_ratio), NULL},
 	{"monitor", JACO_HONOURED, fill_ms, offsetof(struct jaco_rollout, monitor_ms), NULL},
 	{"order", JACO_HONOURED, fill_order, 0, NULL},
 	{"parallelism", JACO_HONOURED, fill_parallel, offsetof(struct jaco_rollout, parallel),
-         NULL},
+	 NULL},
 	{NULL},
 };
 
@@ -400,7 +400,7 @@ static void fill_condition(struct jaco_read *read, const struct jaco_yaml_node *
 		restart->kind = JACO_RESTART_NO;
 	else
 		jaco_read_error(read, node->pos, "use any, on-failure or none",
-		                "\"%.40s\" is not a restart condition", text);
+				"\"%.40s\" is not a restart condition", text);
 }
 
 static void fill_attempts(struct jaco_read *read, const struct jaco_yaml_node *node, void *out)
@@ -415,9 +415,9 @@ static const struct jaco_key_row policy_rows[] = {
 	{"condition", JACO_HONOURED, fill_condition, 0, NULL},
 	{"delay", JACO_HONOURED, jaco_fill_duration, offsetof(struct jaco_restart, delay_ms), NULL},
 	{"max_attempts", JACO_HONOURED, fill_attempts, offsetof(struct jaco_restart, max_attempts),
-         NULL},
+	 NULL},
 	{"window", JACO_HONOURED, jaco_fill_duration, offsetof(struct jaco_restart, window_ms),
-         NULL},
+	 NULL},
 	{NULL},
 };
 
@@ -444,14 +444,14 @@ static void fill_deploy_mode(struct jaco_read *read, const struct jaco_yaml_node
 		service->is_global = true;
 	else if (strcmp(text, "replicated-job") == 0 || strcmp(text, "global-job") == 0)
 		jaco_read_error(read, node->pos, "use restart: \"no\" for a one-shot service",
-		                "deploy mode %s is not supported", text);
+				"deploy mode %s is not supported", text);
 	else if (strcmp(text, "replicated") != 0)
 		jaco_read_error(read, node->pos, "use replicated or global",
-		                "\"%.40s\" is not a deploy mode", text);
+				"\"%.40s\" is not a deploy mode", text);
 }
 
 static void fill_deploy_replicas(struct jaco_read *read, const struct jaco_yaml_node *node,
-                                 void *out)
+				 void *out)
 {
 	struct compose_service *service = out;
 
@@ -464,17 +464,17 @@ static void fill_deploy_replicas(struct jaco_read *read, const struct jaco_yaml_
 
 static const struct jaco_key_row deploy_rows[] = {
 	{"endpoint_mode", JACO_IGNORED, NULL, 0,
-         "endpoint_mode is ignored: service names resolve to all replicas"},
+	 "endpoint_mode is ignored: service names resolve to all replicas"},
 	{"labels", JACO_IGNORED, NULL, 0,
-         "labels of deploy are ignored: put them under the service's labels"},
+	 "labels of deploy are ignored: put them under the service's labels"},
 	{"mode", JACO_HONOURED, fill_deploy_mode, 0, NULL},
 	{"placement", JACO_HONOURED, fill_placement, 0, NULL},
 	{"replicas", JACO_HONOURED, fill_deploy_replicas, 0, NULL},
 	{"resources", JACO_HONOURED, fill_resources, 0, NULL},
 	{"restart_policy", JACO_DIFFERENCE, fill_policy, 0,
-         "the scheduler restarts: the policy sets its budget"},
+	 "the scheduler restarts: the policy sets its budget"},
 	{"rollback_config", JACO_IGNORED, NULL, 0,
-         "rollback_config is ignored: a rollback rolls out like any revision"},
+	 "rollback_config is ignored: a rollback rolls out like any revision"},
 	{"update_config", JACO_HONOURED, fill_update, 0, NULL},
 	{NULL},
 };
@@ -527,8 +527,8 @@ void jaco_compose_fill_ulimits(struct jaco_read *read, const struct jaco_yaml_no
 		}
 		if (form.soft.is_set)
 			s->ulimits[s->n_ulimits++] = (struct jaco_ulimit){.name = entry->key,
-			                                                  .soft = form.soft.value,
-			                                                  .hard = form.hard.value};
+									  .soft = form.soft.value,
+									  .hard = form.hard.value};
 		jaco_read_pop(read);
 	}
 	if (s->n_ulimits > 1)
@@ -563,12 +563,12 @@ static void fill_blkio_list(struct jaco_read *read, const struct jaco_yaml_node 
 			jaco_read_rows(read, item, blkio_item_rows, &form, "a blkio device");
 			if (!form.path || (!form.rate.is_set && !form.weight.is_set))
 				jaco_read_error(read, item->pos, "add path: and rate: or weight:",
-				                "a blkio device needs a path and a value");
+						"a blkio device needs a path and a value");
 			else
 				list->items[list->n++] = (struct jaco_blkio_device){
 					.path = form.path,
 					.value = (uint64_t)(form.rate.is_set ? form.rate.value
-				                                             : form.weight.value)};
+									     : form.weight.value)};
 		}
 		jaco_read_pop(read);
 	}
@@ -584,16 +584,16 @@ static void fill_blkio_weight(struct jaco_read *read, const struct jaco_yaml_nod
 
 static const struct jaco_key_row blkio_rows[] = {
 	{"device_read_bps", JACO_HONOURED, fill_blkio_list, offsetof(struct jaco_blkio, read_bps),
-         NULL},
+	 NULL},
 	{"device_read_iops", JACO_HONOURED, fill_blkio_list, offsetof(struct jaco_blkio, read_iops),
-         NULL},
+	 NULL},
 	{"device_write_bps", JACO_HONOURED, fill_blkio_list, offsetof(struct jaco_blkio, write_bps),
-         NULL},
+	 NULL},
 	{"device_write_iops", JACO_HONOURED, fill_blkio_list,
-         offsetof(struct jaco_blkio, write_iops), NULL},
+	 offsetof(struct jaco_blkio, write_iops), NULL},
 	{"weight", JACO_HONOURED, fill_blkio_weight, offsetof(struct jaco_blkio, weight), NULL},
 	{"weight_device", JACO_HONOURED, fill_blkio_list,
-         offsetof(struct jaco_blkio, weight_device), NULL},
+	 offsetof(struct jaco_blkio, weight_device), NULL},
 	{NULL},
 };
 

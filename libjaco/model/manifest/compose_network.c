@@ -23,30 +23,30 @@ struct attachment_form {
 
 static const struct jaco_key_row attachment_rows[] = {
 	{"aliases", JACO_HONOURED, jaco_fill_set,
-         offsetof(struct attachment_form, a) + offsetof(struct jaco_attachment, aliases), NULL},
+	 offsetof(struct attachment_form, a) + offsetof(struct jaco_attachment, aliases), NULL},
 	{"driver_opts", JACO_HONOURED, jaco_fill_pairs,
-         offsetof(struct attachment_form, a) + offsetof(struct jaco_attachment, driver_opts), NULL},
+	 offsetof(struct attachment_form, a) + offsetof(struct jaco_attachment, driver_opts), NULL},
 	{"gw_priority", JACO_HONOURED, jaco_fill_i64, offsetof(struct attachment_form, gw_priority),
-         NULL},
+	 NULL},
 	{"interface_name", JACO_IGNORED, NULL, 0, "the engine names the interface"},
 	{"ipv4_address", JACO_IGNORED, NULL, 0, STATIC_ADDRESS},
 	{"ipv6_address", JACO_IGNORED, NULL, 0, STATIC_ADDRESS},
 	{"link_local_ips", JACO_IGNORED, NULL, 0, STATIC_ADDRESS},
 	{"mac_address", JACO_HONOURED, jaco_fill_text,
-         offsetof(struct attachment_form, a) + offsetof(struct jaco_attachment, mac_address), NULL},
+	 offsetof(struct attachment_form, a) + offsetof(struct jaco_attachment, mac_address), NULL},
 	{"priority", JACO_HONOURED, jaco_fill_i64, offsetof(struct attachment_form, priority),
-         NULL},
+	 NULL},
 	{NULL},
 };
 
 static int compare_attachments(const void *a, const void *b)
 {
 	return strcmp(((const struct jaco_attachment *)a)->network,
-	              ((const struct jaco_attachment *)b)->network);
+		      ((const struct jaco_attachment *)b)->network);
 }
 
 static bool read_attachment(struct jaco_read *read, const struct jaco_yaml_entry *entry,
-                            struct jaco_attachment *out)
+			    struct jaco_attachment *out)
 {
 	struct attachment_form form = {0};
 	const struct jaco_yaml_node *node = entry->value;
@@ -57,7 +57,7 @@ static bool read_attachment(struct jaco_read *read, const struct jaco_yaml_entry
 		form.a.pos = entry->pos;
 		if (!jaco_read_is_unset(node) && jaco_read_is_map(read, node))
 			jaco_read_rows(read, node, attachment_rows, &form,
-			               "a network of a service");
+				       "a network of a service");
 	} else {
 		if (!jaco_read_is_scalar(read, node) || jaco_read_is_unset(node))
 			return false;
@@ -73,7 +73,7 @@ static bool read_attachment(struct jaco_read *read, const struct jaco_yaml_entry
 }
 
 void jaco_compose_fill_networks(struct jaco_read *read, const struct jaco_yaml_node *node,
-                                void *out)
+				void *out)
 {
 	struct compose_service *service = out;
 	struct jaco_service *s = &service->s;
@@ -85,8 +85,8 @@ void jaco_compose_fill_networks(struct jaco_read *read, const struct jaco_yaml_n
 		return;
 	if (node->n > JACO_NETWORKS_PER_SERVICE) {
 		jaco_read_error_code(read, JACO_LIMIT_EXCEEDED, node->pos, "use fewer networks",
-		                     "a service may be in at most %d networks",
-		                     JACO_NETWORKS_PER_SERVICE);
+				     "a service may be in at most %d networks",
+				     JACO_NETWORKS_PER_SERVICE);
 		return;
 	}
 	s->attachments = jaco_arena_alloc_n(read->arena, node->n + 1, sizeof(*s->attachments));
@@ -103,13 +103,13 @@ void jaco_compose_fill_networks(struct jaco_read *read, const struct jaco_yaml_n
 	s->n_attachments = 0;
 	for (size_t i = 0; i < kept; i++)
 		if (s->n_attachments == 0 || strcmp(s->attachments[s->n_attachments - 1].network,
-		                                    s->attachments[i].network) != 0)
+						    s->attachments[i].network) != 0)
 			s->attachments[s->n_attachments++] = s->attachments[i];
 	service->has_networks_key = s->n_attachments > 0;
 }
 
 void jaco_compose_fill_network_mode(struct jaco_read *read, const struct jaco_yaml_node *node,
-                                    void *out)
+				    void *out)
 {
 	struct compose_service *service = out;
 	const char *mode = NULL;
@@ -119,7 +119,7 @@ void jaco_compose_fill_network_mode(struct jaco_read *read, const struct jaco_ya
 	service->network_mode_pos = node->pos;
 	if (strcmp(mode, "bridge") == 0 || strcmp(mode, "default") == 0) {
 		jaco_read_warn(read, node->pos,
-		               "network_mode %s is the deployment's default network", mode);
+			       "network_mode %s is the deployment's default network", mode);
 		return;
 	}
 	service->network_mode = mode;
@@ -132,13 +132,13 @@ void jaco_compose_fill_network_mode(struct jaco_read *read, const struct jaco_ya
 		service->s.network_service = mode + 8;
 	} else if (jaco_str_starts(mode, "container:")) {
 		jaco_read_error(read, node->pos,
-		                "use \"service:<name>\" with a service of this file",
-		                "network_mode \"%.80s\" is not supported", mode);
+				"use \"service:<name>\" with a service of this file",
+				"network_mode \"%.80s\" is not supported", mode);
 	} else {
 		jaco_read_error(read, node->pos,
-		                "use bridge, none, host or \"service:<name>\", or list the network "
-		                "under networks:",
-		                "network_mode \"%.80s\" is not supported", mode);
+				"use bridge, none, host or \"service:<name>\", or list the network "
+				"under networks:",
+				"network_mode \"%.80s\" is not supported", mode);
 	}
 }
 
@@ -158,7 +158,7 @@ void jaco_compose_fill_links(struct jaco_read *read, const struct jaco_yaml_node
 			.service = jaco_arena_strndup(read->arena, items.items[i], n),
 			.alias = colon && colon[1] ? colon + 1 : NULL,
 			.pos = node->kind == JACO_YAML_SEQ ? node->entries[i].value->pos
-		                                           : node->pos,
+							   : node->pos,
 		};
 	}
 }
@@ -172,7 +172,7 @@ static bool is_address(const char *text)
 }
 
 static void add_host(struct jaco_read *read, struct jaco_pairs *hosts, struct jaco_pos pos,
-                     const char *name, const char *address)
+		     const char *name, const char *address)
 {
 	size_t n = strlen(address);
 
@@ -180,13 +180,13 @@ static void add_host(struct jaco_read *read, struct jaco_pairs *hosts, struct ja
 		address = jaco_arena_strndup(read->arena, address + 1, n - 2);
 	if (!*name || !is_address(address)) {
 		jaco_read_error(read, pos, "write \"name:10.0.0.1\" or \"name:host-gateway\"",
-		                "\"%.60s\" has no valid address", name);
+				"\"%.60s\" has no valid address", name);
 		return;
 	}
 	for (size_t i = 0; i < hosts->n; i++)
 		if (strcmp(hosts->items[i].key, name) == 0) {
 			hosts->items[i].value = jaco_arena_printf(read->arena, "%s,%s",
-			                                          hosts->items[i].value, address);
+								  hosts->items[i].value, address);
 			return;
 		}
 	hosts->items[hosts->n++] = (struct jaco_pair){.key = name, .value = address};
@@ -202,7 +202,7 @@ static size_t count_scalars(const struct jaco_yaml_node *node)
 }
 
 static void add_host_entry(struct jaco_read *read, struct jaco_pairs *hosts,
-                           const struct jaco_yaml_entry *entry)
+			   const struct jaco_yaml_entry *entry)
 {
 	const struct jaco_yaml_node *node = entry->value;
 
@@ -210,7 +210,7 @@ static void add_host_entry(struct jaco_read *read, struct jaco_pairs *hosts,
 		for (size_t i = 0; i < node->n; i++)
 			if (jaco_read_is_scalar(read, node->entries[i].value))
 				add_host(read, hosts, node->entries[i].value->pos, entry->key,
-				         node->entries[i].value->text);
+					 node->entries[i].value->text);
 		return;
 	}
 	if (!jaco_read_is_scalar(read, node))
@@ -221,7 +221,7 @@ static void add_host_entry(struct jaco_read *read, struct jaco_pairs *hosts,
 		size_t n = strcspn(node->text, "=:");
 
 		add_host(read, hosts, node->pos, jaco_arena_strndup(read->arena, node->text, n),
-		         node->text[n] ? node->text + n + 1 : "");
+			 node->text[n] ? node->text + n + 1 : "");
 	}
 }
 
@@ -229,7 +229,7 @@ static void add_host_entry(struct jaco_read *read, struct jaco_pairs *hosts,
 #define EXTRA_HOSTS_MAX 1000
 
 void jaco_compose_fill_extra_hosts(struct jaco_read *read, const struct jaco_yaml_node *node,
-                                   void *out)
+				   void *out)
 {
 	struct compose_service *service = out;
 	struct jaco_pairs hosts = {0};
@@ -242,7 +242,7 @@ void jaco_compose_fill_extra_hosts(struct jaco_read *read, const struct jaco_yam
 	n = count_scalars(node);
 	if (n > EXTRA_HOSTS_MAX) {
 		jaco_read_error_code(read, JACO_LIMIT_EXCEEDED, node->pos, "use a DNS server",
-		                     "at most %d extra hosts are read", EXTRA_HOSTS_MAX);
+				     "at most %d extra hosts are read", EXTRA_HOSTS_MAX);
 		return;
 	}
 	hosts.items = jaco_arena_alloc_n(read->arena, n + 1, sizeof(*hosts.items));

@@ -69,9 +69,10 @@ static bool add_port(struct jaco_read *read, struct jaco_service *service, struc
 	return true;
 }
 
-/* Pair the ranges and append each; @base carries mode, protocol, address, place.  @target is not 0. */
+/* Pair the ranges and append each; @base carries mode, protocol, address, place.  @target is not
+ * 0. */
 static bool expand(struct jaco_read *read, struct jaco_service *service, struct jaco_port base,
-                   struct port_range published, struct port_range target)
+		   struct port_range published, struct port_range target)
 {
 	unsigned n = (unsigned)(target.last - target.first) + 1;
 
@@ -81,9 +82,9 @@ static bool expand(struct jaco_read *read, struct jaco_service *service, struct 
 	} else if (published.last - published.first != target.last - target.first) {
 		if (target.first != target.last)
 			return jaco_read_error(read, base.pos, "give both ranges the same length",
-			                       "the ranges %u-%u and %u-%u differ in length",
-			                       published.first, published.last, target.first,
-			                       target.last);
+					       "the ranges %u-%u and %u-%u differ in length",
+					       published.first, published.last, target.first,
+					       target.last);
 		base.last = published.last;
 	}
 	for (unsigned i = 0; i < n; i++) {
@@ -111,7 +112,7 @@ static bool check_host_ip(struct jaco_read *read, struct jaco_pos pos, const cha
 
 /* [[IP:]HOST:]CONTAINER[/PROTO]; the address may be [v6]. */
 static void read_short(struct jaco_read *read, struct jaco_service *service,
-                       const struct jaco_yaml_node *node)
+		       const struct jaco_yaml_node *node)
 {
 	struct jaco_port port = {.mode = JACO_PORT_CLUSTER, .pos = node->pos};
 	const char *slash = strchr(node->text, '/');
@@ -124,7 +125,7 @@ static void read_short(struct jaco_read *read, struct jaco_service *service,
 
 	if (!parse_proto(slash ? slash + 1 : "", &port.proto)) {
 		jaco_read_error(read, node->pos, "only tcp and udp are published",
-		                "protocol \"%.20s\" is not supported", slash + 1);
+				"protocol \"%.20s\" is not supported", slash + 1);
 		return;
 	}
 	if (last) {
@@ -151,12 +152,12 @@ static void read_short(struct jaco_read *read, struct jaco_service *service,
 	     !parse_range(middle ? middle : text, strlen(middle ? middle : text), &published)) ||
 	    target.first == 0) {
 		jaco_read_error(read, node->pos, PORT_REMEDY, "\"%.60s\" is not a port",
-		                node->text);
+				node->text);
 		return;
 	}
 	if (last && published.first == 0)
 		jaco_read_warn(read, node->pos,
-		               "no host port is written: the port is documented, not published");
+			       "no host port is written: the port is documented, not published");
 	(void)expand(read, service, port, published, target);
 }
 
@@ -177,7 +178,7 @@ static const struct jaco_key_row long_rows[] = {
 };
 
 static void read_long(struct jaco_read *read, struct jaco_service *service,
-                      const struct jaco_yaml_node *node)
+		      const struct jaco_yaml_node *node)
 {
 	struct long_port form = {.protocol = "tcp", .mode = "ingress"};
 	struct jaco_port port = {.pos = node->pos};
@@ -187,29 +188,29 @@ static void read_long(struct jaco_read *read, struct jaco_service *service,
 	jaco_read_rows(read, node, long_rows, &form, "a port");
 	if (!form.target.is_set || form.target.value < 1 || form.target.value > 65535) {
 		jaco_read_error(read, node->pos, "add target: with the container's port",
-		                "a port in long form needs a target from 1 to 65535");
+				"a port in long form needs a target from 1 to 65535");
 		return;
 	}
 	if (!parse_proto(form.protocol ? form.protocol : "", &port.proto)) {
 		jaco_read_error(read, node->pos, "only tcp and udp are published",
-		                "protocol \"%.20s\" is not supported", form.protocol);
+				"protocol \"%.20s\" is not supported", form.protocol);
 		return;
 	}
 	if (form.published && !parse_range(form.published, strlen(form.published), &published)) {
 		jaco_read_error(read, node->pos, "write a port such as 8080",
-		                "\"%.60s\" is not a port", form.published);
+				"\"%.60s\" is not a port", form.published);
 		return;
 	}
 	if (form.host_ip && !check_host_ip(read, node->pos, form.host_ip))
 		return;
 	if (form.mode && strcmp(form.mode, "host") != 0 && strcmp(form.mode, "ingress") != 0) {
 		jaco_read_error(read, node->pos, "write ingress or host",
-		                "\"%.40s\" is not a port mode", form.mode);
+				"\"%.40s\" is not a port mode", form.mode);
 		return;
 	}
 	port.mode = (form.mode && strcmp(form.mode, "host") == 0) || form.host_ip
-	                    ? JACO_PORT_HOST
-	                    : JACO_PORT_CLUSTER;
+			    ? JACO_PORT_HOST
+			    : JACO_PORT_CLUSTER;
 	port.host_ip = form.host_ip && !is_any_address(form.host_ip) ? form.host_ip : NULL;
 	target.first = target.last = (uint16_t)form.target.value;
 	(void)expand(read, service, port, published, target);
@@ -245,7 +246,7 @@ void jaco_compose_fill_expose(struct jaco_read *read, const struct jaco_yaml_nod
 		if (!parse_range(text, n - (size_t)(text - items.items[i]), &target) ||
 		    !parse_proto(slash ? slash + 1 : "", &port.proto) || target.first == 0)
 			jaco_read_error(read, port.pos, "write a container port such as 8080",
-			                "\"%.60s\" is not a port", items.items[i]);
+					"\"%.60s\" is not a port", items.items[i]);
 		else
 			(void)expand(read, &service->s, port, (struct port_range){0, 0}, target);
 		jaco_read_pop(read);

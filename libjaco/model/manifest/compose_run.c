@@ -28,9 +28,9 @@ struct dependency_form {
 
 static const struct jaco_key_row dependency_rows[] = {
 	{"condition", JACO_HONOURED, jaco_fill_text, offsetof(struct dependency_form, condition),
-         NULL},
+	 NULL},
 	{"required", JACO_HONOURED, jaco_fill_bool, offsetof(struct dependency_form, required),
-         NULL},
+	 NULL},
 	{"restart", JACO_HONOURED, jaco_fill_bool, offsetof(struct dependency_form, restart), NULL},
 	{NULL},
 };
@@ -38,14 +38,14 @@ static const struct jaco_key_row dependency_rows[] = {
 static int compare_dependencies(const void *a, const void *b)
 {
 	return strcmp(((const struct jaco_dependency *)a)->service,
-	              ((const struct jaco_dependency *)b)->service);
+		      ((const struct jaco_dependency *)b)->service);
 }
 
 static bool read_condition(struct jaco_read *read, struct jaco_pos pos, const char *text,
-                           enum jaco_condition *out)
+			   enum jaco_condition *out)
 {
 	static const enum jaco_condition all[] = {JACO_CONDITION_STARTED, JACO_CONDITION_HEALTHY,
-	                                          JACO_CONDITION_COMPLETED};
+						  JACO_CONDITION_COMPLETED};
 
 	if (!text)
 		return true;
@@ -55,13 +55,13 @@ static bool read_condition(struct jaco_read *read, struct jaco_pos pos, const ch
 			return true;
 		}
 	return jaco_read_error(read, pos,
-	                       "use service_started, service_healthy or "
-	                       "service_completed_successfully",
-	                       "\"%.60s\" is not a condition", text);
+			       "use service_started, service_healthy or "
+			       "service_completed_successfully",
+			       "\"%.60s\" is not a condition", text);
 }
 
 static bool read_dependency(struct jaco_read *read, const struct jaco_yaml_entry *entry,
-                            struct jaco_dependency *out)
+			    struct jaco_dependency *out)
 {
 	struct dependency_form form = {.required = true};
 	const struct jaco_yaml_node *node = entry->value;
@@ -88,7 +88,7 @@ static bool read_dependency(struct jaco_read *read, const struct jaco_yaml_entry
 }
 
 void jaco_compose_fill_depends_on(struct jaco_read *read, const struct jaco_yaml_node *node,
-                                  void *out)
+				  void *out)
 {
 	struct compose_service *service = out;
 	struct jaco_dependency *list;
@@ -146,13 +146,13 @@ static void fill_test(struct jaco_read *read, const struct jaco_yaml_node *node,
 		check->kind = JACO_HEALTHCHECK_CMD;
 	} else {
 		jaco_read_warn(read, node->pos,
-		               "the list does not begin with CMD or CMD-SHELL; CMD is assumed");
+			       "the list does not begin with CMD or CMD-SHELL; CMD is assumed");
 		check->kind = JACO_HEALTHCHECK_CMD;
 		check->test = words;
 	}
 	if (check->kind != JACO_HEALTHCHECK_DISABLED && check->test.n == 0)
 		jaco_read_error(read, node->pos, "add the command after it",
-		                "the test has no command");
+				"the test has no command");
 }
 
 static void fill_disable(struct jaco_read *read, const struct jaco_yaml_node *node, void *out)
@@ -168,20 +168,20 @@ static void fill_disable(struct jaco_read *read, const struct jaco_yaml_node *no
 static const struct jaco_key_row healthcheck_rows[] = {
 	{"disable", JACO_HONOURED, fill_disable, 0, NULL},
 	{"interval", JACO_HONOURED, jaco_fill_duration,
-         offsetof(struct jaco_healthcheck, interval_ms), NULL},
+	 offsetof(struct jaco_healthcheck, interval_ms), NULL},
 	{"retries", JACO_HONOURED, jaco_fill_i64, offsetof(struct jaco_healthcheck, retries), NULL},
 	{"start_interval", JACO_HONOURED, jaco_fill_duration,
-         offsetof(struct jaco_healthcheck, start_interval_ms), NULL},
+	 offsetof(struct jaco_healthcheck, start_interval_ms), NULL},
 	{"start_period", JACO_HONOURED, jaco_fill_duration,
-         offsetof(struct jaco_healthcheck, start_period_ms), NULL},
+	 offsetof(struct jaco_healthcheck, start_period_ms), NULL},
 	{"test", JACO_HONOURED, fill_test, 0, NULL},
 	{"timeout", JACO_HONOURED, jaco_fill_duration,
-         offsetof(struct jaco_healthcheck, timeout_ms), NULL},
+	 offsetof(struct jaco_healthcheck, timeout_ms), NULL},
 	{NULL},
 };
 
 void jaco_compose_fill_healthcheck(struct jaco_read *read, const struct jaco_yaml_node *node,
-                                   void *out)
+				   void *out)
 {
 	struct jaco_healthcheck *check = out;
 
@@ -209,14 +209,14 @@ void jaco_compose_fill_restart(struct jaco_read *read, const struct jaco_yaml_no
 	} else if (strcmp(text, "no") == 0 || strcmp(text, "false") == 0) {
 		restart->kind = JACO_RESTART_NO;
 	} else if (strcmp(text, "on-failure") == 0 ||
-	           (jaco_str_starts(text, "on-failure:") &&
-	            jaco_str_to_u64(text + 11, 100000, &attempts))) {
+		   (jaco_str_starts(text, "on-failure:") &&
+		    jaco_str_to_u64(text + 11, 100000, &attempts))) {
 		restart->kind = JACO_RESTART_ON_FAILURE;
 		restart->max_attempts = (uint32_t)attempts;
 	} else {
 		restart->is_set = false;
 		jaco_read_error(read, node->pos,
-		                "use no, always, unless-stopped, on-failure or on-failure:3",
-		                "\"%.60s\" is not a restart policy", text);
+				"use no, always, unless-stopped, on-failure or on-failure:3",
+				"\"%.60s\" is not a restart policy", text);
 	}
 }

@@ -16,7 +16,7 @@ static void fill_image(struct jaco_read *read, const struct jaco_yaml_node *node
 	jaco_fill_text(read, node, &service->s.image);
 	if (service->s.image && strlen(service->s.image) > JACO_IMAGE_MAX)
 		jaco_read_error(read, node->pos, NULL, "an image name has at most %d characters",
-		                JACO_IMAGE_MAX);
+				JACO_IMAGE_MAX);
 }
 
 static int compare_names(const void *a, const void *b)
@@ -40,12 +40,12 @@ static void fill_environment(struct jaco_read *read, const struct jaco_yaml_node
 		const struct jaco_yaml_node *value = node->entries[i].value;
 		const char *key = node->entries[i].key;
 		bool is_bare = value->kind == JACO_YAML_SCALAR &&
-		               (key ? jaco_yaml_is_null(value) : !strchr(value->text, '='));
+			       (key ? jaco_yaml_is_null(value) : !strchr(value->text, '='));
 
 		if ((key && !*key) ||
 		    (!key && value->kind == JACO_YAML_SCALAR && *value->text == '='))
 			jaco_read_error(read, value->pos, "write NAME=value",
-			                "an environment variable needs a name");
+					"an environment variable needs a name");
 		else if (is_bare)
 			unset->items[unset->n++] = key ? key : value->text;
 		else
@@ -61,8 +61,8 @@ static void fill_env_file(struct jaco_read *read, const struct jaco_yaml_node *n
 	(void)out;
 	if (!jaco_read_is_unset(node) && !(node->kind == JACO_YAML_SEQ && node->n == 0))
 		jaco_read_error_code(read, JACO_ENV_FILE_UNRESOLVED, node->pos,
-		                     "apply with the jaco command, which folds the files in",
-		                     "env_file must be folded into environment by the client");
+				     "apply with the jaco command, which folds the files in",
+				     "env_file must be folded into environment by the client");
 }
 
 static void fill_extends(struct jaco_read *read, const struct jaco_yaml_node *node, void *out)
@@ -70,7 +70,7 @@ static void fill_extends(struct jaco_read *read, const struct jaco_yaml_node *no
 	(void)out;
 	if (!jaco_read_is_unset(node))
 		jaco_read_error(read, node->pos, "apply with the jaco command, which folds it in",
-		                "extends must be resolved by the client");
+				"extends must be resolved by the client");
 }
 
 static void fill_pull_policy(struct jaco_read *read, const struct jaco_yaml_node *node, void *out)
@@ -85,14 +85,14 @@ static void fill_pull_policy(struct jaco_read *read, const struct jaco_yaml_node
 	else if (strcmp(text, "never") == 0)
 		*policy = JACO_PULL_NEVER;
 	else if (strcmp(text, "missing") == 0 || strcmp(text, "if_not_present") == 0 ||
-	         strcmp(text, "build") == 0)
+		 strcmp(text, "build") == 0)
 		*policy = JACO_PULL_MISSING;
 	else if (strcmp(text, "daily") == 0 || strcmp(text, "weekly") == 0 ||
-	         jaco_str_starts(text, "every_"))
+		 jaco_str_starts(text, "every_"))
 		jaco_read_warn(read, node->pos, "pull_policy %.20s is treated as missing", text);
 	else
 		jaco_read_error(read, node->pos, "use always, missing, if_not_present or never",
-		                "\"%.40s\" is not a pull policy", text);
+				"\"%.40s\" is not a pull policy", text);
 }
 
 struct build_form {
@@ -106,7 +106,7 @@ static const struct jaco_key_row build_rows[] = {
 	{"cache_to", JACO_SILENT, NULL, 0, NULL},
 	{"context", JACO_HONOURED, jaco_fill_text, offsetof(struct jaco_build, context), NULL},
 	{"dockerfile", JACO_HONOURED, jaco_fill_text, offsetof(struct jaco_build, dockerfile),
-         NULL},
+	 NULL},
 	{"dockerfile_inline", JACO_SILENT, NULL, 0, NULL},
 	{"entitlements", JACO_SILENT, NULL, 0, NULL},
 	{"extra_hosts", JACO_SILENT, NULL, 0, NULL},
@@ -149,8 +149,8 @@ static void fill_ipc(struct jaco_read *read, const struct jaco_yaml_node *node, 
 		return;
 	if (jaco_str_starts(text, "container:"))
 		jaco_read_error(read, node->pos,
-		                "use \"service:<name>\" with a service of this file",
-		                "sharing \"%.60s\" is not supported", text);
+				"use \"service:<name>\" with a service of this file",
+				"sharing \"%.60s\" is not supported", text);
 	else
 		*(const char **)out = text;
 }
@@ -211,7 +211,7 @@ static const struct jaco_key_row service_rows[] = {
 	{"attach", JACO_IGNORED, NULL, 0, "attach is ignored: read the output with jaco logs"},
 	{"blkio_config", JACO_HONOURED, jaco_compose_fill_blkio, S(blkio), NULL},
 	{"build", JACO_DIFFERENCE, fill_build, S(build),
-         "apply never builds: the image must exist (docker compose build makes it)"},
+	 "apply never builds: the image must exist (docker compose build makes it)"},
 	{"cap_add", JACO_HONOURED, jaco_fill_set, S(cap_add), NULL},
 	{"cap_drop", JACO_HONOURED, jaco_fill_set, S(cap_drop), NULL},
 	{"cgroup", JACO_HONOURED, jaco_fill_text, S(cgroup), NULL},
@@ -219,7 +219,7 @@ static const struct jaco_key_row service_rows[] = {
 	{"command", JACO_HONOURED, jaco_fill_argv, S(command), NULL},
 	{"configs", JACO_HONOURED, jaco_compose_fill_configs, 0, NULL},
 	{"container_name", JACO_DIFFERENCE, jaco_fill_text, OWN(container_name),
-         "container_name becomes an extra DNS name; containers are named after their replica"},
+	 "container_name becomes an extra DNS name; containers are named after their replica"},
 	{"cpu_count", JACO_IGNORED, NULL, 0, "cpu_count is ignored: it exists on Windows only"},
 	{"cpu_percent", JACO_IGNORED, NULL, 0, "cpu_percent is ignored: it exists on Windows only"},
 	{"cpu_period", JACO_HONOURED, fill_cpu_time, R(cpu_period_us), NULL},
@@ -233,11 +233,11 @@ static const struct jaco_key_row service_rows[] = {
 	{"depends_on", JACO_HONOURED, jaco_compose_fill_depends_on, 0, NULL},
 	{"deploy", JACO_HONOURED, jaco_compose_fill_deploy, 0, NULL},
 	{"develop", JACO_IGNORED, NULL, 0,
-         "develop is ignored: it belongs to docker compose watch"},
+	 "develop is ignored: it belongs to docker compose watch"},
 	{"device_cgroup_rules", JACO_HONOURED, jaco_fill_strings, S(device_cgroup_rules), NULL},
 	{"devices", JACO_HONOURED, jaco_compose_fill_devices, 0, NULL},
 	{"dns", JACO_DIFFERENCE, jaco_fill_strings, S(dns),
-         "dns replaces JACO's own resolver: names of services do not resolve in this one"},
+	 "dns replaces JACO's own resolver: names of services do not resolve in this one"},
 	{"dns_opt", JACO_HONOURED, jaco_fill_strings, S(dns_opt), NULL},
 	{"dns_search", JACO_HONOURED, jaco_fill_strings, S(dns_search), NULL},
 	{"dockerfile", JACO_LEGACY, NULL, 0, "build.dockerfile"},
@@ -249,7 +249,7 @@ static const struct jaco_key_row service_rows[] = {
 	{"expose", JACO_HONOURED, jaco_compose_fill_expose, 0, NULL},
 	{"extends", JACO_HONOURED, fill_extends, 0, NULL},
 	{"external_links", JACO_REFUSED, NULL, 0,
-         "put both services into one deployment, or publish a port"},
+	 "put both services into one deployment, or publish a port"},
 	{"extra_hosts", JACO_HONOURED, jaco_compose_fill_extra_hosts, 0, NULL},
 	{"gpus", JACO_HONOURED, jaco_compose_fill_gpus, 0, NULL},
 	{"group_add", JACO_HONOURED, jaco_fill_set, S(group_add), NULL},
@@ -262,7 +262,7 @@ static const struct jaco_key_row service_rows[] = {
 	{"label_file", JACO_REFUSED, NULL, 0, "write the labels under labels:"},
 	{"labels", JACO_HONOURED, jaco_fill_pairs, S(labels), NULL},
 	{"links", JACO_DIFFERENCE, jaco_compose_fill_links, 0,
-         "links become DNS aliases of the service they name"},
+	 "links become DNS aliases of the service they name"},
 	{"log_driver", JACO_LEGACY, NULL, 0, "logging.driver"},
 	{"log_opt", JACO_LEGACY, NULL, 0, "logging.options"},
 	{"logging", JACO_HONOURED, fill_logging, S(logging), NULL},
@@ -289,7 +289,7 @@ static const struct jaco_key_row service_rows[] = {
 	{"pull_policy", JACO_HONOURED, fill_pull_policy, S(pull_policy), NULL},
 	{"read_only", JACO_HONOURED, jaco_fill_bool, S(read_only), NULL},
 	{"restart", JACO_DIFFERENCE, jaco_compose_fill_restart, S(restart),
-         "the scheduler restarts: no and on-failure set its budget, always is its default"},
+	 "the scheduler restarts: no and on-failure set its budget, always is its default"},
 	{"runtime", JACO_HONOURED, jaco_fill_text, S(runtime), NULL},
 	{"scale", JACO_HONOURED, fill_scale, 0, NULL},
 	{"secrets", JACO_HONOURED, jaco_compose_fill_secrets, 0, NULL},
@@ -320,7 +320,7 @@ const struct jaco_key_row *jaco_compose_service_rows(void)
 }
 
 void jaco_compose_read_service(struct jaco_read *read, const struct jaco_yaml_node *map,
-                               struct compose_service *out)
+			       struct compose_service *out)
 {
 	out->map = map;
 	out->s.rollout = (struct jaco_rollout){

@@ -73,8 +73,8 @@ static bool check_target(struct jaco_read *read, struct jaco_mount *mount)
 {
 	if (!mount->target || *mount->target != '/')
 		return jaco_read_error(read, mount->pos, VOLUME_REMEDY,
-		                       "the path in the container must be absolute, not \"%.80s\"",
-		                       mount->target ? mount->target : "");
+				       "the path in the container must be absolute, not \"%.80s\"",
+				       mount->target ? mount->target : "");
 	mount->target = jaco_compose_clean_path(read->arena, mount->target);
 	return true;
 }
@@ -82,7 +82,7 @@ static bool check_target(struct jaco_read *read, struct jaco_mount *mount)
 static void read_option(struct jaco_read *read, struct jaco_mount *mount, const char *option)
 {
 	static const char *const propagation[] = {"private", "rprivate", "shared",
-	                                          "rshared", "slave",    "rslave"};
+						  "rshared", "slave",    "rslave"};
 
 	if (strcmp(option, "ro") == 0 || strcmp(option, "readonly") == 0) {
 		mount->read_only = true;
@@ -104,11 +104,11 @@ static void read_option(struct jaco_read *read, struct jaco_mount *mount, const 
 	if (strcmp(option, "rw") != 0 && strcmp(option, "cached") != 0 &&
 	    strcmp(option, "delegated") != 0 && strcmp(option, "consistent") != 0 && *option)
 		jaco_read_warn(read, mount->pos, "volume option \"%.40s\" is not known and ignored",
-		               option);
+			       option);
 }
 
 static void read_short(struct jaco_read *read, struct jaco_service *service,
-                       const struct jaco_yaml_node *node)
+		       const struct jaco_yaml_node *node)
 {
 	struct jaco_mount mount = {.type = JACO_MOUNT_VOLUME, .pos = node->pos};
 	char *text = jaco_arena_strdup(read->arena, node->text);
@@ -118,7 +118,7 @@ static void read_short(struct jaco_read *read, struct jaco_service *service,
 	if (colon && colon == text + 1 && (text[2] == '\\' || text[2] == '/') &&
 	    jaco_ascii_is_alnum(text[0]) && text[2] == '\\') {
 		jaco_read_error(read, node->pos, VOLUME_REMEDY, "\"%.80s\" is a Windows path",
-		                node->text);
+				node->text);
 		return;
 	}
 	mount.target = text;
@@ -138,7 +138,7 @@ static void read_short(struct jaco_read *read, struct jaco_service *service,
 		mount.target = colon;
 		if (!*text) {
 			jaco_read_warn(read, node->pos,
-			               "no source is written: an anonymous volume is used");
+				       "no source is written: an anonymous volume is used");
 			mount.source = NULL;
 		} else if (is_path(text)) {
 			mount.type = JACO_MOUNT_BIND;
@@ -188,7 +188,7 @@ static void fill_mode(struct jaco_read *read, const struct jaco_yaml_node *node,
 				 is_octal ? 8 : 10);
 	if (mode->value < 0) {
 		jaco_read_error(read, node->pos, "write permission bits such as 0440",
-		                "\"%.40s\" is not a file mode", node->text);
+				"\"%.40s\" is not a file mode", node->text);
 		return;
 	}
 	mode->is_set = true;
@@ -208,14 +208,14 @@ static void fill_type(struct jaco_read *read, const struct jaco_yaml_node *node,
 		form->mount.type = JACO_MOUNT_TMPFS;
 	else
 		jaco_read_error(read, node->pos, "use bind, volume or tmpfs",
-		                "mount type \"%.40s\" is not supported", form->type);
+				"mount type \"%.40s\" is not supported", form->type);
 }
 
 static const struct jaco_key_row bind_rows[] = {
 	{"create_host_path", JACO_HONOURED, jaco_fill_bool,
-         offsetof(struct jaco_mount, create_host_path), NULL},
+	 offsetof(struct jaco_mount, create_host_path), NULL},
 	{"propagation", JACO_HONOURED, jaco_fill_text, offsetof(struct jaco_mount, propagation),
-         NULL},
+	 NULL},
 	{"recursive", JACO_IGNORED, NULL, 0, "recursive is ignored: a bind mount is recursive"},
 	{"selinux", JACO_HONOURED, jaco_fill_text, offsetof(struct jaco_mount, selinux), NULL},
 	{NULL},
@@ -256,11 +256,11 @@ static const struct jaco_key_row mount_rows[] = {
 	{"bind", JACO_HONOURED, fill_bind, offsetof(struct long_mount, mount), NULL},
 	{"consistency", JACO_SILENT, NULL, 0, NULL},
 	{"read_only", JACO_HONOURED, jaco_fill_bool,
-         offsetof(struct long_mount, mount) + offsetof(struct jaco_mount, read_only), NULL},
+	 offsetof(struct long_mount, mount) + offsetof(struct jaco_mount, read_only), NULL},
 	{"source", JACO_HONOURED, jaco_fill_text,
-         offsetof(struct long_mount, mount) + offsetof(struct jaco_mount, source), NULL},
+	 offsetof(struct long_mount, mount) + offsetof(struct jaco_mount, source), NULL},
 	{"target", JACO_HONOURED, jaco_fill_text,
-         offsetof(struct long_mount, mount) + offsetof(struct jaco_mount, target), NULL},
+	 offsetof(struct long_mount, mount) + offsetof(struct jaco_mount, target), NULL},
 	{"tmpfs", JACO_HONOURED, fill_tmpfs_options, offsetof(struct long_mount, mount), NULL},
 	{"type", JACO_HONOURED, fill_type, 0, NULL},
 	{"volume", JACO_HONOURED, fill_volume, offsetof(struct long_mount, mount), NULL},
@@ -268,7 +268,7 @@ static const struct jaco_key_row mount_rows[] = {
 };
 
 static void read_long(struct jaco_read *read, struct jaco_service *service,
-                      const struct jaco_yaml_node *node)
+		      const struct jaco_yaml_node *node)
 {
 	struct long_mount form = {
 		.mount = {.type = JACO_MOUNT_VOLUME, .pos = node->pos, .create_host_path = true}};
@@ -288,7 +288,7 @@ static void read_long(struct jaco_read *read, struct jaco_service *service,
 	if (form.mount.type == JACO_MOUNT_BIND) {
 		if (!form.mount.source) {
 			jaco_read_error(read, node->pos, "add source: with a path of the host",
-			                "a bind mount needs a source");
+					"a bind mount needs a source");
 			return;
 		}
 		if (!is_path(form.mount.source))
@@ -330,7 +330,7 @@ void jaco_compose_fill_tmpfs(struct jaco_read *read, const struct jaco_yaml_node
 
 		if (*tmpfs.target != '/') {
 			jaco_read_error(read, node->pos, "write an absolute path such as /run",
-			                "tmpfs path \"%.80s\" is not absolute", tmpfs.target);
+					"tmpfs path \"%.80s\" is not absolute", tmpfs.target);
 			continue;
 		}
 		tmpfs.target = jaco_compose_clean_path(read->arena, tmpfs.target);
@@ -375,14 +375,14 @@ static bool split_device(struct jaco_arena *arena, const char *text, struct jaco
 
 static const struct jaco_key_row device_rows[] = {
 	{"permissions", JACO_HONOURED, jaco_fill_text, offsetof(struct jaco_device, permissions),
-         NULL},
+	 NULL},
 	{"source", JACO_HONOURED, jaco_fill_text, offsetof(struct jaco_device, source), NULL},
 	{"target", JACO_HONOURED, jaco_fill_text, offsetof(struct jaco_device, target), NULL},
 	{NULL},
 };
 
 static bool read_device(struct jaco_read *read, const struct jaco_yaml_node *node,
-                        struct jaco_device *out)
+			struct jaco_device *out)
 {
 	const char *equals;
 
@@ -391,7 +391,7 @@ static bool read_device(struct jaco_read *read, const struct jaco_yaml_node *nod
 		jaco_read_rows(read, node, device_rows, out, "a device");
 		if (!out->source)
 			return jaco_read_error(read, node->pos, "add source: /dev/...",
-			                       "a device needs a source");
+					       "a device needs a source");
 		if (!out->target)
 			out->target = out->source;
 		if (!out->permissions)
@@ -404,14 +404,14 @@ static bool read_device(struct jaco_read *read, const struct jaco_yaml_node *nod
 	equals = strchr(node->text, '=');
 	if (*node->text != '/' && equals && strchr(node->text, '/')) {
 		*out = (struct jaco_device){.source = node->text,
-		                            .target = node->text,
-		                            .permissions = "rwm",
-		                            .is_cdi = true};
+					    .target = node->text,
+					    .permissions = "rwm",
+					    .is_cdi = true};
 		return true;
 	}
 	if (!split_device(read->arena, node->text, out))
 		return jaco_read_error(read, node->pos, "write \"/dev/x:/dev/x:rwm\"",
-		                       "\"%.80s\" is not a device", node->text);
+				       "\"%.80s\" is not a device", node->text);
 	return true;
 }
 
@@ -451,7 +451,7 @@ static const struct jaco_key_row file_rows[] = {
 };
 
 static void read_file_use(struct jaco_read *read, const struct jaco_yaml_node *node, bool is_secret,
-                          struct compose_service *service)
+			  struct compose_service *service)
 {
 	struct file_use use = {0};
 	struct jaco_file *file = &service->s.files[service->s.n_files];
@@ -462,25 +462,25 @@ static void read_file_use(struct jaco_read *read, const struct jaco_yaml_node *n
 		return;
 	if (!use.source) {
 		jaco_read_error(read, node->pos, "add source: with its top-level name",
-		                "a %s needs a source", is_secret ? "secret" : "config");
+				"a %s needs a source", is_secret ? "secret" : "config");
 		return;
 	}
 	*file = (struct jaco_file){.name = use.source,
-	                           .is_secret = is_secret,
-	                           .uid = use.uid,
-	                           .gid = use.gid,
-	                           .pos = node->pos,
-	                           .mode = use.mode.is_set ? (uint32_t)use.mode.value : 0444};
+				   .is_secret = is_secret,
+				   .uid = use.uid,
+				   .gid = use.gid,
+				   .pos = node->pos,
+				   .mode = use.mode.is_set ? (uint32_t)use.mode.value : 0444};
 	file->target = use.target ? use.target : use.source;
 	if (*file->target != '/')
 		file->target = jaco_arena_printf(read->arena, "%s%s",
-		                                 is_secret ? "/run/secrets/" : "/", file->target);
+						 is_secret ? "/run/secrets/" : "/", file->target);
 	file->target = jaco_compose_clean_path(read->arena, file->target);
 	service->s.n_files++;
 }
 
 static void fill_files(struct jaco_read *read, const struct jaco_yaml_node *node, bool is_secret,
-                       struct compose_service *service)
+		       struct compose_service *service)
 {
 	struct jaco_file *files;
 
@@ -533,20 +533,20 @@ static const struct jaco_key_row blob_rows[] = {
 	{"driver", JACO_REFUSED, NULL, 0, "use file:, content: or external: true"},
 	{"driver_opts", JACO_REFUSED, NULL, 0, "use file:, content: or external: true"},
 	{"environment", JACO_HONOURED, jaco_fill_text, offsetof(struct blob_form, environment),
-         NULL},
+	 NULL},
 	{"external", JACO_HONOURED, fill_external, 0, NULL},
 	{"file", JACO_HONOURED, jaco_fill_text, offsetof(struct blob_form, file), NULL},
 	{"labels", JACO_IGNORED, NULL, 0, "labels of configs and secrets are ignored"},
 	{"name", JACO_HONOURED, jaco_fill_text, offsetof(struct blob_form, name), NULL},
 	{"template_driver", JACO_REFUSED, NULL, 0, "write the final text"},
 	{"x-jaco-encoding", JACO_HONOURED, jaco_fill_text, offsetof(struct blob_form, encoding),
-         NULL},
+	 NULL},
 	{NULL},
 };
 
 /* content: as text, or base64 where the client folded bytes that YAML cannot carry. */
 static bool take_content(struct jaco_read *read, const struct blob_form *form,
-                         struct compose_blob *blob)
+			 struct compose_blob *blob)
 {
 	size_t n = strlen(form->content);
 
@@ -566,7 +566,7 @@ static bool take_content(struct jaco_read *read, const struct blob_form *form,
 }
 
 static void read_blob(struct jaco_read *read, const struct jaco_yaml_entry *entry, bool is_secret,
-                      struct compose_doc *doc)
+		      struct compose_doc *doc)
 {
 	struct blob_form form = {0};
 	struct compose_blob *blob = &doc->blobs[doc->n_blobs];
@@ -580,8 +580,8 @@ static void read_blob(struct jaco_read *read, const struct jaco_yaml_entry *entr
 		.is_secret = is_secret,
 		.is_external = form.is_external,
 		.engine_name = form.external_name ? form.external_name
-	                       : form.name        ? form.name
-	                                          : entry->key,
+			       : form.name        ? form.name
+						  : entry->key,
 		.host_path = form.file,
 		.environment = form.environment,
 		.pos = entry->pos,
@@ -593,18 +593,18 @@ static void read_blob(struct jaco_read *read, const struct jaco_yaml_entry *entr
 		(void)take_content(read, &form, blob);
 	if (!form.is_external && !form.file && !form.environment && !form.content)
 		jaco_read_error(read, entry->pos,
-		                "add file:, content:, environment: or external: true",
-		                "a %s needs a source", is_secret ? "secret" : "config");
+				"add file:, content:, environment: or external: true",
+				"a %s needs a source", is_secret ? "secret" : "config");
 	else if (!form.is_external && !form.content)
 		jaco_read_error(read, entry->pos,
-		                "apply with the jaco command, which folds files in",
-		                "\"%s\" must be folded into content: by the client",
-		                form.file ? "file" : "environment");
+				"apply with the jaco command, which folds files in",
+				"\"%s\" must be folded into content: by the client",
+				form.file ? "file" : "environment");
 	doc->n_blobs++;
 }
 
 void jaco_compose_read_blobs(struct jaco_read *read, const struct jaco_yaml_node *map,
-                             bool is_secret, struct compose_doc *doc)
+			     bool is_secret, struct compose_doc *doc)
 {
 	struct compose_blob *blobs;
 

@@ -17,12 +17,12 @@ struct differ {
 };
 
 static struct jaco_change_item *add(struct differ *differ, enum jaco_change_kind kind,
-                                    enum jaco_change change, const char *name)
+				    enum jaco_change change, const char *name)
 {
 	struct jaco_change_item *item;
 
 	differ->diff.items = jaco_arena_grow(differ->arena, differ->diff.items, &differ->cap,
-	                                     differ->diff.n + 1, sizeof(*differ->diff.items));
+					     differ->diff.n + 1, sizeof(*differ->diff.items));
 	item = &differ->diff.items[differ->diff.n++];
 	*item = (struct jaco_change_item){.kind = kind, .change = change, .name = name};
 	return item;
@@ -36,41 +36,41 @@ static bool is_masked(const char *key)
 }
 
 static void add_field(struct jaco_arena *arena, struct jaco_change_item *item, size_t *cap,
-                      const char *key, const char *before, const char *after)
+		      const char *key, const char *before, const char *after)
 {
 	if (is_masked(key)) {
 		before = before ? "(hidden)" : NULL;
 		after = after ? "(hidden)" : NULL;
 	}
 	item->fields = jaco_arena_grow(arena, item->fields, cap, item->n_fields + 1,
-	                               sizeof(*item->fields));
+				       sizeof(*item->fields));
 	item->fields[item->n_fields++] =
 		(struct jaco_field_change){.key = key, .before = before, .after = after};
 }
 
 static void walk_pairs(struct jaco_arena *arena, struct jaco_change_item *item, size_t *cap,
-                       const struct jaco_pairs *before, const struct jaco_pairs *after)
+		       const struct jaco_pairs *before, const struct jaco_pairs *after)
 {
 	size_t i = 0;
 	size_t j = 0;
 
 	while (i < before->n || j < after->n) {
 		int order = i == before->n  ? 1
-		            : j == after->n ? -1
-		                            : strcmp(before->items[i].key, after->items[j].key);
+			    : j == after->n ? -1
+					    : strcmp(before->items[i].key, after->items[j].key);
 
 		if (order < 0) {
 			add_field(arena, item, cap, before->items[i].key, before->items[i].value,
-			          NULL);
+				  NULL);
 			i++;
 		} else if (order > 0) {
 			add_field(arena, item, cap, after->items[j].key, NULL,
-			          after->items[j].value);
+				  after->items[j].value);
 			j++;
 		} else {
 			if (strcmp(before->items[i].value, after->items[j].value) != 0)
 				add_field(arena, item, cap, before->items[i].key,
-				          before->items[i].value, after->items[j].value);
+					  before->items[i].value, after->items[j].value);
 			i++;
 			j++;
 		}
@@ -80,7 +80,7 @@ static void walk_pairs(struct jaco_arena *arena, struct jaco_change_item *item, 
 /* -- services ----------------------------------------------------------------------------- */
 
 static void compare_service(struct differ *differ, const struct jaco_service *before,
-                            const struct jaco_service *after)
+			    const struct jaco_service *after)
 {
 	struct jaco_change_item item = {
 		.kind = JACO_CHANGE_SERVICE, .change = JACO_CHANGE_CHANGED, .name = after->name};
@@ -98,20 +98,20 @@ static void compare_service(struct differ *differ, const struct jaco_service *be
 }
 
 static void compare_services(struct differ *differ, const struct jaco_manifest *before,
-                             const struct jaco_manifest *after)
+			     const struct jaco_manifest *after)
 {
 	size_t i = 0;
 	size_t j = 0;
 
 	while (i < before->n_services || j < after->n_services) {
 		int order = i == before->n_services ? 1
-		            : j == after->n_services
-		                    ? -1
-		                    : strcmp(before->services[i].name, after->services[j].name);
+			    : j == after->n_services
+				    ? -1
+				    : strcmp(before->services[i].name, after->services[j].name);
 
 		if (order < 0)
 			(void)add(differ, JACO_CHANGE_SERVICE, JACO_CHANGE_REMOVED,
-			          before->services[i].name);
+				  before->services[i].name);
 		else if (order > 0)
 			add(differ, JACO_CHANGE_SERVICE, JACO_CHANGE_ADDED, after->services[j].name)
 				->recreates = true;
@@ -135,7 +135,7 @@ static int compare_names(const void *a, const void *b)
 }
 
 static void compare_named(struct differ *differ, enum jaco_change_kind kind, struct named *before,
-                          size_t n_before, struct named *after, size_t n_after)
+			  size_t n_before, struct named *after, size_t n_after)
 {
 	size_t i = 0;
 	size_t j = 0;
@@ -145,8 +145,8 @@ static void compare_named(struct differ *differ, enum jaco_change_kind kind, str
 	qsort(after, n_after, sizeof(*after), compare_names);
 	while (i < n_before || j < n_after) {
 		int order = i == n_before  ? 1
-		            : j == n_after ? -1
-		                           : strcmp(before[i].name, after[j].name);
+			    : j == n_after ? -1
+					   : strcmp(before[i].name, after[j].name);
 		struct jaco_change_item item = {.kind = kind, .change = JACO_CHANGE_CHANGED};
 		size_t cap = 0;
 
@@ -172,14 +172,14 @@ static struct named *routes_of(struct differ *differ, const struct jaco_manifest
 
 	for (size_t i = 0; i < manifest->n_routes; i++)
 		list[i] = (struct named){jaco_arena_printf(differ->arena, "%s%s",
-		                                           manifest->routes[i].domain,
-		                                           manifest->routes[i].path),
-		                         jaco_route_canon(&manifest->routes[i], differ->arena)};
+							   manifest->routes[i].domain,
+							   manifest->routes[i].path),
+					 jaco_route_canon(&manifest->routes[i], differ->arena)};
 	return list;
 }
 
 static void set_one(struct jaco_arena *arena, struct jaco_pairs *pairs, size_t room,
-                    const char *key, const char *value)
+		    const char *key, const char *value)
 {
 	if (!pairs->items)
 		pairs->items = jaco_arena_alloc_n(arena, room, sizeof(*pairs->items));
@@ -196,14 +196,14 @@ static struct named *ports_of(struct differ *differ, const struct jaco_manifest 
 		const struct jaco_published *p = &manifest->published[i];
 
 		list[i].name = jaco_arena_printf(differ->arena, "%05u/%s", p->port.published,
-		                                 jaco_proto_name(p->port.proto));
+						 jaco_proto_name(p->port.proto));
 		set_one(differ->arena, &list[i].pairs, 2, "service", p->service);
 		set_one(differ->arena, &list[i].pairs, 2, "target",
-		        jaco_arena_printf(differ->arena, "%u%s%s", p->port.target,
-		                          p->port.mode == JACO_PORT_HOST ? " on " : "",
-		                          p->port.mode != JACO_PORT_HOST ? ""
-		                          : p->port.host_ip              ? p->port.host_ip
-		                                                         : "its node"));
+			jaco_arena_printf(differ->arena, "%u%s%s", p->port.target,
+					  p->port.mode == JACO_PORT_HOST ? " on " : "",
+					  p->port.mode != JACO_PORT_HOST ? ""
+					  : p->port.host_ip              ? p->port.host_ip
+									 : "its node"));
 	}
 	return list;
 }
@@ -216,7 +216,7 @@ static struct named *networks_of(struct differ *differ, const struct jaco_manife
 	for (size_t i = 0; i < manifest->n_networks; i++) {
 		list[i].name = manifest->networks[i].name;
 		set_one(differ->arena, &list[i].pairs, 1, "internal",
-		        manifest->networks[i].is_internal ? "true" : "false");
+			manifest->networks[i].is_internal ? "true" : "false");
 	}
 	return list;
 }
@@ -241,7 +241,7 @@ static void drop_zeros(struct jaco_diff *diff)
 }
 
 struct jaco_diff jaco_manifest_diff(const struct jaco_manifest *before,
-                                    const struct jaco_manifest *after, struct jaco_arena *arena)
+				    const struct jaco_manifest *after, struct jaco_arena *arena)
 {
 	static const struct jaco_manifest nothing;
 	struct differ differ = {.arena = arena};
@@ -250,13 +250,13 @@ struct jaco_diff jaco_manifest_diff(const struct jaco_manifest *before,
 		before = &nothing;
 	compare_services(&differ, before, after);
 	compare_named(&differ, JACO_CHANGE_ROUTE, routes_of(&differ, before), before->n_routes,
-	              routes_of(&differ, after), after->n_routes);
+		      routes_of(&differ, after), after->n_routes);
 	compare_named(&differ, JACO_CHANGE_PORT, ports_of(&differ, before), before->n_published,
-	              ports_of(&differ, after), after->n_published);
+		      ports_of(&differ, after), after->n_published);
 	compare_named(&differ, JACO_CHANGE_NETWORK, networks_of(&differ, before),
-	              before->n_networks, networks_of(&differ, after), after->n_networks);
+		      before->n_networks, networks_of(&differ, after), after->n_networks);
 	compare_named(&differ, JACO_CHANGE_VOLUME, volumes_of(&differ, before), before->n_volumes,
-	              volumes_of(&differ, after), after->n_volumes);
+		      volumes_of(&differ, after), after->n_volumes);
 	drop_zeros(&differ.diff);
 	return differ.diff;
 }

@@ -21,7 +21,7 @@ struct cursor {
 static int fail(const struct cursor *cursor, const char *what, struct jaco_err *err)
 {
 	jaco_err_set(err, JACO_VALIDATION_FAILED, "load environment file %.200s: line %u: %s",
-	             cursor->name, cursor->line, what);
+		     cursor->name, cursor->line, what);
 	if (err) {
 		jaco_err_detail(err, "file", "%s", cursor->name);
 		jaco_err_detail(err, "line", "%u", cursor->line);
@@ -68,7 +68,7 @@ static int expand(struct cursor *cursor, struct jaco_buf *raw, struct jaco_err *
 	struct jaco_buf out = JACO_BUF_BOUND(JACO_INTERPOLATE_BYTES_MAX);
 	struct jaco_err inner = JACO_ERR_INIT;
 	int rc = jaco_interpolate_text(&out, jaco_buf_str(raw), cursor->vars, true, NULL, NULL,
-	                               &inner);
+				       &inner);
 
 	if (rc == 0) {
 		jaco_buf_fini(raw);
@@ -131,7 +131,7 @@ static size_t key_length(const struct cursor *cursor)
 	size_t n = 0;
 
 	while (cursor->at + n < cursor->end && (jaco_ascii_is_alnum(cursor->at[n]) ||
-	                                        (cursor->at[n] && strchr("_.-[]", cursor->at[n]))))
+						(cursor->at[n] && strchr("_.-[]", cursor->at[n]))))
 		n++;
 	return n;
 }
@@ -201,7 +201,7 @@ static int read_line(struct cursor *cursor, struct jaco_err *err)
 }
 
 static int begin(struct cursor *cursor, const char *name, const char *text, size_t n,
-                 struct jaco_vars *vars, struct jaco_err *err)
+		 struct jaco_vars *vars, struct jaco_err *err)
 {
 	*cursor =
 		(struct cursor){.name = name, .at = text, .end = text + n, .line = 1, .vars = vars};
@@ -215,7 +215,7 @@ static int begin(struct cursor *cursor, const char *name, const char *text, size
 }
 
 int jaco_dotenv_parse(const char *name, const char *text, size_t n, struct jaco_vars *vars,
-                      struct jaco_err *err)
+		      struct jaco_err *err)
 {
 	struct cursor cursor;
 	int rc = begin(&cursor, name, text, n, vars, err);
@@ -237,7 +237,7 @@ int jaco_dotenv_parse(const char *name, const char *text, size_t n, struct jaco_
 }
 
 int jaco_dotenv_parse_raw(const char *name, const char *text, size_t n, struct jaco_vars *vars,
-                          struct jaco_err *err)
+			  struct jaco_err *err)
 {
 	struct cursor cursor;
 	int rc = begin(&cursor, name, text, n, vars, err);

@@ -14,8 +14,8 @@
  * value from there, or stays unset.  @name is the file, for messages. Errors: VALIDATION_FAILED -
  * "load environment file <name>: line N: ...". */
 int jaco_dotenv_parse(const char *name, const char *text, size_t n, struct jaco_vars *vars,
-                      struct jaco_err *err);
+		      struct jaco_err *err);
 
 /* format: raw - KEY=VALUE as it stands, no quotes, no variables. */
 int jaco_dotenv_parse_raw(const char *name, const char *text, size_t n, struct jaco_vars *vars,
-                          struct jaco_err *err);
+			  struct jaco_err *err);

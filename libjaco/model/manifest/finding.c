@@ -23,7 +23,7 @@ void jaco_findings_add(struct jaco_findings *findings, const struct jaco_finding
 		return;
 	}
 	findings->items = jaco_arena_grow(findings->arena, findings->items, &findings->cap,
-	                                  findings->n + 1, sizeof(*findings->items));
+					  findings->n + 1, sizeof(*findings->items));
 	findings->items[findings->n++] = *finding;
 }
 
@@ -39,20 +39,20 @@ static const char *format(struct jaco_arena *arena, const char *fmt, va_list arg
 /* @finding with its message; beyond the bound it is only counted and needs none. */
 JACO_PRINTF(3, 0)
 static void add_formatted(struct jaco_findings *findings, struct jaco_finding finding,
-                          const char *fmt, va_list args)
+			  const char *fmt, va_list args)
 {
 	finding.message = findings->n < JACO_FINDINGS_MAX ? format(findings->arena, fmt, args) : "";
 	jaco_findings_add(findings, &finding);
 }
 
 void jaco_findings_error(struct jaco_findings *findings, enum jaco_code code, struct jaco_pos pos,
-                         const char *path, const char *remedy, const char *fmt, ...)
+			 const char *path, const char *remedy, const char *fmt, ...)
 {
 	struct jaco_finding finding = {.code = code,
-	                               .severity = JACO_SEVERITY_ERROR,
-	                               .pos = pos,
-	                               .path = path,
-	                               .remedy = remedy};
+				       .severity = JACO_SEVERITY_ERROR,
+				       .pos = pos,
+				       .path = path,
+				       .remedy = remedy};
 	va_list args;
 
 	va_start(args, fmt);
@@ -61,13 +61,13 @@ void jaco_findings_error(struct jaco_findings *findings, enum jaco_code code, st
 }
 
 void jaco_findings_warn(struct jaco_findings *findings, struct jaco_pos pos, const char *path,
-                        const char *remedy, const char *fmt, ...)
+			const char *remedy, const char *fmt, ...)
 {
 	struct jaco_finding finding = {.code = JACO_OK,
-	                               .severity = JACO_SEVERITY_WARNING,
-	                               .pos = pos,
-	                               .path = path,
-	                               .remedy = remedy};
+				       .severity = JACO_SEVERITY_WARNING,
+				       .pos = pos,
+				       .path = path,
+				       .remedy = remedy};
 	va_list args;
 
 	va_start(args, fmt);
@@ -76,13 +76,13 @@ void jaco_findings_warn(struct jaco_findings *findings, struct jaco_pos pos, con
 }
 
 void jaco_findings_unread(struct jaco_findings *findings, enum jaco_code code, struct jaco_pos pos,
-                          const char *fmt, ...)
+			  const char *fmt, ...)
 {
 	struct jaco_finding finding = {.code = code,
-	                               .severity = JACO_SEVERITY_ERROR,
-	                               .pos = pos,
-	                               .path = "",
-	                               .is_unread = true};
+				       .severity = JACO_SEVERITY_ERROR,
+				       .pos = pos,
+				       .path = "",
+				       .is_unread = true};
 	va_list args;
 
 	va_start(args, fmt);
@@ -120,7 +120,7 @@ static bool is_superfluous(const struct jaco_finding *a, const struct jaco_findi
 {
 	return is_same_place(&a->pos, &b->pos) &&
 	       (a->is_unread || (a->code == b->code && jaco_str_eq(a->message, b->message) &&
-	                         jaco_str_eq(a->path, b->path)));
+				 jaco_str_eq(a->path, b->path)));
 }
 
 void jaco_findings_sort(struct jaco_findings *findings)
@@ -165,7 +165,7 @@ const char *jaco_finding_text(struct jaco_findings *findings, const struct jaco_
 
 	if (finding->pos.line > 0)
 		(void)jaco_str_format(place, sizeof(place), "%s%u:%u", *file ? ":" : "",
-		                      finding->pos.line, finding->pos.column);
+				      finding->pos.line, finding->pos.column);
 	return jaco_arena_printf(
 		findings->arena, "%s%s%s%s%s%s%s%s", file, place, *file || *place ? ": " : "",
 		has_path ? finding->path : "", has_path ? ": " : "", finding->message,
@@ -182,11 +182,11 @@ int jaco_findings_to_err(const struct jaco_findings *findings, struct jaco_err *
 			first = &findings->items[i];
 	if (!first)
 		return findings->n_errors == 0 ? 0
-		                               : jaco_err_set(err, JACO_VALIDATION_FAILED,
-		                                              "%zu errors", findings->n_errors);
+					       : jaco_err_set(err, JACO_VALIDATION_FAILED,
+							      "%zu errors", findings->n_errors);
 	if (findings->n_errors > 1)
 		(void)jaco_err_set(err, first->code, "%.440s (and %zu more)",
-		                   jaco_finding_text(&scratch, first), findings->n_errors - 1);
+				   jaco_finding_text(&scratch, first), findings->n_errors - 1);
 	else
 		(void)jaco_err_set(err, first->code, "%s", jaco_finding_text(&scratch, first));
 	if (first->pos.file)

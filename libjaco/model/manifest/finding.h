@@ -54,14 +54,14 @@ void jaco_findings_add(struct jaco_findings *findings, const struct jaco_finding
 
 /* Append an error or warning at @pos; @remedy may be NULL. */
 void jaco_findings_error(struct jaco_findings *findings, enum jaco_code code, struct jaco_pos pos,
-                         const char *path, const char *remedy, const char *fmt, ...)
+			 const char *path, const char *remedy, const char *fmt, ...)
 	JACO_PRINTF(6, 7);
 void jaco_findings_warn(struct jaco_findings *findings, struct jaco_pos pos, const char *path,
-                        const char *remedy, const char *fmt, ...) JACO_PRINTF(5, 6);
+			const char *remedy, const char *fmt, ...) JACO_PRINTF(5, 6);
 
 /* Append an error that is_unread. */
 void jaco_findings_unread(struct jaco_findings *findings, enum jaco_code code, struct jaco_pos pos,
-                          const char *fmt, ...) JACO_PRINTF(4, 5);
+			  const char *fmt, ...) JACO_PRINTF(4, 5);
 
 /* By file (in order of first mention), line, column; stable.  Exact repetitions are removed, and so
  * is what was said later of a place that is_unread. */

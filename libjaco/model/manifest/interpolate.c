@@ -41,12 +41,12 @@ static size_t name_length(const char *text)
 }
 
 static int run(struct pass *pass, struct jaco_buf *out, const char *text, size_t n,
-               struct jaco_err *err);
+	       struct jaco_err *err);
 
 static int invalid(const char *text, struct jaco_err *err)
 {
 	return jaco_err_set(err, JACO_VALIDATION_FAILED,
-	                    "invalid template: \"%.80s\"; write $$ for a literal $", text);
+			    "invalid template: \"%.80s\"; write $$ for a literal $", text);
 }
 
 static void put(struct pass *pass, struct jaco_buf *out, const char *name, const char *value)
@@ -58,21 +58,21 @@ static void put(struct pass *pass, struct jaco_buf *out, const char *name, const
 }
 
 static int require(struct pass *pass, const char *name, const char *word, size_t n,
-                   struct jaco_err *err)
+		   struct jaco_err *err)
 {
 	jaco_auto(jaco_buf) struct jaco_buf message = JACO_BUF_BOUND(4096);
 
 	if (run(pass, &message, word, n, err) < 0)
 		return -(int)err->code;
 	return jaco_err_set(err, JACO_VALIDATION_FAILED,
-	                    "required variable %.100s is missing a value: %.300s", name,
-	                    jaco_buf_str(&message));
+			    "required variable %.100s is missing a value: %.300s", name,
+			    jaco_buf_str(&message));
 }
 
 /* What stands between the braces: NAME, or NAME, an operator and a word.  Two characters before
  * @text stands its "${", which a report shows. */
 static int braced(struct pass *pass, struct jaco_buf *out, const char *text, size_t n,
-                  struct jaco_err *err)
+		  struct jaco_err *err)
 {
 	size_t n_name = name_length(text);
 	const char *name;
@@ -132,7 +132,7 @@ static bool find_close(const char *text, size_t n, size_t *out_length)
 }
 
 static int one(struct pass *pass, struct jaco_buf *out, const char *text, size_t n,
-               size_t *out_used, struct jaco_err *err)
+	       size_t *out_used, struct jaco_err *err)
 {
 	size_t inside;
 	size_t n_name;
@@ -174,13 +174,13 @@ static int one(struct pass *pass, struct jaco_buf *out, const char *text, size_t
 }
 
 static int run(struct pass *pass, struct jaco_buf *out, const char *text, size_t n,
-               struct jaco_err *err)
+	       struct jaco_err *err)
 {
 	int rc = 0;
 
 	if (pass->depth >= NESTING_MAX)
 		return jaco_err_set(err, JACO_VALIDATION_FAILED,
-		                    "invalid template: variables nest deeper than %d", NESTING_MAX);
+				    "invalid template: variables nest deeper than %d", NESTING_MAX);
 	pass->depth++;
 	for (size_t i = 0; i < n && rc == 0;) {
 		const char *dollar = memchr(text + i, '$', n - i);
@@ -200,15 +200,15 @@ static int run(struct pass *pass, struct jaco_buf *out, const char *text, size_t
 }
 
 int jaco_interpolate_text(struct jaco_buf *out, const char *text, const struct jaco_vars *vars,
-                          bool is_lenient, jaco_interpolate_unset_fn on_unset, void *ctx,
-                          struct jaco_err *err)
+			  bool is_lenient, jaco_interpolate_unset_fn on_unset, void *ctx,
+			  struct jaco_err *err)
 {
 	jaco_auto(jaco_arena) struct jaco_arena scratch = JACO_ARENA_INIT;
 	struct pass pass = {.vars = vars,
-	                    .is_lenient = is_lenient,
-	                    .on_unset = on_unset,
-	                    .ctx = ctx,
-	                    .scratch = &scratch};
+			    .is_lenient = is_lenient,
+			    .on_unset = on_unset,
+			    .ctx = ctx,
+			    .scratch = &scratch};
 
 	return run(&pass, out, text, strlen(text), err);
 }
@@ -232,7 +232,7 @@ static void on_unset(void *ctx, const char *name)
 		return;
 	jaco_vars_set(walk->warned, name, "");
 	jaco_findings_warn(walk->findings, walk->node->pos, "", NULL,
-	                   "variable %.100s is not set and becomes empty", name);
+			   "variable %.100s is not set and becomes empty", name);
 }
 
 static void replace(struct walk *walk, struct jaco_yaml_node *node)
@@ -247,9 +247,9 @@ static void replace(struct walk *walk, struct jaco_yaml_node *node)
 	if (jaco_interpolate_text(&out, node->text, walk->vars, false, on_unset, walk, &err) < 0) {
 		walk->is_too_long = err.code == JACO_LIMIT_EXCEEDED;
 		jaco_findings_unread(walk->findings, err.code, node->pos,
-		                     "interpolate %s: line %u column %u: %.380s",
-		                     node->pos.file ? node->pos.file : "", node->pos.line,
-		                     node->pos.column, err.text);
+				     "interpolate %s: line %u column %u: %.380s",
+				     node->pos.file ? node->pos.file : "", node->pos.line,
+				     node->pos.column, err.text);
 		return;
 	}
 	walk->total += out.n;
@@ -270,7 +270,7 @@ static void visit(struct walk *walk, struct jaco_yaml_node *node)
 }
 
 void jaco_interpolate_tree(struct jaco_yaml_node *root, const struct jaco_vars *vars,
-                           struct jaco_vars *warned, struct jaco_findings *findings)
+			   struct jaco_vars *warned, struct jaco_findings *findings)
 {
 	struct walk walk = {.vars = vars, .warned = warned, .findings = findings};
 

@@ -20,10 +20,10 @@ typedef void (*jaco_interpolate_unset_fn)(void *ctx, const char *name);
  * files); otherwise it is an error.  Returns 0, or VALIDATION_FAILED with "required variable V is
  * missing a value: m" or "invalid template: ...". */
 int jaco_interpolate_text(struct jaco_buf *out, const char *text, const struct jaco_vars *vars,
-                          bool is_lenient, jaco_interpolate_unset_fn on_unset, void *ctx,
-                          struct jaco_err *err);
+			  bool is_lenient, jaco_interpolate_unset_fn on_unset, void *ctx,
+			  struct jaco_err *err);
 
 /* Every scalar value of @root in place; keys stay.  Unset names are warned about once per name,
  * across calls with the same @warned. */
 void jaco_interpolate_tree(struct jaco_yaml_node *root, const struct jaco_vars *vars,
-                           struct jaco_vars *warned, struct jaco_findings *findings);
+			   struct jaco_vars *warned, struct jaco_findings *findings);

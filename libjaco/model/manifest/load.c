@@ -17,14 +17,14 @@ const char *jaco_load_deployment(const struct jaco_yaml_node *jaco)
 	struct jaco_err err;
 
 	return node && node->kind == JACO_YAML_SCALAR &&
-	                       jaco_name_check_deployment(node->text, &err) == 0
-	               ? node->text
-	               : "";
+			       jaco_name_check_deployment(node->text, &err) == 0
+		       ? node->text
+		       : "";
 }
 
 int jaco_load_trees(const struct jaco_yaml_node *jaco, const struct jaco_yaml_node *compose,
-                    struct jaco_findings *findings,
-                    const struct jaco_manifest **out_manifest, struct jaco_err *err)
+		    struct jaco_findings *findings,
+		    const struct jaco_manifest **out_manifest, struct jaco_err *err)
 {
 	struct jaco_read *read = jaco_arena_alloc(findings->arena, sizeof(*read));
 	struct jaco_manifest *manifest = jaco_arena_alloc(findings->arena, sizeof(*manifest));
@@ -56,8 +56,8 @@ int jaco_load_trees(const struct jaco_yaml_node *jaco, const struct jaco_yaml_no
 }
 
 int jaco_manifest_load(const struct jaco_document *jaco, const struct jaco_document *compose,
-                       struct jaco_findings *findings, const struct jaco_manifest **out_manifest,
-                       struct jaco_err *err)
+		       struct jaco_findings *findings, const struct jaco_manifest **out_manifest,
+		       struct jaco_err *err)
 {
 	const struct jaco_yaml_node *overlay_tree =
 		jaco_yaml_parse(jaco->name, jaco->data, jaco->n, findings->arena, findings);
@@ -73,15 +73,15 @@ static int compare_service(const void *key, const void *item)
 }
 
 const struct jaco_service *jaco_manifest_service(const struct jaco_manifest *manifest,
-                                                 const char *name)
+						 const char *name)
 {
 	return manifest->n_services ? bsearch(name, manifest->services, manifest->n_services,
-	                                      sizeof(*manifest->services), compare_service)
-	                            : NULL;
+					      sizeof(*manifest->services), compare_service)
+				    : NULL;
 }
 
 const struct jaco_network *jaco_manifest_network(const struct jaco_manifest *manifest,
-                                                 const char *name)
+						 const char *name)
 {
 	for (size_t i = 0; i < manifest->n_networks; i++)
 		if (strcmp(manifest->networks[i].name, name) == 0)
@@ -90,7 +90,7 @@ const struct jaco_network *jaco_manifest_network(const struct jaco_manifest *man
 }
 
 const struct jaco_volume *jaco_manifest_volume(const struct jaco_manifest *manifest,
-                                               const char *name)
+					       const char *name)
 {
 	for (size_t i = 0; i < manifest->n_volumes; i++)
 		if (strcmp(manifest->volumes[i].name, name) == 0)

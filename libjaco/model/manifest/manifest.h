@@ -125,14 +125,14 @@ struct jaco_document {
  * findings, warnings too, are in @findings, sorted.
  */
 int jaco_manifest_load(const struct jaco_document *jaco, const struct jaco_document *compose,
-                       struct jaco_findings *findings, const struct jaco_manifest **out_manifest,
-                       struct jaco_err *err);
+		       struct jaco_findings *findings, const struct jaco_manifest **out_manifest,
+		       struct jaco_err *err);
 
 /* Read the file @path (relative to the current directory or absolute) whole into @out, which the
  * callee allocates from @arena.  Return 0, -JACO_UNAVAILABLE when there is no such file, or another
  * negative code; @err gets the sentence. */
 typedef int (*jaco_manifest_read_fn)(void *ctx, const char *path, struct jaco_arena *arena,
-                                     struct jaco_document *out, struct jaco_err *err);
+				     struct jaco_document *out, struct jaco_err *err);
 
 struct jaco_manifest_options {
 	const char *jaco_path;            /* required */
@@ -168,7 +168,7 @@ struct jaco_resolved {
 /* Where people wrote what stands at @line and @column of the resolved compose document; file NULL
  * when there is no such line.  A server's findings have places of that document. */
 struct jaco_pos jaco_resolved_place(const struct jaco_resolved *resolved, uint32_t line,
-                                    uint32_t column);
+				    uint32_t column);
 
 /* The names looked for beside jaco.yaml, in order, ended by NULL. */
 extern const char *const jaco_manifest_compose_names[];
@@ -177,16 +177,16 @@ extern const char *const jaco_manifest_compose_names[];
  * secrets, choose profiles, load.  Findings carry positions of the files people wrote.  Returns as
  * jaco_manifest_load(); Errors: also PARSE_FAILED, UNAVAILABLE (a named file is missing). */
 int jaco_manifest_resolve(const struct jaco_manifest_options *options,
-                          struct jaco_findings *findings, struct jaco_resolved *out,
-                          struct jaco_err *err);
+			  struct jaco_findings *findings, struct jaco_resolved *out,
+			  struct jaco_err *err);
 
 /* NULL when there is none; borrowed. */
 const struct jaco_service *jaco_manifest_service(const struct jaco_manifest *manifest,
-                                                 const char *name);
+						 const char *name);
 const struct jaco_network *jaco_manifest_network(const struct jaco_manifest *manifest,
-                                                 const char *name);
+						 const char *name);
 const struct jaco_volume *jaco_manifest_volume(const struct jaco_manifest *manifest,
-                                               const char *name);
+					       const char *name);
 
 /* What only the cluster knows.  Every callback may be NULL (no check).  Owners are deployment names
  * borrowed for the call; NULL = free, or owned by this deployment. */
@@ -211,8 +211,8 @@ struct jaco_cluster_facts {
  * replicas_exceed_pinned_hosts, permission_denied, limit_exceeded, reserved_port, route_tls_mixed)
  * and returns as jaco_manifest_load().  @findings must use an arena that outlives the manifest. */
 int jaco_manifest_admit(const struct jaco_manifest *manifest,
-                        const struct jaco_cluster_facts *facts, struct jaco_findings *findings,
-                        struct jaco_err *err);
+			const struct jaco_cluster_facts *facts, struct jaco_findings *findings,
+			struct jaco_err *err);
 
 /* The canonical form of what shapes the container: sorted pairs "environment.KEY" -> value.  Equal
  * pairs, equal spec_hash. */
@@ -221,7 +221,7 @@ struct jaco_pairs jaco_service_canon(const struct jaco_service *service, struct 
 /* The rest of a service that a person would call a change: replicas, placement, health, rollout,
  * ports, names.  Same form. */
 struct jaco_pairs jaco_service_canon_place(const struct jaco_service *service,
-                                           struct jaco_arena *arena);
+					   struct jaco_arena *arena);
 
 /* SHA-256 in hex over all services, routes, ports, networks and volumes. */
 void jaco_manifest_hash(const struct jaco_manifest *manifest, char out[static JACO_HASH_MAX + 1]);
@@ -255,9 +255,9 @@ struct jaco_diff {
 
 /* @before NULL: everything is added.  Memory from @arena. */
 struct jaco_diff jaco_manifest_diff(const struct jaco_manifest *before,
-                                    const struct jaco_manifest *after, struct jaco_arena *arena);
+				    const struct jaco_manifest *after, struct jaco_arena *arena);
 
 /* The hash `apply --plan` demands: of the state it was made against and of what it will become.
  * @revision is the deployment's current revision, 0 for none. */
 void jaco_plan_hash(const struct jaco_manifest *after, uint64_t revision,
-                    char out[static JACO_HASH_MAX + 1]);
+		    char out[static JACO_HASH_MAX + 1]);

@@ -116,8 +116,8 @@ bool jaco_merge_is_same(const struct jaco_yaml_node *a, const struct jaco_yaml_n
 		return false;
 	if (a->kind == JACO_YAML_SCALAR)
 		return jaco_yaml_is_null(a)
-		               ? jaco_yaml_is_null(b)
-		               : strcmp(a->text, b->text) == 0 && !jaco_yaml_is_null(b);
+			       ? jaco_yaml_is_null(b)
+			       : strcmp(a->text, b->text) == 0 && !jaco_yaml_is_null(b);
 	for (size_t i = 0; i < a->n; i++)
 		if (!jaco_str_eq(a->entries[i].key, b->entries[i].key) ||
 		    !jaco_merge_is_same(a->entries[i].value, b->entries[i].value))
@@ -200,7 +200,7 @@ static struct jaco_yaml_node *scalar_to_list(struct jaco_arena *arena, struct ja
 }
 
 static struct jaco_yaml_node *scalar_to_context(struct jaco_arena *arena,
-                                                struct jaco_yaml_node *node)
+						struct jaco_yaml_node *node)
 {
 	struct jaco_yaml_node *map;
 
@@ -236,10 +236,10 @@ static const char *target_of(struct jaco_arena *arena, const struct jaco_yaml_no
 /* -- merging ------------------------------------------------------------------------------ */
 
 static struct jaco_yaml_node *merge(struct jaco_arena *arena, struct jaco_yaml_node *base,
-                                    struct jaco_yaml_node *over, const char *path);
+				    struct jaco_yaml_node *over, const char *path);
 
 static struct jaco_yaml_node *merge_maps(struct jaco_arena *arena, struct jaco_yaml_node *base,
-                                         struct jaco_yaml_node *over, const char *path)
+					 struct jaco_yaml_node *over, const char *path)
 {
 	struct index index;
 	bool *drop = jaco_alloc_n(base->n + over->n + 1, sizeof(bool));
@@ -251,7 +251,7 @@ static struct jaco_yaml_node *merge_maps(struct jaco_arena *arena, struct jaco_y
 	for (size_t i = 0; i < over->n; i++) {
 		struct jaco_yaml_entry *entry = &over->entries[i];
 		char *inner = *path ? jaco_arena_printf(arena, "%s.%s", path, entry->key)
-		                    : jaco_arena_strdup(arena, entry->key);
+				    : jaco_arena_strdup(arena, entry->key);
 		size_t at;
 
 		if (!index_find(&index, entry->key, &at)) {
@@ -280,7 +280,7 @@ static struct jaco_yaml_node *merge_maps(struct jaco_arena *arena, struct jaco_y
 }
 
 static const char *identity(struct jaco_arena *arena, const struct jaco_yaml_node *item,
-                            bool by_target)
+			    bool by_target)
 {
 	if (by_target)
 		return target_of(arena, item);
@@ -288,7 +288,7 @@ static const char *identity(struct jaco_arena *arena, const struct jaco_yaml_nod
 }
 
 static struct jaco_yaml_node *merge_lists(struct jaco_arena *arena, struct jaco_yaml_node *base,
-                                          struct jaco_yaml_node *over, bool by_target)
+					  struct jaco_yaml_node *over, bool by_target)
 {
 	struct index index;
 
@@ -329,7 +329,7 @@ static bool other_driver(const struct jaco_yaml_node *base, const struct jaco_ya
 }
 
 static struct jaco_yaml_node *shape(struct jaco_arena *arena, struct jaco_yaml_node *node,
-                                    enum rule rule)
+				    enum rule rule)
 {
 	switch (rule) {
 	case RULE_PAIRS:
@@ -349,7 +349,7 @@ static struct jaco_yaml_node *shape(struct jaco_arena *arena, struct jaco_yaml_n
 }
 
 static struct jaco_yaml_node *merge(struct jaco_arena *arena, struct jaco_yaml_node *base,
-                                    struct jaco_yaml_node *over, const char *path)
+				    struct jaco_yaml_node *over, const char *path)
 {
 	enum rule rule = rule_of(path);
 
@@ -372,7 +372,7 @@ static struct jaco_yaml_node *merge(struct jaco_arena *arena, struct jaco_yaml_n
 }
 
 struct jaco_yaml_node *jaco_merge_services(struct jaco_arena *arena, struct jaco_yaml_node *base,
-                                           struct jaco_yaml_node *over)
+					   struct jaco_yaml_node *over)
 {
 	if (base->kind != JACO_YAML_MAP || over->kind != JACO_YAML_MAP)
 		return jaco_yaml_is_null(over) ? base : over;
@@ -384,7 +384,7 @@ struct jaco_yaml_node *jaco_merge_services(struct jaco_arena *arena, struct jaco
 /* services: each by the rules of a service; everything else generically, under a path that no rule
  * of a service has. */
 static struct jaco_yaml_node *merge_named(struct jaco_arena *arena, struct jaco_yaml_node *base,
-                                          struct jaco_yaml_node *over)
+					  struct jaco_yaml_node *over)
 {
 	struct index index;
 	size_t n_before;
@@ -414,7 +414,7 @@ static struct jaco_yaml_node *merge_named(struct jaco_arena *arena, struct jaco_
 }
 
 struct jaco_yaml_node *jaco_merge_documents(struct jaco_arena *arena, struct jaco_yaml_node *base,
-                                            struct jaco_yaml_node *over)
+					    struct jaco_yaml_node *over)
 {
 	if (jaco_yaml_is_null(base))
 		return over;
@@ -430,7 +430,7 @@ struct jaco_yaml_node *jaco_merge_documents(struct jaco_arena *arena, struct jac
 			mine->value = merge_named(arena, mine->value, entry->value);
 		else
 			mine->value = merge(arena, mine->value, entry->value,
-			                    jaco_arena_printf(arena, "/%s", entry->key));
+					    jaco_arena_printf(arena, "/%s", entry->key));
 	}
 	jaco_merge_clean_tags(base);
 	return base;

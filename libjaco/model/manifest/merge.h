@@ -12,9 +12,9 @@
 
 /* @base becomes base with @over on top.  Either may be changed; both live in @arena. */
 struct jaco_yaml_node *jaco_merge_documents(struct jaco_arena *arena, struct jaco_yaml_node *base,
-                                            struct jaco_yaml_node *over);
+					    struct jaco_yaml_node *over);
 struct jaco_yaml_node *jaco_merge_services(struct jaco_arena *arena, struct jaco_yaml_node *base,
-                                           struct jaco_yaml_node *over);
+					   struct jaco_yaml_node *over);
 
 /* A list of "K=V" as a mapping (a bare K is null); mappings and malformed lists pass. */
 struct jaco_yaml_node *jaco_merge_pairs_map(struct jaco_arena *arena, struct jaco_yaml_node *node);

@@ -11,7 +11,7 @@
 #include "libjaco/model/name.h"
 
 static bool choose(struct jaco_read *read, const struct jaco_yaml_node *node,
-                   const char *const *words, size_t n, const char *remedy, size_t *out)
+		   const char *const *words, size_t n, const char *remedy, size_t *out)
 {
 	const char *text = NULL;
 
@@ -51,7 +51,7 @@ static void fill_expect(struct jaco_read *read, const struct jaco_yaml_node *nod
 	if (!jaco_str_to_u64(first, 599, &low) ||
 	    !jaco_str_to_u64(dash ? dash + 1 : node->text, 599, &high) || low < 100 || high < low) {
 		jaco_read_error(read, node->pos, "write 200 or 200-399",
-		                "\"%.40s\" is not a range of HTTP statuses", node->text);
+				"\"%.40s\" is not a range of HTTP statuses", node->text);
 		return;
 	}
 	probe->expect_min = (uint16_t)low;
@@ -68,8 +68,8 @@ static void fill_http(struct jaco_read *read, const struct jaco_yaml_node *node,
 	if (!form->probe->path || *form->probe->path != '/' ||
 	    strpbrk(form->probe->path, " \r\n\t"))
 		jaco_read_error(read, node->pos, "write a path such as /up",
-		                "\"%.60s\" is not a path",
-		                form->probe->path ? form->probe->path : "");
+				"\"%.60s\" is not a path",
+				form->probe->path ? form->probe->path : "");
 }
 
 static void fill_tcp(struct jaco_read *read, const struct jaco_yaml_node *node, void *out)
@@ -90,7 +90,7 @@ static void fill_cmd(struct jaco_read *read, const struct jaco_yaml_node *node, 
 		return;
 	if (argv.n == 0)
 		jaco_read_error(read, node->pos, "write [\"program\", \"argument\"]",
-		                "the command is empty");
+				"the command is empty");
 	form->probe->command = (struct jaco_strings){.items = argv.items, .n = argv.n};
 }
 
@@ -104,7 +104,7 @@ static const struct jaco_key_row service_probe_rows[] = {
 	{"expect", JACO_HONOURED, fill_expect, 0, NULL},
 	{"http", JACO_HONOURED, fill_http, 0, NULL},
 	{"interval", JACO_HONOURED, jaco_fill_duration, offsetof(struct probe_form, interval),
-         NULL},
+	 NULL},
 	{"port", JACO_HONOURED, fill_probe_port, 0, NULL},
 	{"retries", JACO_HONOURED, jaco_fill_i64, offsetof(struct probe_form, retries), NULL},
 	{"tcp", JACO_HONOURED, fill_tcp, 0, NULL},
@@ -115,7 +115,7 @@ static const struct jaco_key_row service_probe_rows[] = {
 static const struct jaco_key_row route_probe_rows[] = {
 	{"expect", JACO_HONOURED, fill_expect, 0, NULL},
 	{"interval", JACO_HONOURED, jaco_fill_duration, offsetof(struct probe_form, interval),
-         NULL},
+	 NULL},
 	{"path", JACO_HONOURED, fill_http, 0, NULL},
 	{"retries", JACO_HONOURED, jaco_fill_i64, offsetof(struct probe_form, retries), NULL},
 	{"timeout", JACO_HONOURED, jaco_fill_duration, offsetof(struct probe_form, timeout), NULL},
@@ -123,7 +123,7 @@ static const struct jaco_key_row route_probe_rows[] = {
 };
 
 void jaco_overlay_read_probe(struct jaco_read *read, const struct jaco_yaml_node *node,
-                             bool is_route, struct jaco_probe *probe)
+			     bool is_route, struct jaco_probe *probe)
 {
 	struct probe_form form = {.probe = probe};
 	int n_kinds = 0;
@@ -132,22 +132,22 @@ void jaco_overlay_read_probe(struct jaco_read *read, const struct jaco_yaml_node
 	if (!jaco_read_is_map(read, node))
 		return;
 	jaco_read_rows(read, node, is_route ? route_probe_rows : service_probe_rows, &form,
-	               "health");
+		       "health");
 	n_kinds = (jaco_yaml_get(node, "http") != NULL) + (jaco_yaml_get(node, "tcp") != NULL) +
-	          (jaco_yaml_get(node, "cmd") != NULL) + (jaco_yaml_get(node, "path") != NULL);
+		  (jaco_yaml_get(node, "cmd") != NULL) + (jaco_yaml_get(node, "path") != NULL);
 	if (n_kinds != 1)
 		jaco_read_error(read, node->pos,
-		                is_route ? "add path: /up"
-		                         : "write one of http: /up, tcp: 8080, cmd: [...]",
-		                "health needs exactly one kind of check");
+				is_route ? "add path: /up"
+					 : "write one of http: /up, tcp: 8080, cmd: [...]",
+				"health needs exactly one kind of check");
 	probe->interval_ms = form.interval.is_set ? form.interval.value : 2000;
 	probe->timeout_ms = form.timeout.is_set ? form.timeout.value : 5000;
 	probe->retries = form.retries.is_set && form.retries.value > 0
-	                         ? (uint32_t)JACO_MIN(form.retries.value, 1000)
-	                         : 3;
+				 ? (uint32_t)JACO_MIN(form.retries.value, 1000)
+				 : 3;
 	if (probe->interval_ms < 100 || probe->timeout_ms < 1)
 		jaco_read_error(read, node->pos, NULL,
-		                "the interval is at least 100ms and the timeout at least 1ms");
+				"the interval is at least 100ms and the timeout at least 1ms");
 }
 
 /* -- rollout ------------------------------------------------------------------------------ */
@@ -235,7 +235,7 @@ static void fill_per_host(struct jaco_read *read, const struct jaco_yaml_node *n
 static void fill_placement(struct jaco_read *read, const struct jaco_yaml_node *node, void *out)
 {
 	static const enum jaco_placement values[] = {JACO_PLACE_SPREAD, JACO_PLACE_PACK,
-	                                             JACO_PLACE_HOSTS, JACO_PLACE_GLOBAL};
+						     JACO_PLACE_HOSTS, JACO_PLACE_GLOBAL};
 	struct overlay_service *service = out;
 	const char *text = NULL;
 
@@ -249,7 +249,7 @@ static void fill_placement(struct jaco_read *read, const struct jaco_yaml_node *
 			return;
 		}
 	jaco_read_error(read, node->pos, "use spread, pack, hosts or global",
-	                "\"%.60s\" is not a placement", text);
+			"\"%.60s\" is not a placement", text);
 }
 
 static void fill_hosts(struct jaco_read *read, const struct jaco_yaml_node *node, void *out)
@@ -263,9 +263,9 @@ static void fill_hosts(struct jaco_read *read, const struct jaco_yaml_node *node
 	for (size_t i = 0; i < service->hosts.n; i++)
 		if (jaco_name_check_host(service->hosts.items[i], &err) < 0)
 			jaco_read_error(read,
-			                node->kind == JACO_YAML_SEQ ? node->entries[i].value->pos
-			                                            : node->pos,
-			                NULL, "%s", err.text);
+					node->kind == JACO_YAML_SEQ ? node->entries[i].value->pos
+								    : node->pos,
+					NULL, "%s", err.text);
 	jaco_strings_sort(&service->hosts, true);
 }
 
@@ -275,7 +275,7 @@ static void fill_networks(struct jaco_read *read, const struct jaco_yaml_node *n
 
 	service->networks_pos = node->pos;
 	if (!jaco_compose_check_count(read, node, JACO_NETWORKS_PER_SERVICE,
-	                              "networks of one service") ||
+				      "networks of one service") ||
 	    !jaco_read_strings(read, node, &service->networks))
 		return;
 	for (size_t i = 0; i < service->networks.n; i++)
@@ -335,8 +335,8 @@ static void fill_services(struct jaco_read *read, const struct jaco_yaml_node *n
 		return;
 	if (node->n > JACO_SERVICES_MAX) {
 		jaco_read_error_code(read, JACO_LIMIT_EXCEEDED, node->pos, "split the deployment",
-		                     "%zu services, at most %d fit into a cluster", node->n,
-		                     JACO_SERVICES_MAX);
+				     "%zu services, at most %d fit into a cluster", node->n,
+				     JACO_SERVICES_MAX);
 		return;
 	}
 	overlay->services =
@@ -353,7 +353,7 @@ static void fill_services(struct jaco_read *read, const struct jaco_yaml_node *n
 				overlay->n_services++;
 			else
 				jaco_read_error(read, item->pos, "add name: with a compose service",
-				                "a service needs a name");
+						"a service needs a name");
 		}
 		jaco_read_pop(read);
 	}
@@ -382,7 +382,7 @@ static void fill_email(struct jaco_read *read, const struct jaco_yaml_node *node
 	at = strchr(text, '@');
 	if (!at || at == text || !at[1] || strpbrk(text, " \t\r\n<>\""))
 		jaco_read_error(read, node->pos, "write an address such as ops@example.com",
-		                "\"%.80s\" is not an e-mail address", text);
+				"\"%.80s\" is not an e-mail address", text);
 	else
 		((struct overlay *)out)->acme_email = text;
 }
@@ -403,12 +403,12 @@ static const struct jaco_key_row document_rows[] = {
 };
 
 void jaco_overlay_read(struct jaco_read *read, const struct jaco_yaml_node *root,
-                       struct overlay *out)
+		       struct overlay *out)
 {
 	*out = (struct overlay){.acme = true};
 	if (jaco_yaml_is_null(root)) {
 		jaco_read_error(read, root->pos, "write at least \"deployment: name\"",
-		                "jaco.yaml is empty");
+				"jaco.yaml is empty");
 		return;
 	}
 	if (!jaco_read_is_map(read, root))
@@ -416,5 +416,5 @@ void jaco_overlay_read(struct jaco_read *read, const struct jaco_yaml_node *root
 	jaco_read_rows(read, root, document_rows, out, "jaco.yaml");
 	if (!out->deployment)
 		jaco_read_error(read, root->pos, "add \"deployment: name\"",
-		                "jaco.yaml needs a deployment name");
+				"jaco.yaml needs a deployment name");
 }

@@ -45,12 +45,12 @@ struct overlay {
 };
 
 void jaco_overlay_read(struct jaco_read *read, const struct jaco_yaml_node *root,
-                       struct overlay *out);
+		       struct overlay *out);
 
 /* "routes" of the overlay (overlay_route.c). */
 void jaco_overlay_read_routes(struct jaco_read *read, const struct jaco_yaml_node *node,
-                              struct overlay *out);
+			      struct overlay *out);
 
 /* health: of a service or a route into @probe. */
 void jaco_overlay_read_probe(struct jaco_read *read, const struct jaco_yaml_node *node,
-                             bool is_route, struct jaco_probe *probe);
+			     bool is_route, struct jaco_probe *probe);

@@ -43,7 +43,7 @@ static void fill_path(struct jaco_read *read, const struct jaco_yaml_node *node,
 	    strstr(text, "//") || strstr(text, "/../") || strstr(text, "/./") ||
 	    jaco_str_ends(text, "/..") || jaco_str_ends(text, "/.")) {
 		jaco_read_error(read, node->pos, "write a prefix of whole segments such as /api",
-		                "\"%.80s\" is not a path prefix", text);
+				"\"%.80s\" is not a path prefix", text);
 		return;
 	}
 	if (n > 1 && text[n - 1] == '/')
@@ -72,7 +72,7 @@ static void fill_tls(struct jaco_read *read, const struct jaco_yaml_node *node, 
 		jaco_read_rows(read, node, tls_rows, &form->r, "tls");
 		if (!form->r.tls_cert || !form->r.tls_key)
 			jaco_read_error(read, node->pos, "write {cert: ..., key: ...}",
-			                "an own certificate needs cert and key");
+					"an own certificate needs cert and key");
 		return;
 	}
 	if (!jaco_read_is_scalar(read, node))
@@ -83,7 +83,7 @@ static void fill_tls(struct jaco_read *read, const struct jaco_yaml_node *node, 
 		form->r.tls = JACO_TLS_OFF;
 	else
 		jaco_read_error(read, node->pos, "use auto, off or {cert: ..., key: ...}",
-		                "\"%.40s\" is not a tls mode", node->text);
+				"\"%.40s\" is not a tls mode", node->text);
 }
 
 static void fill_code(struct jaco_read *read, const struct jaco_yaml_node *node, void *out)
@@ -94,7 +94,7 @@ static void fill_code(struct jaco_read *read, const struct jaco_yaml_node *node,
 		return;
 	if (code != 301 && code != 302 && code != 303 && code != 307 && code != 308)
 		jaco_read_error(read, node->pos, "use 301, 302, 303, 307 or 308",
-		                "%lld is not a redirect status", (long long)code);
+				"%lld is not a redirect status", (long long)code);
 	else
 		*(uint16_t *)out = (uint16_t)code;
 }
@@ -110,7 +110,7 @@ static void fill_to(struct jaco_read *read, const struct jaco_yaml_node *node, v
 	     *text != '/') ||
 	    strpbrk(text, " \t\r\n"))
 		jaco_read_error(read, node->pos, "write https://example.com or /path",
-		                "\"%.80s\" is not a place to redirect to", text ? text : "");
+				"\"%.80s\" is not a place to redirect to", text ? text : "");
 	else
 		*(const char **)out = text;
 }
@@ -134,14 +134,14 @@ static void fill_redirect(struct jaco_read *read, const struct jaco_yaml_node *n
 	jaco_read_rows(read, node, redirect_rows, route, "redirect");
 	if (!jaco_yaml_get(node, "to"))
 		jaco_read_error(read, node->pos, "add to: https://example.com",
-		                "a redirect needs a target");
+				"a redirect needs a target");
 }
 
 static bool is_header_name(const char *text)
 {
 	/* RFC 9110 section 5.6.2: token */
 	return *text && strspn(text, "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz"
-	                             "ABCDEFGHIJKLMNOPQRSTUVWXYZ") == strlen(text);
+				     "ABCDEFGHIJKLMNOPQRSTUVWXYZ") == strlen(text);
 }
 
 static const struct jaco_key_row edit_rows[] = {
@@ -161,11 +161,11 @@ static void fill_edit(struct jaco_read *read, const struct jaco_yaml_node *node,
 		if (!is_header_name(edit->set.items[i].key) ||
 		    strpbrk(edit->set.items[i].value, "\r\n"))
 			jaco_read_error(read, node->pos, "write Name: value on one line",
-			                "\"%.60s\" is not a header", edit->set.items[i].key);
+					"\"%.60s\" is not a header", edit->set.items[i].key);
 	for (size_t i = 0; i < edit->remove.n; i++)
 		if (!is_header_name(edit->remove.items[i]))
 			jaco_read_error(read, node->pos, "write a header name",
-			                "\"%.60s\" is not a header", edit->remove.items[i]);
+					"\"%.60s\" is not a header", edit->remove.items[i]);
 }
 
 static const struct jaco_key_row headers_rows[] = {
@@ -182,7 +182,7 @@ static void fill_headers(struct jaco_read *read, const struct jaco_yaml_node *no
 
 static const struct jaco_key_row user_rows[] = {
 	{"password_hash", JACO_HONOURED, jaco_fill_text,
-         offsetof(struct jaco_basic_user, password_hash), NULL},
+	 offsetof(struct jaco_basic_user, password_hash), NULL},
 	{"user", JACO_HONOURED, jaco_fill_text, offsetof(struct jaco_basic_user, user), NULL},
 	{NULL},
 };
@@ -233,9 +233,9 @@ static void fill_allow(struct jaco_read *read, const struct jaco_yaml_node *node
 			route->n_allow++;
 		else
 			jaco_read_error(read,
-			                node->kind == JACO_YAML_SEQ ? node->entries[i].value->pos
-			                                            : node->pos,
-			                NULL, "%s", err.text);
+					node->kind == JACO_YAML_SEQ ? node->entries[i].value->pos
+								    : node->pos,
+					NULL, "%s", err.text);
 	}
 }
 
@@ -276,11 +276,11 @@ static void fill_balance(struct jaco_read *read, const struct jaco_yaml_node *no
 		route->balance_header = jaco_arena_strndup(read->arena, text + 5, n - 6);
 		if (!is_header_name(route->balance_header))
 			jaco_read_error(read, node->pos, "write hash(X-User)",
-			                "\"%.60s\" is not a header", route->balance_header);
+					"\"%.60s\" is not a header", route->balance_header);
 	} else {
 		jaco_read_error(read, node->pos,
-		                "use least, round, random, hash(ip) or hash(<header>)",
-		                "\"%.40s\" is not a balance", text);
+				"use least, round, random, hash(ip) or hash(<header>)",
+				"\"%.40s\" is not a balance", text);
 	}
 }
 
@@ -305,7 +305,7 @@ static void fill_sticky(struct jaco_read *read, const struct jaco_yaml_node *nod
 	jaco_read_rows(read, node, sticky_rows, &form, "sticky");
 	if (form.cookie && !is_header_name(form.cookie))
 		jaco_read_error(read, node->pos, "write a plain word such as JACOID",
-		                "\"%.60s\" is not a cookie name", form.cookie);
+				"\"%.60s\" is not a cookie name", form.cookie);
 	route->sticky_cookie = form.cookie ? form.cookie : "JACOID";
 	route->sticky_ttl_ms = form.ttl.is_set ? form.ttl.value : 3600000;
 }
@@ -342,38 +342,38 @@ static const struct jaco_key_row route_rows[] = {
 };
 
 static void check_route(struct jaco_read *read, const struct jaco_yaml_node *item,
-                        struct route_form *form)
+			struct route_form *form)
 {
 	struct jaco_route *route = &form->r;
 	bool has_redirect = jaco_yaml_get(item, "redirect") != NULL;
 
 	if (!jaco_yaml_get(item, "domain"))
 		jaco_read_error(read, item->pos, "add domain: shop.example.com",
-		                "a route needs a domain");
+				"a route needs a domain");
 	if (has_redirect && (route->service || route->port))
 		jaco_read_error(read, item->pos, "remove service: and port:, or redirect:",
-		                "a route has a redirect or a service, not both");
+				"a route has a redirect or a service, not both");
 	else if (!has_redirect && !jaco_yaml_get(item, "service"))
 		jaco_read_error(read, item->pos,
-		                "add service: or redirect:", "a route needs a service");
+				"add service: or redirect:", "a route needs a service");
 	else if (!has_redirect && !jaco_yaml_get(item, "port"))
 		jaco_read_error(read, item->pos, "add port: with the container's port",
-		                "a route needs a port");
+				"a route needs a port");
 	if (route->domain && jaco_str_starts(route->domain, "*.") && form->tls_is_set &&
 	    route->tls == JACO_TLS_AUTO)
 		jaco_read_error(read, item->pos, "write tls: {cert: ..., key: ...} or tls: off",
-		                "a wildcard domain cannot have an automatic certificate");
+				"a wildcard domain cannot have an automatic certificate");
 }
 
 void jaco_overlay_read_routes(struct jaco_read *read, const struct jaco_yaml_node *node,
-                              struct overlay *out)
+			      struct overlay *out)
 {
 	if (jaco_read_is_unset(node) || !jaco_read_is_seq(read, node))
 		return;
 	if (node->n > JACO_ROUTES_PER_DEPLOYMENT) {
 		jaco_read_error_code(read, JACO_LIMIT_EXCEEDED, node->pos, "split the deployment",
-		                     "%zu routes, at most %d fit into a deployment", node->n,
-		                     JACO_ROUTES_PER_DEPLOYMENT);
+				     "%zu routes, at most %d fit into a deployment", node->n,
+				     JACO_ROUTES_PER_DEPLOYMENT);
 		return;
 	}
 	out->routes = jaco_arena_alloc_n(read->arena, node->n + 1, sizeof(*out->routes));

@@ -45,10 +45,10 @@ const char *jaco_read_path(struct jaco_read *read)
 
 		if (read->path[i].key)
 			n = snprintf(text + used, sizeof(text) - used, "%s%.120s", i ? "." : "",
-			             read->path[i].key);
+				     read->path[i].key);
 		else
 			n = snprintf(text + used, sizeof(text) - used, "[%zu]",
-			             read->path[i].index);
+				     read->path[i].index);
 		used += (size_t)n;
 	}
 	return jaco_arena_strdup(read->arena, text);
@@ -56,7 +56,7 @@ const char *jaco_read_path(struct jaco_read *read)
 
 JACO_PRINTF(5, 0)
 static void report(struct jaco_read *read, enum jaco_code code, struct jaco_pos pos,
-                   const char *remedy, const char *fmt, va_list args)
+		   const char *remedy, const char *fmt, va_list args)
 {
 	char text[480];
 	const char *path = "";
@@ -71,7 +71,7 @@ static void report(struct jaco_read *read, enum jaco_code code, struct jaco_pos 
 }
 
 bool jaco_read_error(struct jaco_read *read, struct jaco_pos pos, const char *remedy,
-                     const char *fmt, ...)
+		     const char *fmt, ...)
 {
 	va_list args;
 
@@ -82,7 +82,7 @@ bool jaco_read_error(struct jaco_read *read, struct jaco_pos pos, const char *re
 }
 
 bool jaco_read_error_code(struct jaco_read *read, enum jaco_code code, struct jaco_pos pos,
-                          const char *remedy, const char *fmt, ...)
+			  const char *remedy, const char *fmt, ...)
 {
 	va_list args;
 
@@ -125,21 +125,21 @@ bool jaco_read_is_scalar(struct jaco_read *read, const struct jaco_yaml_node *no
 {
 	return node->kind == JACO_YAML_SCALAR ||
 	       jaco_read_error(read, node->pos, "write one value",
-	                       "one value is needed here, not %s", kind_name(node));
+			       "one value is needed here, not %s", kind_name(node));
 }
 
 bool jaco_read_is_map(struct jaco_read *read, const struct jaco_yaml_node *node)
 {
 	return node->kind == JACO_YAML_MAP ||
 	       jaco_read_error(read, node->pos, "write \"key: value\" lines",
-	                       "a mapping is needed here, not %s", kind_name(node));
+			       "a mapping is needed here, not %s", kind_name(node));
 }
 
 bool jaco_read_is_seq(struct jaco_read *read, const struct jaco_yaml_node *node)
 {
 	return node->kind == JACO_YAML_SEQ ||
 	       jaco_read_error(read, node->pos, "write \"- value\" lines",
-	                       "a list is needed here, not %s", kind_name(node));
+			       "a list is needed here, not %s", kind_name(node));
 }
 
 bool jaco_read_text(struct jaco_read *read, const struct jaco_yaml_node *node, const char **out)
@@ -165,7 +165,7 @@ bool jaco_read_bool(struct jaco_read *read, const struct jaco_yaml_node *node, b
 		return true;
 	}
 	return jaco_read_error(read, node->pos, "write true or false",
-	                       "\"%.60s\" is neither true nor false", node->text);
+			       "\"%.60s\" is neither true nor false", node->text);
 }
 
 static bool parse_i64(const char *text, int64_t *out)
@@ -203,7 +203,7 @@ static bool parse_i64(const char *text, int64_t *out)
 }
 
 bool jaco_read_i64(struct jaco_read *read, const struct jaco_yaml_node *node, int64_t min,
-                   int64_t max, int64_t *out)
+		   int64_t max, int64_t *out)
 {
 	int64_t value;
 
@@ -211,10 +211,10 @@ bool jaco_read_i64(struct jaco_read *read, const struct jaco_yaml_node *node, in
 		return false;
 	if (!parse_i64(node->text, &value))
 		return jaco_read_error(read, node->pos, "write a whole number",
-		                       "\"%.60s\" is not a whole number", node->text);
+				       "\"%.60s\" is not a whole number", node->text);
 	if (value < min || value > max)
 		return jaco_read_error(read, node->pos, NULL, "%lld is outside %lld..%lld",
-		                       (long long)value, (long long)min, (long long)max);
+				       (long long)value, (long long)min, (long long)max);
 	*out = value;
 	return true;
 }
@@ -241,7 +241,7 @@ bool jaco_read_decimal(struct jaco_read *read, const struct jaco_yaml_node *node
 	    strspn(node->text, "0123456789.eE+-") != strlen(node->text) || !isfinite(value) ||
 	    value < 0)
 		return jaco_read_error(read, node->pos, "write a number such as 0.5",
-		                       "\"%.60s\" is not a number", node->text);
+				       "\"%.60s\" is not a number", node->text);
 	*out = value;
 	return true;
 }
@@ -289,7 +289,7 @@ bool jaco_read_size(struct jaco_read *read, const struct jaco_yaml_node *node, i
 		return false;
 	if (!jaco_read_parse_size(node->text, out))
 		return jaco_read_error(read, node->pos, "write a size such as 64m or 1g",
-		                       "\"%.60s\" is not a size", node->text);
+				       "\"%.60s\" is not a size", node->text);
 	return true;
 }
 
@@ -299,7 +299,7 @@ bool jaco_read_parse_duration(const char *text, bool bare_seconds, int64_t *out_
 		const char *name;
 		double ms;
 	} units[] = {{"ns", 1e-6}, {"us", 1e-3}, {"\xc2\xb5s", 1e-3}, {"ms", 1},     {"s", 1e3},
-	             {"m", 6e4},   {"h", 3.6e6}, {"d", 8.64e7},       {"w", 6.048e8}};
+		     {"m", 6e4},   {"h", 3.6e6}, {"d", 8.64e7},       {"w", 6.048e8}};
 	double total = 0;
 	bool has_unit = false;
 
@@ -349,7 +349,7 @@ bool jaco_read_duration(struct jaco_read *read, const struct jaco_yaml_node *nod
 		return false;
 	if (!jaco_read_parse_duration(node->text, true, out_ms))
 		return jaco_read_error(read, node->pos, "write a duration such as 30s or 1m30s",
-		                       "\"%.60s\" is not a duration", node->text);
+				       "\"%.60s\" is not a duration", node->text);
 	return true;
 }
 
@@ -439,7 +439,7 @@ void jaco_pairs_sort(struct jaco_pairs *pairs)
 	qsort(placed, pairs->n, sizeof(*placed), compare_placed);
 	for (size_t i = 0; i < pairs->n; i++) {
 		bool is_last = i + 1 == pairs->n ||
-		               strcmp(placed[i].pair.key, placed[i + 1].pair.key) != 0;
+			       strcmp(placed[i].pair.key, placed[i + 1].pair.key) != 0;
 
 		if (is_last)
 			pairs->items[kept++] = placed[i].pair;
@@ -460,7 +460,7 @@ const char *jaco_pairs_get(const struct jaco_pairs *pairs, const char *key)
 }
 
 bool jaco_read_strings(struct jaco_read *read, const struct jaco_yaml_node *node,
-                       struct jaco_strings *out)
+		       struct jaco_strings *out)
 {
 	struct jaco_strings list = {0};
 
@@ -493,7 +493,7 @@ bool jaco_read_strings(struct jaco_read *read, const struct jaco_yaml_node *node
 }
 
 static bool pair_from_item(struct jaco_read *read, const struct jaco_yaml_node *item,
-                           struct jaco_pair *out)
+			   struct jaco_pair *out)
 {
 	const char *equals;
 
@@ -501,8 +501,8 @@ static bool pair_from_item(struct jaco_read *read, const struct jaco_yaml_node *
 	    item->entries[0].value->kind == JACO_YAML_SCALAR) {
 		/* "- KEY: value", a slip that compose refuses; the meaning is plain */
 		return jaco_read_error(read, item->pos,
-		                       "write KEY=value, or a mapping without dashes",
-		                       "a list element must be KEY=value");
+				       "write KEY=value, or a mapping without dashes",
+				       "a list element must be KEY=value");
 	}
 	if (!jaco_read_is_scalar(read, item))
 		return false;
@@ -515,7 +515,7 @@ static bool pair_from_item(struct jaco_read *read, const struct jaco_yaml_node *
 }
 
 bool jaco_read_pairs(struct jaco_read *read, const struct jaco_yaml_node *node,
-                     struct jaco_pairs *out)
+		     struct jaco_pairs *out)
 {
 	struct jaco_pairs pairs = {0};
 	bool ok = true;
@@ -526,7 +526,7 @@ bool jaco_read_pairs(struct jaco_read *read, const struct jaco_yaml_node *node,
 	}
 	if (node->kind == JACO_YAML_SCALAR)
 		return jaco_read_error(read, node->pos, "write a mapping or a list of KEY=value",
-		                       "a mapping or a list is needed here, not a scalar");
+				       "a mapping or a list is needed here, not a scalar");
 	pairs.items = jaco_arena_alloc_n(read->arena, node->n + 1, sizeof(*pairs.items));
 	for (size_t i = 0; i < node->n; i++) {
 		const struct jaco_yaml_entry *entry = &node->entries[i];
@@ -616,7 +616,7 @@ bool jaco_read_split_words(struct jaco_arena *arena, const char *text, struct ja
 }
 
 bool jaco_read_argv(struct jaco_read *read, const struct jaco_yaml_node *node,
-                    struct jaco_argv *out)
+		    struct jaco_argv *out)
 {
 	struct jaco_strings words = {0};
 
@@ -627,8 +627,8 @@ bool jaco_read_argv(struct jaco_read *read, const struct jaco_yaml_node *node,
 	if (node->kind == JACO_YAML_SCALAR) {
 		if (!jaco_read_split_words(read->arena, node->text, &words))
 			return jaco_read_error(read, node->pos,
-			                       "close the quote, or write the words as a list",
-			                       "the line ends inside a quote");
+					       "close the quote, or write the words as a list",
+					       "the line ends inside a quote");
 	} else if (!jaco_read_strings(read, node, &words)) {
 		return false;
 	}

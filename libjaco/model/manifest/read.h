@@ -29,9 +29,9 @@ const char *jaco_read_path(struct jaco_read *read); /* "services.web.ports[0]" *
 
 /* Report at a place under the current path.  The error forms return false. */
 bool jaco_read_error(struct jaco_read *read, struct jaco_pos pos, const char *remedy,
-                     const char *fmt, ...) JACO_PRINTF(4, 5);
+		     const char *fmt, ...) JACO_PRINTF(4, 5);
 bool jaco_read_error_code(struct jaco_read *read, enum jaco_code code, struct jaco_pos pos,
-                          const char *remedy, const char *fmt, ...) JACO_PRINTF(5, 6);
+			  const char *remedy, const char *fmt, ...) JACO_PRINTF(5, 6);
 void jaco_read_warn(struct jaco_read *read, struct jaco_pos pos, const char *fmt, ...)
 	JACO_PRINTF(3, 4);
 
@@ -45,7 +45,7 @@ bool jaco_read_is_seq(struct jaco_read *read, const struct jaco_yaml_node *node)
 bool jaco_read_text(struct jaco_read *read, const struct jaco_yaml_node *node, const char **out);
 bool jaco_read_bool(struct jaco_read *read, const struct jaco_yaml_node *node, bool *out);
 bool jaco_read_i64(struct jaco_read *read, const struct jaco_yaml_node *node, int64_t min,
-                   int64_t max, int64_t *out);
+		   int64_t max, int64_t *out);
 bool jaco_read_port(struct jaco_read *read, const struct jaco_yaml_node *node, uint16_t *out);
 bool jaco_read_size(struct jaco_read *read, const struct jaco_yaml_node *node, int64_t *out);
 bool jaco_read_duration(struct jaco_read *read, const struct jaco_yaml_node *node, int64_t *out_ms);
@@ -53,15 +53,15 @@ bool jaco_read_decimal(struct jaco_read *read, const struct jaco_yaml_node *node
 
 /* A list of scalars, or one scalar. */
 bool jaco_read_strings(struct jaco_read *read, const struct jaco_yaml_node *node,
-                       struct jaco_strings *out);
+		       struct jaco_strings *out);
 
 /* A map, or a list of "K=V" (and "K": value "").  Later repetitions win; sorted. */
 bool jaco_read_pairs(struct jaco_read *read, const struct jaco_yaml_node *node,
-                     struct jaco_pairs *out);
+		     struct jaco_pairs *out);
 
 /* A list as it stands, or one string split like a shell without expansion. */
 bool jaco_read_argv(struct jaco_read *read, const struct jaco_yaml_node *node,
-                    struct jaco_argv *out);
+		    struct jaco_argv *out);
 
 /* POSIX shell words of @text: blanks split, quotes and backslashes protect, # begins no comment.
  * Returns false at an unfinished quote. */
@@ -101,7 +101,7 @@ struct jaco_key_row {
 /* Walk @map by @rows (sorted by key, ended by a NULL key).  Unknown keys are refused with the
  * nearest known one; keys beginning with "x-" pass.  @what: "a service". */
 void jaco_read_rows(struct jaco_read *read, const struct jaco_yaml_node *map,
-                    const struct jaco_key_row *rows, void *base, const char *what);
+		    const struct jaco_key_row *rows, void *base, const char *what);
 
 /* Fillers for rows. */
 void jaco_fill_text(struct jaco_read *read, const struct jaco_yaml_node *node, void *out);

@@ -13,7 +13,7 @@ static int compare_row(const void *key, const void *row)
 }
 
 static void refuse_unknown(struct jaco_read *read, const struct jaco_yaml_entry *entry,
-                           const struct jaco_key_row *rows, const char *what)
+			   const struct jaco_key_row *rows, const char *what)
 {
 	const char *names[128];
 	size_t n = 0;
@@ -32,15 +32,15 @@ static void refuse_unknown(struct jaco_read *read, const struct jaco_yaml_entry 
 	nearest = jaco_str_nearest(entry->key, names);
 	if (nearest)
 		jaco_read_error(read, entry->pos,
-		                jaco_arena_printf(read->arena, "did you mean \"%s\"?", nearest),
-		                "unknown key \"%.80s\" in %s", entry->key, what);
+				jaco_arena_printf(read->arena, "did you mean \"%s\"?", nearest),
+				"unknown key \"%.80s\" in %s", entry->key, what);
 	else
 		jaco_read_error(read, entry->pos, "remove it, or prefix it with x- to keep it",
-		                "unknown key \"%.80s\" in %s", entry->key, what);
+				"unknown key \"%.80s\" in %s", entry->key, what);
 }
 
 static void read_row(struct jaco_read *read, const struct jaco_yaml_entry *entry,
-                     const struct jaco_key_row *row, void *base)
+		     const struct jaco_key_row *row, void *base)
 {
 	switch (row->outcome) {
 	case JACO_HONOURED:
@@ -66,8 +66,8 @@ static void read_row(struct jaco_read *read, const struct jaco_yaml_entry *entry
 			.pos = entry->pos,
 			.path = jaco_read_path(read),
 			.message = jaco_arena_printf(read->arena,
-		                                     "\"%s\" is a key of the old compose format",
-		                                     entry->key),
+						     "\"%s\" is a key of the old compose format",
+						     entry->key),
 			.remedy = jaco_arena_printf(read->arena, "use \"%s\"", row->text),
 			.detail_key = "modern_equivalent",
 			.detail_value = row->text,
@@ -80,7 +80,7 @@ static void read_row(struct jaco_read *read, const struct jaco_yaml_entry *entry
 }
 
 void jaco_read_rows(struct jaco_read *read, const struct jaco_yaml_node *map,
-                    const struct jaco_key_row *rows, void *base, const char *what)
+		    const struct jaco_key_row *rows, void *base, const char *what)
 {
 	size_t n_rows = 0;
 

@@ -13,12 +13,12 @@
 static const char *service_path(struct resolve *resolve, const char *service, const char *key)
 {
 	return jaco_arena_printf(resolve->read->arena, "services.%s%s%s", service, key ? "." : "",
-	                         key ? key : "");
+				 key ? key : "");
 }
 
 void jaco_resolve_error(struct resolve *resolve, enum jaco_code code, struct jaco_pos pos,
-                        const char *service, const char *key, const char *remedy, const char *fmt,
-                        ...)
+			const char *service, const char *key, const char *remedy, const char *fmt,
+			...)
 {
 	char text[480];
 	va_list args;
@@ -27,11 +27,11 @@ void jaco_resolve_error(struct resolve *resolve, enum jaco_code code, struct jac
 	vsnprintf(text, sizeof(text), fmt, args);
 	va_end(args);
 	jaco_findings_error(resolve->read->findings, code, pos, service_path(resolve, service, key),
-	                    remedy, "%s", text);
+			    remedy, "%s", text);
 }
 
 void jaco_resolve_warn(struct resolve *resolve, struct jaco_pos pos, const char *service,
-                       const char *key, const char *fmt, ...)
+		       const char *key, const char *fmt, ...)
 {
 	char text[480];
 	va_list args;
@@ -40,7 +40,7 @@ void jaco_resolve_warn(struct resolve *resolve, struct jaco_pos pos, const char 
 	vsnprintf(text, sizeof(text), fmt, args);
 	va_end(args);
 	jaco_findings_warn(resolve->read->findings, pos, service_path(resolve, service, key), NULL,
-	                   "%s", text);
+			   "%s", text);
 }
 
 static int compare_name(const void *key, const void *item)
@@ -56,7 +56,7 @@ struct compose_service *jaco_resolve_find(const struct resolve *resolve, const c
 
 	if (resolve->compose->n_services)
 		found = bsearch(name, resolve->compose->services, resolve->compose->n_services,
-		                sizeof(struct compose_service *), compare_name);
+				sizeof(struct compose_service *), compare_name);
 	return found ? *found : NULL;
 }
 
@@ -70,8 +70,8 @@ struct jaco_volume *jaco_resolve_volume(const struct resolve *resolve, const cha
 	const struct compose_doc *doc = resolve->compose;
 
 	return doc->n_volumes ? bsearch(name, doc->volumes, doc->n_volumes, sizeof(*doc->volumes),
-	                                compare_volume)
-	                      : NULL;
+					compare_volume)
+			      : NULL;
 }
 
 static const char *overlay_path(struct resolve *resolve, size_t index, const char *key)
@@ -85,7 +85,7 @@ static const struct overlay_service **match_overlay(struct resolve *resolve)
 	const struct overlay *overlay = resolve->overlay;
 	const struct overlay_service **matched =
 		jaco_arena_alloc_n(resolve->read->arena, resolve->compose->n_services + 1,
-	                           sizeof(const struct overlay_service *));
+				   sizeof(const struct overlay_service *));
 
 	for (size_t i = 0; i < overlay->n_services; i++) {
 		const struct overlay_service *entry = &overlay->services[i];
@@ -93,21 +93,21 @@ static const struct overlay_service **match_overlay(struct resolve *resolve)
 
 		if (resolve->compose->n_services)
 			found = bsearch(entry->name, resolve->compose->services,
-			                resolve->compose->n_services,
-			                sizeof(struct compose_service *), compare_name);
+					resolve->compose->n_services,
+					sizeof(struct compose_service *), compare_name);
 		if (!found) {
 			jaco_findings_error(resolve->read->findings, JACO_UNKNOWN_SERVICE,
-			                    entry->pos, overlay_path(resolve, i, "name"),
-			                    "name a service of the compose file",
-			                    "service \"%.63s\" is not in the compose file",
-			                    entry->name);
+					    entry->pos, overlay_path(resolve, i, "name"),
+					    "name a service of the compose file",
+					    "service \"%.63s\" is not in the compose file",
+					    entry->name);
 			continue;
 		}
 		if (matched[found - resolve->compose->services])
 			jaco_findings_error(resolve->read->findings, JACO_VALIDATION_FAILED,
-			                    entry->pos, overlay_path(resolve, i, "name"),
-			                    "keep one entry", "service \"%.63s\" appears twice",
-			                    entry->name);
+					    entry->pos, overlay_path(resolve, i, "name"),
+					    "keep one entry", "service \"%.63s\" appears twice",
+					    entry->name);
 		matched[found - resolve->compose->services] = entry;
 	}
 	return matched;
@@ -128,9 +128,9 @@ static void collect_services(struct resolve *resolve)
 	}
 	if (replicas > JACO_REPLICAS_MAX)
 		jaco_findings_error(resolve->read->findings, JACO_LIMIT_EXCEEDED,
-		                    manifest->services[0].pos, "services", "use fewer replicas",
-		                    "%llu replicas, at most %d fit into a cluster",
-		                    (unsigned long long)replicas, JACO_REPLICAS_MAX);
+				    manifest->services[0].pos, "services", "use fewer replicas",
+				    "%llu replicas, at most %d fit into a cluster",
+				    (unsigned long long)replicas, JACO_REPLICAS_MAX);
 }
 
 void jaco_resolve_run(struct resolve *resolve)

@@ -27,15 +27,15 @@ struct jaco_volume *jaco_resolve_volume(const struct resolve *resolve, const cha
 
 /* Report under services.<name>[.<key>]. */
 void jaco_resolve_error(struct resolve *resolve, enum jaco_code code, struct jaco_pos pos,
-                        const char *service, const char *key, const char *remedy, const char *fmt,
-                        ...) JACO_PRINTF(7, 8);
+			const char *service, const char *key, const char *remedy, const char *fmt,
+			...) JACO_PRINTF(7, 8);
 void jaco_resolve_warn(struct resolve *resolve, struct jaco_pos pos, const char *service,
-                       const char *key, const char *fmt, ...) JACO_PRINTF(5, 6);
+		       const char *key, const char *fmt, ...) JACO_PRINTF(5, 6);
 
 /* What one service is on its own: image, resources, replicas, placement, rollout, volumes, files
  * (resolve_service.c). */
 void jaco_resolve_service(struct resolve *resolve, struct compose_service *service,
-                          const struct overlay_service *overlay);
+			  const struct overlay_service *overlay);
 
 /* Privileged keys of one service (resolve_gate.c). */
 void jaco_resolve_gates(struct resolve *resolve, struct compose_service *compose);

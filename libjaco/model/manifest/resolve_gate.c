@@ -10,11 +10,11 @@
 #define GATES_MAX 32
 
 static void add(struct resolve *resolve, struct jaco_service *service, struct jaco_pos pos,
-                const char *key, const char *why)
+		const char *key, const char *why)
 {
 	if (!service->gates)
 		service->gates = jaco_arena_alloc_n(resolve->read->arena, GATES_MAX,
-		                                    sizeof(*service->gates));
+						    sizeof(*service->gates));
 	if (service->n_gates < GATES_MAX)
 		service->gates[service->n_gates++] =
 			(struct jaco_gate){.key = key, .why = why, .pos = pos};
@@ -22,7 +22,7 @@ static void add(struct resolve *resolve, struct jaco_service *service, struct ja
 
 /* The same, at the key itself. */
 static void add_key(struct resolve *resolve, struct compose_service *compose, const char *key,
-                    const char *why)
+		    const char *why)
 {
 	const struct jaco_yaml_entry *entry = jaco_yaml_entry(compose->map, key);
 
@@ -43,34 +43,34 @@ static void check_caps(struct resolve *resolve, struct compose_service *compose)
 		for (size_t j = 0; j < JACO_ARRAY_SIZE(gated); j++)
 			if (jaco_str_eq_nocase(strip_cap(caps->items[i]), gated[j]))
 				add_key(resolve, compose, "cap_add",
-				        jaco_arena_printf(resolve->read->arena,
-				                          "capability %s", gated[j]));
+					jaco_arena_printf(resolve->read->arena,
+							  "capability %s", gated[j]));
 }
 
 /* Directories through which a container could take over the engine or JACO itself. */
 static bool is_gated_path(const char *path)
 {
 	static const char *const exact[] = {"/",
-	                                    "/etc",
-	                                    "/run",
-	                                    "/var/run",
-	                                    "/var",
-	                                    "/run/podman",
-	                                    "/run/containerd",
-	                                    "/run/docker.sock",
-	                                    "/var/run/docker.sock",
-	                                    "/run/podman/podman.sock",
-	                                    "/var/run/podman/podman.sock",
-	                                    "/var/run/podman",
-	                                    "/run/containerd/containerd.sock",
-	                                    "/var/run/containerd",
-	                                    "/var/run/containerd/containerd.sock",
-	                                    "/run/crio/crio.sock",
-	                                    "/var/lib/docker",
-	                                    "/var/lib/containers",
-	                                    "/var/lib"};
+					    "/etc",
+					    "/run",
+					    "/var/run",
+					    "/var",
+					    "/run/podman",
+					    "/run/containerd",
+					    "/run/docker.sock",
+					    "/var/run/docker.sock",
+					    "/run/podman/podman.sock",
+					    "/var/run/podman/podman.sock",
+					    "/var/run/podman",
+					    "/run/containerd/containerd.sock",
+					    "/var/run/containerd",
+					    "/var/run/containerd/containerd.sock",
+					    "/run/crio/crio.sock",
+					    "/var/lib/docker",
+					    "/var/lib/containers",
+					    "/var/lib"};
 	static const char *const trees[] = {"/run/jaco", "/var/run/jaco", "/etc/jaco",
-	                                    "/var/lib/jaco"};
+					    "/var/lib/jaco"};
 
 	for (size_t i = 0; i < JACO_ARRAY_SIZE(exact); i++)
 		if (strcmp(path, exact[i]) == 0)
@@ -96,7 +96,8 @@ static bool has_option(const char *options, const char *name)
 }
 
 /* What the engine mounts for a volume with options of its own: network and memory file systems are
- * nobody's, a directory counts as the bind mount it is, and any other type reaches into the host. */
+ * nobody's, a directory counts as the bind mount it is, and any other type reaches into the
+ * host. */
 static const char *why_volume(struct resolve *resolve, const struct jaco_volume *volume)
 {
 	static const char *const free_types[] = {"nfs", "nfs4", "cifs", "smb3", "tmpfs"};
@@ -116,11 +117,11 @@ static const char *why_volume(struct resolve *resolve, const struct jaco_volume 
 		if (strcmp(type, free_types[i]) == 0)
 			return NULL;
 	return jaco_arena_printf(resolve->read->arena, "volume %s of type %s", volume->name,
-	                         type ? type : "none");
+				 type ? type : "none");
 }
 
 static void check_volume(struct resolve *resolve, struct jaco_service *service,
-                         const struct jaco_mount *mount)
+			 const struct jaco_mount *mount)
 {
 	const struct jaco_volume *volume = jaco_resolve_volume(resolve, mount->source);
 	const char *why = volume ? why_volume(resolve, volume) : NULL;
@@ -137,7 +138,7 @@ static void check_mounts(struct resolve *resolve, struct jaco_service *service)
 		if (mount->type == JACO_MOUNT_BIND && is_gated_path(mount->source))
 			add(resolve, service, mount->pos, "volumes",
 			    jaco_arena_printf(resolve->read->arena, "bind mount of %s",
-			                      mount->source));
+					      mount->source));
 		else if (mount->type == JACO_MOUNT_VOLUME && mount->source)
 			check_volume(resolve, service, mount);
 	}

@@ -115,16 +115,16 @@ static void check_dependencies(struct resolve *resolve, struct jaco_service *s)
 
 		if (strcmp(dependency->service, s->name) == 0) {
 			jaco_resolve_error(resolve, JACO_VALIDATION_FAILED, dependency->pos,
-			                   s->name, "depends_on", "remove it",
-			                   "the service depends on itself");
+					   s->name, "depends_on", "remove it",
+					   "the service depends on itself");
 			continue;
 		}
 		if (!target && !dependency->required)
 			continue;
 		if (!target) {
 			jaco_resolve_error(resolve, JACO_UNKNOWN_SERVICE, dependency->pos, s->name,
-			                   "depends_on", "name a service of this file",
-			                   "service \"%.63s\" does not exist", dependency->service);
+					   "depends_on", "name a service of this file",
+					   "service \"%.63s\" does not exist", dependency->service);
 			continue;
 		}
 		if (dependency->condition == JACO_CONDITION_COMPLETED)
@@ -135,16 +135,16 @@ static void check_dependencies(struct resolve *resolve, struct jaco_service *s)
 }
 
 /* Processes or memory of another service need its node, which only a shared network gives. */
-static void check_shared_with(struct resolve *resolve, const struct jaco_service *s, const char *key,
-                              const char *mode)
+static void check_shared_with(struct resolve *resolve, const struct jaco_service *s,
+			      const char *key, const char *mode)
 {
 	if (mode && jaco_str_starts(mode, "service:") &&
 	    (s->network_mode != JACO_NETMODE_SERVICE ||
 	     strcmp(mode + strlen("service:"), s->network_service) != 0))
 		jaco_resolve_error(resolve, JACO_VALIDATION_FAILED, s->pos, s->name, key,
-		                   jaco_arena_printf(resolve->read->arena,
-		                                     "add network_mode: \"%.80s\"", mode),
-		                   "\"%.80s\" needs the same network_mode", mode);
+				   jaco_arena_printf(resolve->read->arena,
+						     "add network_mode: \"%.80s\"", mode),
+				   "\"%.80s\" needs the same network_mode", mode);
 }
 
 static void check_shared_namespace(struct resolve *resolve, struct compose_service *service)
@@ -159,18 +159,18 @@ static void check_shared_namespace(struct resolve *resolve, struct compose_servi
 	target = jaco_resolve_find(resolve, s->network_service);
 	if (!target)
 		jaco_resolve_error(resolve, JACO_UNKNOWN_SERVICE, service->network_mode_pos,
-		                   s->name, "network_mode", "name a service of this file",
-		                   "service \"%.63s\" does not exist", s->network_service);
+				   s->name, "network_mode", "name a service of this file",
+				   "service \"%.63s\" does not exist", s->network_service);
 	else if (target == service)
 		jaco_resolve_error(resolve, JACO_VALIDATION_FAILED, service->network_mode_pos,
-		                   s->name, "network_mode", "name another service",
-		                   "the service shares its own network");
+				   s->name, "network_mode", "name another service",
+				   "the service shares its own network");
 	else if (target->s.network_mode == JACO_NETMODE_SERVICE)
 		jaco_resolve_error(resolve, JACO_VALIDATION_FAILED, service->network_mode_pos,
-		                   s->name, "network_mode",
-		                   "name the service at the end of the chain",
-		                   "\"%.63s\" itself shares the network of another service",
-		                   s->network_service);
+				   s->name, "network_mode",
+				   "name the service at the end of the chain",
+				   "\"%.63s\" itself shares the network of another service",
+				   s->network_service);
 }
 
 void jaco_resolve_dependencies(struct resolve *resolve)
@@ -201,7 +201,7 @@ static struct jaco_network *find_used(struct jaco_manifest *manifest, const char
 }
 
 static void use_network(struct resolve *resolve, const struct jaco_service *s,
-                        const struct jaco_attachment *attachment)
+			const struct jaco_attachment *attachment)
 {
 	struct jaco_manifest *manifest = resolve->manifest;
 	const struct compose_network *declared =
@@ -215,13 +215,13 @@ static void use_network(struct resolve *resolve, const struct jaco_service *s,
 		network = declared->n;
 	else if (strcmp(attachment->network, JACO_DEFAULT_NETWORK) != 0)
 		jaco_resolve_warn(resolve, attachment->pos, s->name, "networks",
-		                  "network \"%.63s\" is not declared: declared implicitly",
-		                  attachment->network);
+				  "network \"%.63s\" is not declared: declared implicitly",
+				  attachment->network);
 	manifest->networks[manifest->n_networks++] = network;
 }
 
 static const struct overlay_service *overlay_of(const struct resolve *resolve, const char *name,
-                                                size_t *out_index)
+						size_t *out_index)
 {
 	for (size_t i = 0; i < resolve->overlay->n_services; i++)
 		if (strcmp(resolve->overlay->services[i].name, name) == 0) {
@@ -247,7 +247,7 @@ static bool is_known_network(const struct resolve *resolve, const char *name)
 
 /* The overlay's list replaces the set; aliases written in compose stay with their network. */
 static void override_networks(struct resolve *resolve, struct jaco_service *s,
-                              const struct overlay_service *overlay, size_t overlay_index)
+			      const struct overlay_service *overlay, size_t overlay_index)
 {
 	struct jaco_attachment *list =
 		jaco_arena_alloc_n(resolve->read->arena, overlay->networks.n + 1, sizeof(*list));
@@ -258,12 +258,12 @@ static void override_networks(struct resolve *resolve, struct jaco_service *s,
 
 		if (!is_known_network(resolve, name)) {
 			jaco_findings_error(resolve->read->findings, JACO_UNKNOWN_NETWORK,
-			                    overlay->networks_pos,
-			                    jaco_arena_printf(resolve->read->arena,
-			                                      "services[%zu].networks",
-			                                      overlay_index),
-			                    "declare it in the compose file",
-			                    "network \"%.63s\" is not in the compose file", name);
+					    overlay->networks_pos,
+					    jaco_arena_printf(resolve->read->arena,
+							      "services[%zu].networks",
+							      overlay_index),
+					    "declare it in the compose file",
+					    "network \"%.63s\" is not in the compose file", name);
 			continue;
 		}
 		list[kept] =
@@ -288,7 +288,7 @@ static void attach_default(struct resolve *resolve, struct jaco_service *s)
 static int compare_networks(const void *a, const void *b)
 {
 	return strcmp(((const struct jaco_network *)a)->name,
-	              ((const struct jaco_network *)b)->name);
+		      ((const struct jaco_network *)b)->name);
 }
 
 /* At most this many different networks in one deployment: each costs a subnet on every node. */

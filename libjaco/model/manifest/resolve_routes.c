@@ -49,15 +49,15 @@ static void check_target(struct resolve *resolve, size_t index)
 	service = jaco_resolve_find(resolve, route->service);
 	if (!service)
 		jaco_findings_error(resolve->read->findings, JACO_UNKNOWN_SERVICE, route->pos,
-		                    route_path(resolve, index, "service"),
-		                    "name a service of the compose file",
-		                    "service \"%.63s\" is not in the compose file", route->service);
+				    route_path(resolve, index, "service"),
+				    "name a service of the compose file",
+				    "service \"%.63s\" is not in the compose file", route->service);
 	else if (service->s.network_mode != JACO_NETMODE_NETWORKS)
 		jaco_findings_error(resolve->read->findings, JACO_VALIDATION_FAILED, route->pos,
-		                    route_path(resolve, index, "service"),
-		                    "route to a service with networks",
-		                    "service \"%.63s\" has no address of its own (network_mode %s)",
-		                    route->service, service->network_mode);
+				    route_path(resolve, index, "service"),
+				    "route to a service with networks",
+				    "service \"%.63s\" has no address of its own (network_mode %s)",
+				    route->service, service->network_mode);
 }
 
 static int compare_routes(const void *a, const void *b)
@@ -81,9 +81,9 @@ static void check_pairs(struct resolve *resolve)
 			continue;
 		if (strcmp(before->path, route->path) == 0)
 			jaco_findings_error(resolve->read->findings, JACO_ROUTE_CONFLICT,
-			                    route->pos, "routes", "change the path, or remove one",
-			                    "%.120s%.120s is routed twice", route->domain,
-			                    route->path);
+					    route->pos, "routes", "change the path, or remove one",
+					    "%.120s%.120s is routed twice", route->domain,
+					    route->path);
 		if (before->tls != route->tls || !jaco_str_eq(before->tls_cert, route->tls_cert) ||
 		    !jaco_str_eq(before->tls_key, route->tls_key))
 			jaco_findings_error(
@@ -100,7 +100,7 @@ void jaco_resolve_routes(struct resolve *resolve)
 	struct jaco_manifest *manifest = resolve->manifest;
 
 	manifest->routes = jaco_arena_alloc_n(resolve->read->arena, overlay->n_routes + 1,
-	                                      sizeof(*manifest->routes));
+					      sizeof(*manifest->routes));
 	for (size_t i = 0; i < overlay->n_routes; i++) {
 		struct jaco_route route = overlay->routes[i];
 
@@ -167,7 +167,7 @@ static void sort_ports(struct resolve *resolve, struct jaco_service *s)
 }
 
 static void check_port(struct resolve *resolve, struct compose_service *service,
-                       struct jaco_port *port)
+		       struct jaco_port *port)
 {
 	struct jaco_service *s = &service->s;
 
@@ -175,8 +175,8 @@ static void check_port(struct resolve *resolve, struct compose_service *service,
 		return;
 	if (s->network_mode == JACO_NETMODE_HOST) {
 		jaco_resolve_warn(resolve, port->pos, s->name, "ports",
-		                  "with network_mode host the port is the container's own: "
-		                  "documented, not published");
+				  "with network_mode host the port is the container's own: "
+				  "documented, not published");
 		port->mode = JACO_PORT_EXPOSED;
 		port->published = 0;
 		port->host_ip = NULL;
@@ -194,9 +194,9 @@ static void check_port(struct resolve *resolve, struct compose_service *service,
 		jaco_resolve_error(
 			resolve, JACO_RESERVED_PORT, port->pos, s->name, "ports",
 			jaco_arena_printf(resolve->read->arena,
-			                  "take it out of ports and let a route in jaco.yaml serve "
-			                  "it: {domain: ..., service: %.63s, port: %u}",
-			                  s->name, port->target),
+					  "take it out of ports and let a route in jaco.yaml serve "
+					  "it: {domain: ..., service: %.63s, port: %u}",
+					  s->name, port->target),
 			"port %u belongs to JACO's ingress", port->published);
 }
 
@@ -207,7 +207,7 @@ static int compare_published(const void *a, const void *b)
 	const struct jaco_published *left = a;
 	const struct jaco_published *right = b;
 	int by_address = strcmp(left->port.host_ip ? left->port.host_ip : "",
-	                        right->port.host_ip ? right->port.host_ip : "");
+				right->port.host_ip ? right->port.host_ip : "");
 
 	if (left->port.published != right->port.published)
 		return left->port.published < right->port.published ? -1 : 1;
@@ -275,7 +275,7 @@ static bool *taken_at(struct taken *taken, enum jaco_proto proto, unsigned port)
 }
 
 static void choose_port(struct resolve *resolve, const struct jaco_service *s,
-                        struct jaco_port *port, struct taken *taken)
+			struct jaco_port *port, struct taken *taken)
 {
 	unsigned first = port->published;
 	unsigned at = first;
@@ -286,7 +286,7 @@ static void choose_port(struct resolve *resolve, const struct jaco_service *s,
 		at = first; /* the collision is reported */
 	*taken_at(taken, port->proto, at) = true;
 	jaco_resolve_warn(resolve, port->pos, s->name, "ports",
-	                  "port %u of the range %u-%u is published", at, first, port->last);
+			  "port %u of the range %u-%u is published", at, first, port->last);
 	port->published = (uint16_t)at;
 	port->last = 0;
 }
@@ -310,7 +310,7 @@ static void choose_ports(struct resolve *resolve)
 		for (size_t j = 0; j < doc->services[i]->s.n_ports; j++)
 			if (doc->services[i]->s.ports[j].last)
 				choose_port(resolve, &doc->services[i]->s,
-				            &doc->services[i]->s.ports[j], taken);
+					    &doc->services[i]->s.ports[j], taken);
 }
 
 static bool has_ranges(const struct compose_doc *doc)

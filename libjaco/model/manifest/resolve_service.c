@@ -21,15 +21,15 @@ static void resolve_image(struct resolve *resolve, struct compose_service *servi
 
 	if (!s->image && !s->build.is_set) {
 		jaco_resolve_error(resolve, JACO_VALIDATION_FAILED, s->pos, s->name, NULL,
-		                   "add image:", "the service has neither image nor build");
+				   "add image:", "the service has neither image nor build");
 		s->image = "";
 	} else if (!s->image) {
 		s->image = jaco_arena_printf(resolve->read->arena, "%s-%s",
-		                             resolve->read->deployment, s->name);
+					     resolve->read->deployment, s->name);
 	} else if (!jaco_imageref_is_valid(s->image)) {
 		jaco_resolve_warn(resolve, service->image_pos, s->name, "image",
-		                  "\"%.120s\" is not an image reference the engine will accept",
-		                  s->image);
+				  "\"%.120s\" is not an image reference the engine will accept",
+				  s->image);
 	}
 }
 
@@ -81,7 +81,7 @@ static void resolve_rollout(struct compose_service *service, const struct overla
 }
 
 static void resolve_replicas(struct resolve *resolve, struct compose_service *service,
-                             const struct overlay_service *overlay)
+			     const struct overlay_service *overlay)
 {
 	struct jaco_service *s = &service->s;
 	struct jaco_pos pos = service->replicas_pos;
@@ -97,29 +97,29 @@ static void resolve_replicas(struct resolve *resolve, struct compose_service *se
 	s->replicas_is_set = replicas.is_set;
 	if (s->placement == JACO_PLACE_GLOBAL && overlay && overlay->per_host.is_set)
 		jaco_resolve_error(resolve, JACO_VALIDATION_FAILED, overlay->replicas_pos, s->name,
-		                   "per_host", "remove per_host",
-		                   "placement global runs one replica on every node");
+				   "per_host", "remove per_host",
+				   "placement global runs one replica on every node");
 	if (s->placement == JACO_PLACE_GLOBAL && replicas.is_set)
 		jaco_resolve_error(resolve, JACO_VALIDATION_FAILED, pos, s->name, "replicas",
-		                   "remove replicas, or choose another placement",
-		                   "placement global runs one replica on every node");
+				   "remove replicas, or choose another placement",
+				   "placement global runs one replica on every node");
 	if (!overlay || !overlay->per_host.is_set)
 		return;
 	s->per_host = (uint32_t)overlay->per_host.value;
 	if (overlay->replicas.is_set)
 		jaco_resolve_error(resolve, JACO_VALIDATION_FAILED, overlay->replicas_pos, s->name,
-		                   "per_host", "keep one of them",
-		                   "replicas and per_host exclude each other");
+				   "per_host", "keep one of them",
+				   "replicas and per_host exclude each other");
 	else if (s->placement == JACO_PLACE_HOSTS)
 		s->replicas = (uint32_t)JACO_MIN((uint64_t)s->per_host * s->hosts.n, UINT32_MAX);
 	else if (s->placement != JACO_PLACE_GLOBAL)
 		jaco_resolve_error(resolve, JACO_VALIDATION_FAILED, overlay->replicas_pos, s->name,
-		                   "per_host", "add placement: hosts",
-		                   "per_host needs placement: hosts");
+				   "per_host", "add placement: hosts",
+				   "per_host needs placement: hosts");
 }
 
 static void resolve_placement(struct resolve *resolve, struct compose_service *service,
-                              const struct overlay_service *overlay)
+			      const struct overlay_service *overlay)
 {
 	struct jaco_service *s = &service->s;
 
@@ -133,20 +133,20 @@ static void resolve_placement(struct resolve *resolve, struct compose_service *s
 	resolve_replicas(resolve, service, overlay);
 	if (s->placement == JACO_PLACE_HOSTS && s->hosts.n == 0)
 		jaco_resolve_error(resolve, JACO_VALIDATION_FAILED, overlay->placement_pos, s->name,
-		                   "hosts", "add hosts: [n1]", "placement hosts needs hosts");
+				   "hosts", "add hosts: [n1]", "placement hosts needs hosts");
 	else if (s->placement != JACO_PLACE_HOSTS && s->hosts.n)
 		jaco_resolve_error(resolve, JACO_VALIDATION_FAILED, overlay->hosts_pos, s->name,
-		                   "hosts", "add placement: hosts", "hosts need placement: hosts");
+				   "hosts", "add placement: hosts", "hosts need placement: hosts");
 	else if (s->placement == JACO_PLACE_HOSTS && !s->per_host && s->replicas > s->hosts.n)
 		jaco_resolve_error(resolve, JACO_REPLICAS_EXCEED_PINNED_HOSTS,
-		                   overlay->replicas.is_set ? overlay->replicas_pos
-		                                            : overlay->hosts_pos,
-		                   s->name, "replicas", "name more hosts, or use per_host",
-		                   "%u replicas, but only %zu hosts", s->replicas, s->hosts.n);
+				   overlay->replicas.is_set ? overlay->replicas_pos
+							    : overlay->hosts_pos,
+				   s->name, "replicas", "name more hosts, or use per_host",
+				   "%u replicas, but only %zu hosts", s->replicas, s->hosts.n);
 }
 
 static void resolve_constraints(struct resolve *resolve, struct jaco_service *s,
-                                const struct overlay_service *overlay)
+				const struct overlay_service *overlay)
 {
 	size_t n_overlay = overlay ? overlay->n_constraints : 0;
 	struct jaco_constraint *all = jaco_arena_alloc_n(
@@ -178,12 +178,12 @@ static struct jaco_volume *declare_volume(struct resolve *resolve, const struct 
 
 	if (!doc->volumes)
 		doc->volumes = jaco_arena_alloc_n(resolve->read->arena, COMPOSE_VOLUMES_MAX,
-		                                  sizeof(*doc->volumes));
+						  sizeof(*doc->volumes));
 	(void)jaco_engine_name_render(name, resolve->read->deployment, mount->source);
 	while (at < doc->n_volumes && strcmp(doc->volumes[at].name, mount->source) < 0)
 		at++;
 	memmove(doc->volumes + at + 1, doc->volumes + at,
-	        (doc->n_volumes - at) * sizeof(*doc->volumes));
+		(doc->n_volumes - at) * sizeof(*doc->volumes));
 	doc->n_volumes++;
 	doc->volumes[at] = (struct jaco_volume){
 		.name = mount->source,
@@ -194,7 +194,7 @@ static struct jaco_volume *declare_volume(struct resolve *resolve, const struct 
 }
 
 static void resolve_named_volume(struct resolve *resolve, struct jaco_service *s,
-                                 struct jaco_mount *mount)
+				 struct jaco_mount *mount)
 {
 	struct jaco_volume *volume = jaco_resolve_volume(resolve, mount->source);
 	struct jaco_err err;
@@ -202,18 +202,18 @@ static void resolve_named_volume(struct resolve *resolve, struct jaco_service *s
 	if (!volume) {
 		if (jaco_name_check_volume(mount->source, &err) < 0) {
 			jaco_resolve_error(resolve, JACO_VALIDATION_FAILED, mount->pos, s->name,
-			                   "volumes", "a path begins with / or ./", "%s", err.text);
+					   "volumes", "a path begins with / or ./", "%s", err.text);
 			return;
 		}
 		if (resolve->compose->n_volumes >= COMPOSE_VOLUMES_MAX) {
 			jaco_resolve_error(resolve, JACO_LIMIT_EXCEEDED, mount->pos, s->name,
-			                   "volumes", "use fewer", "more than %d volumes",
-			                   COMPOSE_VOLUMES_MAX);
+					   "volumes", "use fewer", "more than %d volumes",
+					   COMPOSE_VOLUMES_MAX);
 			return;
 		}
 		jaco_resolve_warn(resolve, mount->pos, s->name, "volumes",
-		                  "volume \"%.63s\" is not declared: declared implicitly",
-		                  mount->source);
+				  "volume \"%.63s\" is not declared: declared implicitly",
+				  mount->source);
 		volume = declare_volume(resolve, mount);
 	}
 	mount->engine_name = volume->engine_name;
@@ -233,21 +233,21 @@ static void resolve_bind(struct resolve *resolve, struct jaco_service *s, struct
 				resolve->read->deployment,
 				jaco_compose_clean_path(resolve->read->arena, mount->source)));
 		jaco_resolve_warn(resolve, mount->pos, s->name, "volumes",
-		                  "the relative source is %.200s on each listed host",
-		                  mount->source);
+				  "the relative source is %.200s on each listed host",
+				  mount->source);
 		return;
 	}
 	jaco_resolve_error(resolve, JACO_VALIDATION_FAILED, mount->pos, s->name, "volumes",
-	                   "use an absolute path, a named volume, or placement: hosts",
-	                   "the relative bind source \"%.120s\" has no meaning on a cluster",
-	                   mount->source);
+			   "use an absolute path, a named volume, or placement: hosts",
+			   "the relative bind source \"%.120s\" has no meaning on a cluster",
+			   mount->source);
 	mount->source = "/";
 }
 
 static int compare_mounts(const void *a, const void *b)
 {
 	return strcmp(((const struct jaco_mount *)a)->target,
-	              ((const struct jaco_mount *)b)->target);
+		      ((const struct jaco_mount *)b)->target);
 }
 
 static void resolve_mounts(struct resolve *resolve, struct jaco_service *s)
@@ -262,7 +262,7 @@ static void resolve_mounts(struct resolve *resolve, struct jaco_service *s)
 		else if (mount->type == JACO_MOUNT_BIND)
 			resolve_bind(resolve, s, mount);
 		if (!mount->read_only && (mount->type == JACO_MOUNT_BIND ||
-		                          (mount->type == JACO_MOUNT_VOLUME && mount->source)))
+					  (mount->type == JACO_MOUNT_VOLUME && mount->source)))
 			s->is_stateful = true;
 	}
 	if (s->n_mounts > 1)
@@ -270,9 +270,9 @@ static void resolve_mounts(struct resolve *resolve, struct jaco_service *s)
 	for (size_t i = 0; i < s->n_mounts; i++) {
 		if (kept > 0 && strcmp(s->mounts[kept - 1].target, s->mounts[i].target) == 0) {
 			jaco_resolve_error(resolve, JACO_VALIDATION_FAILED, s->mounts[i].pos,
-			                   s->name, "volumes", "keep one of them",
-			                   "two volumes have the target %.200s",
-			                   s->mounts[i].target);
+					   s->name, "volumes", "keep one of them",
+					   "two volumes have the target %.200s",
+					   s->mounts[i].target);
 			continue;
 		}
 		s->mounts[kept++] = s->mounts[i];
@@ -281,7 +281,7 @@ static void resolve_mounts(struct resolve *resolve, struct jaco_service *s)
 }
 
 static const struct compose_blob *find_blob(const struct compose_doc *doc, const char *name,
-                                            bool is_secret)
+					    bool is_secret)
 {
 	for (size_t i = 0; i < doc->n_blobs; i++)
 		if (doc->blobs[i].is_secret == is_secret && strcmp(doc->blobs[i].name, name) == 0)
@@ -304,9 +304,9 @@ static void resolve_files(struct resolve *resolve, struct jaco_service *s)
 
 		if (!blob) {
 			jaco_resolve_error(resolve, JACO_VALIDATION_FAILED, file->pos, s->name,
-			                   kind, "declare it at the top level",
-			                   "\"%.63s\" is not among the top-level %s", file->name,
-			                   kind);
+					   kind, "declare it at the top level",
+					   "\"%.63s\" is not among the top-level %s", file->name,
+					   kind);
 			continue;
 		}
 		file->is_external = blob->is_external;
@@ -320,7 +320,7 @@ static void resolve_files(struct resolve *resolve, struct jaco_service *s)
 }
 
 void jaco_resolve_service(struct resolve *resolve, struct compose_service *service,
-                          const struct overlay_service *overlay)
+			  const struct overlay_service *overlay)
 {
 	struct jaco_service *s = &service->s;
 

@@ -290,7 +290,8 @@ struct jaco_service {
 	struct jaco_build build;
 	struct jaco_argv command, entrypoint;
 	struct jaco_pairs environment;
-	struct jaco_strings environment_unset; /* names without a value: the image's is taken away */
+	/* names without a value: the image's is taken away */
+	struct jaco_strings environment_unset;
 	const char *user, *working_dir, *hostname, *domainname, *mac_address;
 	struct jaco_strings group_add;
 	struct jaco_pairs labels, annotations;
@@ -342,8 +343,8 @@ struct jaco_service {
 	size_t n_expose;
 	struct jaco_pairs extra_hosts; /* sorted by name; several addresses joined by "," */
 	struct jaco_strings dns, dns_search, dns_opt;
-	struct jaco_strings
-		dns_names; /* besides the service name, all networks: container_name, links */
+	/* besides the service name, all networks: container_name, links */
+	struct jaco_strings dns_names;
 
 	/* health and order */
 	struct jaco_healthcheck healthcheck;

@@ -34,7 +34,7 @@ void jaco_spec_hash_set(struct jaco_service *service, struct jaco_arena *scratch
 }
 
 static void add(struct jaco_arena *arena, struct jaco_pairs *pairs, const char *key,
-                const char *value)
+		const char *value)
 {
 	if (value)
 		pairs->items[pairs->n++] = (struct jaco_pair){.key = key, .value = value};
@@ -42,14 +42,14 @@ static void add(struct jaco_arena *arena, struct jaco_pairs *pairs, const char *
 }
 
 static void add_opt(struct jaco_arena *arena, struct jaco_pairs *pairs, const char *key,
-                    struct jaco_opt_i64 value)
+		    struct jaco_opt_i64 value)
 {
 	if (value.is_set)
 		add(arena, pairs, key, jaco_arena_printf(arena, "%" PRId64, value.value));
 }
 
 static void add_edit(struct jaco_arena *arena, struct jaco_pairs *pairs, const char *key,
-                     const struct jaco_header_edit *edit)
+		     const struct jaco_header_edit *edit)
 {
 	for (size_t i = 0; i < edit->set.n; i++)
 		add(arena, pairs,
@@ -62,7 +62,7 @@ static void add_edit(struct jaco_arena *arena, struct jaco_pairs *pairs, const c
 }
 
 static void add_rest(struct jaco_arena *arena, struct jaco_pairs *pairs,
-                     const struct jaco_route *route)
+		     const struct jaco_route *route)
 {
 	for (size_t i = 0; i < route->n_basic_auth; i++)
 		add(arena, pairs,
@@ -77,21 +77,21 @@ static void add_rest(struct jaco_arena *arena, struct jaco_pairs *pairs,
 	if (route->has_health)
 		add(arena, pairs, "health",
 		    jaco_arena_printf(arena, "%s %u-%u %" PRId64 " %" PRId64 " %u",
-		                      route->health.path ? route->health.path : "",
-		                      route->health.expect_min, route->health.expect_max,
-		                      route->health.interval_ms, route->health.timeout_ms,
-		                      route->health.retries));
+				      route->health.path ? route->health.path : "",
+				      route->health.expect_min, route->health.expect_max,
+				      route->health.interval_ms, route->health.timeout_ms,
+				      route->health.retries));
 	if (route->sticky_cookie)
 		add(arena, pairs, "sticky",
 		    jaco_arena_printf(arena, "%s %" PRId64, route->sticky_cookie,
-		                      route->sticky_ttl_ms));
+				      route->sticky_ttl_ms));
 }
 
 struct jaco_pairs jaco_route_canon(const struct jaco_route *route, struct jaco_arena *arena)
 {
 	size_t n = 24 + route->request_headers.set.n + route->request_headers.remove.n +
-	           route->response_headers.set.n + route->response_headers.remove.n +
-	           route->n_basic_auth + route->n_allow;
+		   route->response_headers.set.n + route->response_headers.remove.n +
+		   route->n_basic_auth + route->n_allow;
 	struct jaco_pairs pairs = {.items = jaco_arena_alloc_n(arena, n, sizeof(*pairs.items))};
 
 	add(arena, &pairs, "service", route->service);
@@ -120,23 +120,23 @@ struct jaco_pairs jaco_route_canon(const struct jaco_route *route, struct jaco_a
 }
 
 static void feed_rest(struct jaco_buf *out, const struct jaco_manifest *manifest,
-                      struct jaco_arena *scratch)
+		      struct jaco_arena *scratch)
 {
 	for (size_t i = 0; i < manifest->n_routes; i++) {
 		struct jaco_pairs pairs = jaco_route_canon(&manifest->routes[i], scratch);
 
 		jaco_buf_printf(out, "route %s %s\n", manifest->routes[i].domain,
-		                manifest->routes[i].path);
+				manifest->routes[i].path);
 		jaco_spec_hash_feed(out, &pairs);
 	}
 	for (size_t i = 0; i < manifest->n_networks; i++) {
 		jaco_buf_printf(out, "network %s %d\n", manifest->networks[i].name,
-		                manifest->networks[i].is_internal);
+				manifest->networks[i].is_internal);
 		jaco_spec_hash_feed(out, &manifest->networks[i].labels);
 	}
 	for (size_t i = 0; i < manifest->n_volumes; i++) {
 		jaco_buf_printf(out, "volume %s %s %d\n", manifest->volumes[i].name,
-		                manifest->volumes[i].engine_name, manifest->volumes[i].is_external);
+				manifest->volumes[i].engine_name, manifest->volumes[i].is_external);
 		jaco_spec_hash_feed(out, &manifest->volumes[i].driver_opts);
 		jaco_spec_hash_feed(out, &manifest->volumes[i].labels);
 	}
@@ -148,7 +148,7 @@ void jaco_manifest_hash(const struct jaco_manifest *manifest, char out[static JA
 	jaco_auto(jaco_arena) struct jaco_arena scratch = JACO_ARENA_INIT;
 
 	jaco_buf_printf(&bytes, "jaco manifest 1\n%s %d %s\n", manifest->deployment, manifest->acme,
-	                manifest->acme_email ? manifest->acme_email : "");
+			manifest->acme_email ? manifest->acme_email : "");
 	for (size_t i = 0; i < manifest->n_services; i++) {
 		const struct jaco_service *service = &manifest->services[i];
 		struct jaco_pairs place = jaco_service_canon_place(service, &scratch);
@@ -161,13 +161,13 @@ void jaco_manifest_hash(const struct jaco_manifest *manifest, char out[static JA
 }
 
 void jaco_plan_hash(const struct jaco_manifest *after, uint64_t revision,
-                    char out[static JACO_HASH_MAX + 1])
+		    char out[static JACO_HASH_MAX + 1])
 {
 	char manifest[JACO_HASH_MAX + 1];
 	char text[JACO_HASH_MAX + 64];
 
 	jaco_manifest_hash(after, manifest);
 	(void)jaco_str_format(text, sizeof(text), "jaco plan 1\n%" PRIu64 "\n%s", revision,
-	                      manifest);
+			      manifest);
 	jaco_sha256_text(text, strlen(text), out);
 }

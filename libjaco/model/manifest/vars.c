@@ -42,7 +42,7 @@ bool jaco_vars_set_pair(struct jaco_vars *vars, const char *pair)
 	if (!equals || equals == pair)
 		return false;
 	jaco_vars_set(vars, jaco_arena_strndup(vars->arena, pair, (size_t)(equals - pair)),
-	              equals + 1);
+		      equals + 1);
 	return true;
 }
 

@@ -80,7 +80,7 @@ struct jaco_yaml_node *jaco_yaml_get(const struct jaco_yaml_node *map, const cha
 }
 
 struct jaco_yaml_node *jaco_yaml_new(struct jaco_arena *arena, enum jaco_yaml_kind kind,
-                                     struct jaco_pos pos)
+				     struct jaco_pos pos)
 {
 	struct jaco_yaml_node *node = jaco_arena_alloc(arena, sizeof(*node));
 
@@ -91,7 +91,7 @@ struct jaco_yaml_node *jaco_yaml_new(struct jaco_arena *arena, enum jaco_yaml_ki
 }
 
 struct jaco_yaml_node *jaco_yaml_new_text(struct jaco_arena *arena, const char *text,
-                                          struct jaco_pos pos)
+					  struct jaco_pos pos)
 {
 	struct jaco_yaml_node *node = jaco_yaml_new(arena, JACO_YAML_SCALAR, pos);
 
@@ -100,16 +100,16 @@ struct jaco_yaml_node *jaco_yaml_new_text(struct jaco_arena *arena, const char *
 }
 
 void jaco_yaml_append(struct jaco_arena *arena, struct jaco_yaml_node *parent, const char *key,
-                      struct jaco_pos key_pos, struct jaco_yaml_node *value)
+		      struct jaco_pos key_pos, struct jaco_yaml_node *value)
 {
 	parent->entries = jaco_arena_grow(arena, parent->entries, &parent->cap, parent->n + 1,
-	                                  sizeof(*parent->entries));
+					  sizeof(*parent->entries));
 	parent->entries[parent->n++] =
 		(struct jaco_yaml_entry){.key = key, .pos = key_pos, .value = value};
 }
 
 void jaco_yaml_set(struct jaco_arena *arena, struct jaco_yaml_node *map, const char *key,
-                   struct jaco_pos key_pos, struct jaco_yaml_node *value)
+		   struct jaco_pos key_pos, struct jaco_yaml_node *value)
 {
 	struct jaco_yaml_entry *entry = jaco_yaml_entry(map, key);
 
@@ -167,8 +167,8 @@ static size_t tree_depth(const struct jaco_yaml_node *node)
 static struct jaco_pos place(const struct builder *builder, yaml_mark_t mark)
 {
 	return (struct jaco_pos){.file = builder->name,
-	                         .line = (uint32_t)mark.line + 1,
-	                         .column = (uint32_t)mark.column + 1};
+				 .line = (uint32_t)mark.line + 1,
+				 .column = (uint32_t)mark.column + 1};
 }
 
 static void fail(struct builder *builder, struct jaco_pos pos, const char *remedy, const char *what)
@@ -218,9 +218,9 @@ static void drop_repeats(struct builder *builder, struct jaco_yaml_node *map, si
 		drop[slots[i].order] = true;
 		if (slots[i].order < n_own) {
 			jaco_findings_error(builder->findings, JACO_PARSE_FAILED, repeat->pos, "",
-			                    "keep one of them",
-			                    "key \"%.80s\" appears twice in one mapping",
-			                    repeat->key);
+					    "keep one of them",
+					    "key \"%.80s\" appears twice in one mapping",
+					    repeat->key);
 			builder->is_failed = true;
 		}
 	}
@@ -233,12 +233,12 @@ static void drop_repeats(struct builder *builder, struct jaco_yaml_node *map, si
 }
 
 static void append_merged(struct builder *builder, struct jaco_yaml_node *map,
-                          const struct jaco_yaml_entry *merge, const struct jaco_yaml_node *from)
+			  const struct jaco_yaml_entry *merge, const struct jaco_yaml_node *from)
 {
 	if (from->kind == JACO_YAML_MAP) {
 		for (size_t i = 0; i < from->n; i++)
 			jaco_yaml_append(builder->arena, map, from->entries[i].key,
-			                 from->entries[i].pos, from->entries[i].value);
+					 from->entries[i].pos, from->entries[i].value);
 	} else if (!jaco_yaml_is_null(from)) {
 		fail(builder, merge->pos, "give it an alias such as *defaults, or a list of them",
 		     "the merge key << needs a mapping or a list of mappings");
@@ -256,7 +256,7 @@ static void fold_merge_keys(struct builder *builder, struct jaco_yaml_node *map)
 	for (size_t i = 0; i < own.n; i++)
 		if (strcmp(own.entries[i].key, "<<") != 0)
 			jaco_yaml_append(builder->arena, map, own.entries[i].key,
-			                 own.entries[i].pos, own.entries[i].value);
+					 own.entries[i].pos, own.entries[i].value);
 	n_own = map->n;
 	for (size_t i = 0; i < own.n; i++) {
 		const struct jaco_yaml_entry *merge = &own.entries[i];
@@ -294,7 +294,7 @@ static struct anchor *find_anchor(struct builder *builder, const char *name)
 }
 
 static struct anchor *set_anchor(struct builder *builder, const yaml_char_t *name,
-                                 struct jaco_yaml_node *node, bool is_open)
+				 struct jaco_yaml_node *node, bool is_open)
 {
 	struct anchor *anchor;
 
@@ -313,7 +313,7 @@ static struct anchor *set_anchor(struct builder *builder, const yaml_char_t *nam
 }
 
 static enum jaco_yaml_tag read_tag(struct builder *builder, const yaml_char_t *tag,
-                                   struct jaco_pos pos)
+				   struct jaco_pos pos)
 {
 	const char *text = (const char *)tag;
 
@@ -324,8 +324,8 @@ static enum jaco_yaml_tag read_tag(struct builder *builder, const yaml_char_t *t
 	if (strcmp(text, "!override") == 0)
 		return JACO_YAML_TAG_OVERRIDE;
 	jaco_findings_error(builder->findings, JACO_PARSE_FAILED, pos, "", "remove it",
-	                    "tag \"%.60s\" is not known here (only !reset and !override are)",
-	                    text);
+			    "tag \"%.60s\" is not known here (only !reset and !override are)",
+			    text);
 	builder->is_failed = true;
 	return JACO_YAML_TAG_NONE;
 }
@@ -379,7 +379,7 @@ static void on_scalar(struct builder *builder, const yaml_event_t *event)
 	const char *text = (const char *)event->data.scalar.value;
 	const char *tag = (const char *)event->data.scalar.tag;
 	bool is_plain = event->data.scalar.style == YAML_PLAIN_SCALAR_STYLE &&
-	                !(tag && strcmp(tag, YAML_STR_TAG) == 0);
+			!(tag && strcmp(tag, YAML_STR_TAG) == 0);
 	struct jaco_yaml_node *node;
 
 	if (!charge(builder, 1, pos))
@@ -411,10 +411,10 @@ static void on_alias(struct builder *builder, const yaml_event_t *event)
 
 	if (!anchor || anchor->is_open) {
 		jaco_findings_error(builder->findings, JACO_PARSE_FAILED, pos, "",
-		                    anchor ? "an alias may not stand inside its own anchor"
-		                           : "define it with & before its first use",
-		                    "alias *%.60s %s", name,
-		                    anchor ? "refers to itself" : "has no anchor");
+				    anchor ? "an alias may not stand inside its own anchor"
+					   : "define it with & before its first use",
+				    "alias *%.60s %s", name,
+				    anchor ? "refers to itself" : "has no anchor");
 		builder->is_failed = true;
 		return;
 	}
@@ -429,7 +429,7 @@ static void on_alias(struct builder *builder, const yaml_event_t *event)
 }
 
 static void on_open(struct builder *builder, enum jaco_yaml_kind kind, const yaml_char_t *anchor,
-                    const yaml_char_t *tag, yaml_mark_t mark)
+		    const yaml_char_t *tag, yaml_mark_t mark)
 {
 	struct jaco_pos pos = place(builder, mark);
 	struct jaco_yaml_node *node = jaco_yaml_new(builder->arena, kind, pos);
@@ -484,11 +484,11 @@ static bool on_event(struct builder *builder, const yaml_event_t *event, unsigne
 		return false;
 	case YAML_SEQUENCE_START_EVENT:
 		on_open(builder, JACO_YAML_SEQ, event->data.sequence_start.anchor,
-		        event->data.sequence_start.tag, event->start_mark);
+			event->data.sequence_start.tag, event->start_mark);
 		return false;
 	case YAML_MAPPING_START_EVENT:
 		on_open(builder, JACO_YAML_MAP, event->data.mapping_start.anchor,
-		        event->data.mapping_start.tag, event->start_mark);
+			event->data.mapping_start.tag, event->start_mark);
 		return false;
 	case YAML_SEQUENCE_END_EVENT:
 	case YAML_MAPPING_END_EVENT:
@@ -506,7 +506,7 @@ static bool on_event(struct builder *builder, const yaml_event_t *event, unsigne
 
 /* Line and column of a byte, for complaints of libyaml's reader, which knows only offsets. */
 static struct jaco_pos place_of_offset(const struct builder *builder, const char *data, size_t n,
-                                       size_t offset)
+				       size_t offset)
 {
 	struct jaco_pos pos = {.file = builder->name, .line = 1, .column = 1};
 
@@ -522,7 +522,7 @@ static struct jaco_pos place_of_offset(const struct builder *builder, const char
 }
 
 static void report_syntax(struct builder *builder, const yaml_parser_t *parser, const char *data,
-                          size_t n)
+			  size_t n)
 {
 	const char *problem = parser->problem ? parser->problem : "malformed";
 	struct jaco_pos pos = place(builder, parser->problem_mark);
@@ -531,12 +531,13 @@ static void report_syntax(struct builder *builder, const yaml_parser_t *parser, 
 		pos = place_of_offset(builder, data, n, parser->problem_offset);
 	builder->is_failed = true;
 	jaco_findings_error(builder->findings, JACO_PARSE_FAILED, pos, "", NULL,
-	                    "not well-formed YAML: %s%s%s", problem, parser->context ? " " : "",
-	                    parser->context ? parser->context : "");
+			    "not well-formed YAML: %s%s%s", problem, parser->context ? " " : "",
+			    parser->context ? parser->context : "");
 }
 
-/* libyaml compares each %TAG with all before it: sixty thousand of them cost seconds.  Nobody writes
- * any.  Behind a line end of any kind that YAML 1.1 knows: LF, CR, and the last bytes of NEL, LS, PS. */
+/* libyaml compares each %TAG with all before it: sixty thousand of them cost seconds.  Nobody
+ * writes any.  Behind a line end of any kind that YAML 1.1 knows: LF, CR, and the last bytes of
+ * NEL, LS, PS. */
 #define TAGS_MAX 32
 
 static bool has_few_tags(struct builder *builder, const char *data, size_t n)
@@ -579,15 +580,15 @@ static void run_parser(struct builder *builder, const char *data, size_t n)
 }
 
 struct jaco_yaml_node *jaco_yaml_parse(const char *name, const char *data, size_t n,
-                                       struct jaco_arena *arena, struct jaco_findings *findings)
+				       struct jaco_arena *arena, struct jaco_findings *findings)
 {
 	struct builder builder = {.name = name, .arena = arena, .findings = findings};
 	struct jaco_pos start = {.file = name, .line = 1, .column = 1};
 
 	if (n > JACO_YAML_BYTES_MAX) {
 		jaco_findings_error(findings, JACO_PARSE_FAILED, start, "", "split it",
-		                    "the file has %zu bytes, at most %d are read", n,
-		                    JACO_YAML_BYTES_MAX);
+				    "the file has %zu bytes, at most %d are read", n,
+				    JACO_YAML_BYTES_MAX);
 		return NULL;
 	}
 	if (n >= 3 && memcmp(data, "\xef\xbb\xbf", 3) == 0) {

@@ -44,7 +44,7 @@ struct jaco_yaml_node {
  * as PARSE_FAILED) go to @findings; NULL when there was one.  The tree lives in @arena, @name is
  * kept by reference. */
 struct jaco_yaml_node *jaco_yaml_parse(const char *name, const char *data, size_t n,
-                                       struct jaco_arena *arena, struct jaco_findings *findings);
+				       struct jaco_arena *arena, struct jaco_findings *findings);
 
 /* Plain and empty, ~, null, Null or NULL. */
 bool jaco_yaml_is_null(const struct jaco_yaml_node *node);
@@ -54,17 +54,17 @@ struct jaco_yaml_node *jaco_yaml_get(const struct jaco_yaml_node *map, const cha
 struct jaco_yaml_entry *jaco_yaml_entry(const struct jaco_yaml_node *map, const char *key);
 
 struct jaco_yaml_node *jaco_yaml_new(struct jaco_arena *arena, enum jaco_yaml_kind kind,
-                                     struct jaco_pos pos);
+				     struct jaco_pos pos);
 struct jaco_yaml_node *jaco_yaml_new_text(struct jaco_arena *arena, const char *text,
-                                          struct jaco_pos pos);
+					  struct jaco_pos pos);
 
 /* Append; @key NULL for a sequence.  The caller keeps keys unique. */
 void jaco_yaml_append(struct jaco_arena *arena, struct jaco_yaml_node *parent, const char *key,
-                      struct jaco_pos key_pos, struct jaco_yaml_node *value);
+		      struct jaco_pos key_pos, struct jaco_yaml_node *value);
 
 /* Replace the value of @key or append it. */
 void jaco_yaml_set(struct jaco_arena *arena, struct jaco_yaml_node *map, const char *key,
-                   struct jaco_pos key_pos, struct jaco_yaml_node *value);
+		   struct jaco_pos key_pos, struct jaco_yaml_node *value);
 
 /* Remove @key; false when it was not there. */
 bool jaco_yaml_remove(struct jaco_yaml_node *map, const char *key);
@@ -89,4 +89,4 @@ void jaco_yaml_render(struct jaco_buf *out, const struct jaco_yaml_node *node);
 
 /* The same, with what stands where. */
 void jaco_yaml_render_lines(struct jaco_buf *out, const struct jaco_yaml_node *node,
-                            struct jaco_yaml_lines *lines);
+			    struct jaco_yaml_lines *lines);

@@ -30,7 +30,7 @@ static bool is_safe_plain(const char *text)
 static bool looks_typed(const char *text)
 {
 	static const char *const words[] = {"null", "true", "false", "yes", "no",
-	                                    "on",   "off",  "y",     "n"};
+					    "on",   "off",  "y",     "n"};
 
 	for (size_t i = 0; i < JACO_ARRAY_SIZE(words); i++)
 		if (jaco_str_eq_nocase(text, words[i]))
@@ -90,7 +90,7 @@ static void add_scalar(struct jaco_buf *out, const struct jaco_yaml_node *node)
 	if (jaco_yaml_is_null(node))
 		jaco_buf_add_str(out, "null");
 	else if (is_safe_plain(node->text) &&
-	         ((node->is_plain && !node->is_interpolated) || !looks_typed(node->text)))
+		 ((node->is_plain && !node->is_interpolated) || !looks_typed(node->text)))
 		jaco_buf_add_str(out, node->text);
 	else
 		add_quoted(out, node->text);
@@ -113,15 +113,15 @@ static void note_line(struct jaco_yaml_lines *lines, const struct jaco_yaml_entr
 	if (!lines)
 		return;
 	lines->items = jaco_arena_grow(lines->arena, lines->items, &lines->cap, lines->n + 1,
-	                               sizeof(const struct jaco_yaml_entry *));
+				       sizeof(const struct jaco_yaml_entry *));
 	lines->items[lines->n++] = entry;
 }
 
 static void render(struct jaco_buf *out, const struct jaco_yaml_node *node, unsigned level,
-                   struct jaco_yaml_lines *lines);
+		   struct jaco_yaml_lines *lines);
 
 static void add_value(struct jaco_buf *out, const struct jaco_yaml_node *node, unsigned level,
-                      struct jaco_yaml_lines *lines)
+		      struct jaco_yaml_lines *lines)
 {
 	if (node->kind == JACO_YAML_SCALAR || node->n == 0) {
 		jaco_buf_add_char(out, ' ');
@@ -134,7 +134,7 @@ static void add_value(struct jaco_buf *out, const struct jaco_yaml_node *node, u
 }
 
 static void render(struct jaco_buf *out, const struct jaco_yaml_node *node, unsigned level,
-                   struct jaco_yaml_lines *lines)
+		   struct jaco_yaml_lines *lines)
 {
 	if (node->kind == JACO_YAML_SCALAR) {
 		add_scalar(out, node);
@@ -170,7 +170,7 @@ void jaco_yaml_render(struct jaco_buf *out, const struct jaco_yaml_node *node)
 }
 
 void jaco_yaml_render_lines(struct jaco_buf *out, const struct jaco_yaml_node *node,
-                            struct jaco_yaml_lines *lines)
+			    struct jaco_yaml_lines *lines)
 {
 	render(out, node, 0, lines);
 	if (node->kind == JACO_YAML_SCALAR || node->n == 0)

@@ -2,8 +2,8 @@
  *
  * answers - the golden suite of dnsd: a standalone file, "---", then one query a line:
  *
- *     SCOPE NAME TYPE [tcp] [edns=BYTES] [do] [cd] [norec] [from=ADDRESS] [version=N] [opcode=N] [class=N]
- *     SCOPE hex BYTES
+ *     SCOPE NAME TYPE [tcp] [edns=BYTES] [do] [cd] [norec] [from=ADDRESS] [version=N] [opcode=N]
+ *     [class=N] SCOPE hex BYTES
  *
  * Replies are read back by ldns, so that what is printed was understood by somebody else. */
 #include <ldns/ldns.h>
@@ -40,7 +40,8 @@ static unsigned number(const char *text)
 /* The query a line's words describe; sets *@out_tcp. */
 static size_t make_query(const char *name, const char *type, char *rest, bool *out_tcp)
 {
-	size_t n = dns_query(msg, jaco_str_eq(name, ".") ? "" : name, ldns_get_rr_type_by_name(type));
+	size_t n =
+		dns_query(msg, jaco_str_eq(name, ".") ? "" : name, ldns_get_rr_type_by_name(type));
 	unsigned edns = 0, version = 0;
 	bool dnssec_ok = false;
 	char *save = NULL;
@@ -163,7 +164,8 @@ int main(int argc, char **argv)
 		fprintf(stderr, "%s\n", queries ? err.text : "no ---");
 		return 1;
 	}
-	for (char *line = strtok_r(queries + 5, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
+	for (char *line = strtok_r(queries + 5, "\n", &save); line;
+	     line = strtok_r(NULL, "\n", &save))
 		if (*line != '#')
 			run_line(&file, line);
 	standalone_fini(&file);

@@ -131,9 +131,10 @@ int main(int argc, char **argv)
 	while (fgets(line, sizeof(line), file))
 		read_line(&ask, line);
 	fclose(file);
-	if (jaco_manifest_load(&(struct jaco_document){"jaco.yaml", ask.jaco.data, ask.jaco.n},
-			       &(struct jaco_document){"compose.yaml", ask.compose.data, ask.compose.n},
-			       &findings, &manifest, &err) < 0) {
+	if (jaco_manifest_load(
+		    &(struct jaco_document){"jaco.yaml", ask.jaco.data, ask.jaco.n},
+		    &(struct jaco_document){"compose.yaml", ask.compose.data, ask.compose.n},
+		    &findings, &manifest, &err) < 0) {
 		printf("%s\n", err.text);
 		return 1;
 	}

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * heads - the golden suite of HTTP/1.1 parsing: raw messages in, what is understood and sent on out.
+ * heads - the golden suite of HTTP/1.1 parsing: raw messages in, what is understood and sent on
+ * out.
  *
- * Input: "# comment", or a line "request [trusted] [tls]" / "response METHOD", then the raw message up
- * to a line "." with \r \n \t \0 \\ \xNN escapes; line ends of the file itself are not part of it. */
+ * Input: "# comment", or a line "request [trusted] [tls]" / "response METHOD", then the raw message
+ * up to a line "." with \r \n \t \0 \\ \xNN escapes; line ends of the file itself are not part of
+ * it. */
 #include <stdio.h>
 #include <string.h>
 
@@ -118,10 +120,11 @@ static void print_body(const struct http1_head *head, size_t at)
 				fputs("chunks: end", stdout);
 				if (payload) {
 					struct http1_head trailers;
-					struct forward_out out = {outgoing, outgoing + sizeof(outgoing),
-								  false};
+					struct forward_out out = {
+						outgoing, outgoing + sizeof(outgoing), false};
 
-					if (http1_parse_trailers(&trailers, raw + at + used, payload)) {
+					if (http1_parse_trailers(&trailers, raw + at + used,
+								 payload)) {
 						puts(", trailers refused");
 						return;
 					}
@@ -132,7 +135,8 @@ static void print_body(const struct http1_head *head, size_t at)
 					putchar('\n');
 				}
 				if (raw_n > at + used + payload + 2)
-					printf("left: %zu bytes\n", raw_n - at - used - payload - 2);
+					printf("left: %zu bytes\n",
+					       raw_n - at - used - payload - 2);
 				return;
 			}
 		}

@@ -3,8 +3,8 @@
  * mesh_story - a cluster, a device and its routes as text; prints what meshd would change.
  *
  *   self n1 / pool 10.244.0.0/16 / port 51820 / key a
- *   member n2 id=2 key=b endpoints=192.0.2.2:51820,10.0.0.2:51820     (a key is its letter, 32 times)
- *   subnet n2 10.244.3.0/24
+ *   member n2 id=2 key=b endpoints=192.0.2.2:51820,10.0.0.2:51820     (a key is its letter, 32
+ *   times) subnet n2 10.244.3.0/24
  *   endpoint n2 192.0.2.2:51820         chosen by endpoint_pick()
  *   peer b endpoint=... keepalive=25 allowed=10.244.3.0/24,...        what the device has
  *   device a 51820                      key and port the device has

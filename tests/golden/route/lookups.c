@@ -49,7 +49,8 @@ static void find(char *rest)
 	is_sealed = true;
 	route_find(table, name, path, scratch, &match);
 	if (match.route)
-		printf("%s -> %s %.*s\n", rest, match.route->service, (int)match.rest.n, match.rest.p);
+		printf("%s -> %s %.*s\n", rest, match.route->service, (int)match.rest.n,
+		       match.rest.p);
 	else
 		printf("%s -> %s\n", rest, match.is_host_known ? "no such path" : "no such host");
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * first ALLOWED... - FORBIDDEN... - what a container's first packets meet: to each address one
- * datagram (port 9000) and one connection (port 8080), all sent before anything else is done.  Prints
+ * datagram (port 9000) and one connection (port 8080), all sent before anything else is done.
+ * Prints
  *
  *   first ADDRESS udp=answered|silence tcp=connected|silence resent=N
  *

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A small HTTP/1.1 server (keep-alive, Content-Length and chunked bodies) and the `http` applet that
- * tests command by path, query and environment:
+ * A small HTTP/1.1 server (keep-alive, Content-Length and chunked bodies) and the `http` applet
+ * that tests command by path, query and environment:
  *
- *   /                 who answers: replica, address, request line, headers, sha256 of the body (JSON)
- *   /slow?ms=N        answers after N ms          /status?code=N     that status
+ *   /                 who answers: replica, address, request line, headers, sha256 of the body
+ *   (JSON) /slow?ms=N        answers after N ms          /status?code=N     that status
  *   /bytes?n=N        N bytes of 'x'              /log?line=T        T on standard output
  *   /unhealthy        /health becomes 503         /healthy           and 200 again
  *   /exit?code=N      ends the process            /crash             by SIGSEGV
@@ -218,13 +218,15 @@ static bool serve_one(struct stream *s, const char *peer)
 		snprintf(req->peer, sizeof(req->peer), "%s", peer);
 		handler(req, &rep);
 		connection = kit_header(req, "Connection");
-		keep = !rep.close && !kit_is_draining && !(connection && strcasestr(connection, "close"));
+		keep = !rep.close && !kit_is_draining &&
+		       !(connection && strcasestr(connection, "close"));
 		n = snprintf(head, sizeof(head),
 			     "HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\n%s\r\n",
 			     rep.status, rep.status < 400 ? "OK" : "Error", rep.type, rep.n_body,
 			     keep ? "" : "Connection: close\r\n");
 		keep = kit_write(s->fd, head, (size_t)n) &&
-		       (!strcmp(req->method, "HEAD") || kit_write(s->fd, rep.body, rep.n_body)) && keep;
+		       (!strcmp(req->method, "HEAD") || kit_write(s->fd, rep.body, rep.n_body)) &&
+		       keep;
 	}
 	free(rep.body);
 	free(req->body);
@@ -292,7 +294,8 @@ int kit_http_get(const char *host, uint16_t port, const char *path, char *out, s
 
 	if (fd >= 0) {
 		n = snprintf(request, sizeof(request),
-			     "GET %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n", path, host);
+			     "GET %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n", path,
+			     host);
 		kit_write(fd, request, (size_t)n);
 		while (used < 65535 && (got = recv(fd, data + used, 65535 - used, 0)) > 0)
 			used += (size_t)got;

@@ -19,7 +19,8 @@ void kit_log(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /* net.c: an IPv4 listener; a connection to a name or address, -1 and *out_why on failure. */
 int kit_listen(int type, uint16_t port);
-/* Both end with SIGTERM: the next connection, -1 then; true when @fd has something to read (or ended). */
+/* Both end with SIGTERM: the next connection, -1 then; true when @fd has something to read (or
+ * ended). */
 int kit_accept(int listener);
 bool kit_wait(int fd);
 int kit_connect(const char *host, uint16_t port, int timeout_ms, const char **out_why);

@@ -72,7 +72,8 @@ bool kit_wait(int fd)
 {
 	struct pollfd pfd = {.fd = fd, .events = POLLIN};
 
-	/* A signal that comes just before poll(2) wakes nobody: it is looked for ten times a second.
+	/* A signal that comes just before poll(2) wakes nobody: it is looked for ten times a
+	 * second.
 	 * Who connected or asked before the end is served: the last look comes after the signal. */
 	do {
 		if (poll(&pfd, 1, 100) > 0)
@@ -83,7 +84,8 @@ bool kit_wait(int fd)
 
 int kit_accept(int listener)
 {
-	/* Not SO_RCVTIMEO: accepted sockets inherit it, and would end after 100 ms without a byte. */
+	/* Not SO_RCVTIMEO: accepted sockets inherit it, and would end after 100 ms without a
+	 * byte. */
 	while (kit_wait(listener)) {
 		int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
 

@@ -2,15 +2,15 @@
  *
  * Run inside a container to see what it can reach.  One line out, status 0 when it was reached:
  *
- *   probe dns NAME [TYPE] [SERVER] [tcp]   "rcode 0 10.0.0.2 10.0.0.3"   (1 = NXDOMAIN ... is rcode)
- *   probe tcp HOST PORT [TEXT]             "connected [answer]" | "failed: reason"
+ *   probe dns NAME [TYPE] [SERVER] [tcp]   "rcode 0 10.0.0.2 10.0.0.3"   (1 = NXDOMAIN ... is
+ *   rcode) probe tcp HOST PORT [TEXT]             "connected [answer]" | "failed: reason"
  *   probe udp HOST PORT [TEXT]             "answer ..." | "silence"
  *   probe ping HOST                        "answer" | "silence"
  *   probe http HOST PORT PATH              "200 body"
  *   probe spoof SOURCE HOST PORT           sends one UDP datagram with a forged source (needs root)
  *
- * Besides: `udp` echoes datagrams with the host name in front, `tcp` echoes lines, `pause` waits for
- * SIGTERM, `exit N [MS]` ends with N after MS. */
+ * Besides: `udp` echoes datagrams with the host name in front, `tcp` echoes lines, `pause` waits
+ * for SIGTERM, `exit N [MS]` ends with N after MS. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/ip.h>
@@ -33,8 +33,8 @@ static int probe_dns(int argc, char **argv)
 	bool use_tcp = argc > 3 && !strcmp(argv[3], "tcp");
 	char found[64][16];
 	int n = 0;
-	int rcode = kit_dns(argv[0], type ? type : 1, argc > 2 && *argv[2] ? argv[2] : NULL, use_tcp,
-			    3000, found, 64, &n);
+	int rcode = kit_dns(argv[0], type ? type : 1, argc > 2 && *argv[2] ? argv[2] : NULL,
+			    use_tcp, 3000, found, 64, &n);
 
 	if (rcode < 0) {
 		puts("silence");
@@ -78,7 +78,8 @@ static int probe_udp(int argc, char **argv)
 
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv));
 	if (!kit_resolve(argv[0], host) || inet_pton(AF_INET, host, &to.sin_addr) != 1 ||
-	    connect(fd, (struct sockaddr *)&to, sizeof(to)) < 0 || send(fd, text, strlen(text), 0) < 0 ||
+	    connect(fd, (struct sockaddr *)&to, sizeof(to)) < 0 ||
+	    send(fd, text, strlen(text), 0) < 0 ||
 	    (n = recv(fd, answer, sizeof(answer) - 1, 0)) < 0) {
 		puts("silence");
 		return 1;
@@ -103,7 +104,8 @@ static int probe_ping(int argc, char **argv)
 	struct {
 		struct icmphdr head;
 		char data[16];
-	} packet = {.head = {.type = ICMP_ECHO, .un.echo = {.id = htons(77), .sequence = htons(1)}}};
+	} packet = {
+		.head = {.type = ICMP_ECHO, .un.echo = {.id = htons(77), .sequence = htons(1)}}};
 	struct sockaddr_in to = {.sin_family = AF_INET};
 	struct timeval tv = {.tv_sec = TIMEOUT_MS / 1000, .tv_usec = TIMEOUT_MS % 1000 * 1000};
 	char host[16], answer[256];
@@ -181,14 +183,16 @@ int applet_probe(int argc, char **argv)
 	for (size_t i = 0; argc > 1 && i < sizeof(probes) / sizeof(probes[0]); i++)
 		if (!strcmp(argv[1], probes[i].name) && argc - 2 >= probes[i].n_args)
 			return probes[i].run(argc - 2, argv + 2);
-	kit_die("usage: probe dns NAME [TYPE] [SERVER] [tcp] | tcp HOST PORT [TEXT] | udp HOST PORT "
+	kit_die("usage: probe dns NAME [TYPE] [SERVER] [tcp] | tcp HOST PORT [TEXT] | udp HOST "
+		"PORT "
 		"[TEXT] | ping HOST | http HOST PORT PATH | spoof SOURCE HOST PORT");
 }
 
 int applet_udp(int argc, char **argv)
 {
-	int fd = kit_listen(SOCK_DGRAM, (uint16_t)(argc > 1 ? strtoul(argv[1], NULL, 10)
-							    : (unsigned long)kit_env_long("PORT", 9000)));
+	int fd = kit_listen(SOCK_DGRAM,
+			    (uint16_t)(argc > 1 ? strtoul(argv[1], NULL, 10)
+						: (unsigned long)kit_env_long("PORT", 9000)));
 	struct timeval tv = {.tv_usec = 100 * 1000};
 	char host[128] = "", data[65536], answer[65536 + 256];
 

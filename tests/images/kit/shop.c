@@ -70,7 +70,8 @@ static bool execute(const char *line, char *answer, size_t bytes)
 		snprintf(answer, bytes, "+OK");
 		return true;
 	} else if (!strcmp(verb, "INCR")) {
-		snprintf(value, sizeof(value), "%ld", (e->n ? strtol(e->values[0], NULL, 10) : 0) + 1);
+		snprintf(value, sizeof(value), "%ld",
+			 (e->n ? strtol(e->values[0], NULL, 10) : 0) + 1);
 		set_first(e, value);
 		snprintf(answer, bytes, "+%s", value);
 		return true;
@@ -185,18 +186,21 @@ static void on_api(const struct request *req, struct reply *rep)
 		kit_reply_text(rep, ok ? 200 : 503, "%s\n", answer);
 	} else if (!strcmp(req->path, "/items") && !strcmp(req->method, "POST")) {
 		snprintf(command, sizeof(command), "PUSH queue %.*s",
-			 (int)(req->n_body > 1000 ? 1000 : req->n_body), req->body ? req->body : "");
+			 (int)(req->n_body > 1000 ? 1000 : req->n_body),
+			 req->body ? req->body : "");
 		for (char *p = command; *p; p++)
 			if (*p == '\n')
 				*p = ' ';
-		kit_reply_text(rep, ask_store(command, answer, sizeof(answer)) ? 201 : 503, "%s\n", answer);
+		kit_reply_text(rep, ask_store(command, answer, sizeof(answer)) ? 201 : 503, "%s\n",
+			       answer);
 	} else if (!strcmp(req->path, "/items")) {
 		bool ok = ask_store("LEN queue", answer, sizeof(answer));
 
 		if (!ask_store("GET done", done, sizeof(done)))
 			snprintf(done, sizeof(done), "+0");
-		kit_reply_text(rep, ok ? 200 : 503, "{\"api\":\"%s\",\"waiting\":%ld,\"done\":%ld}\n",
-			       host, ok ? strtol(answer + 1, NULL, 10) : -1, strtol(done + 1, NULL, 10));
+		kit_reply_text(rep, ok ? 200 : 503,
+			       "{\"api\":\"%s\",\"waiting\":%ld,\"done\":%ld}\n", host,
+			       ok ? strtol(answer + 1, NULL, 10) : -1, strtol(done + 1, NULL, 10));
 		rep->type = "application/json";
 	} else {
 		kit_reply_text(rep, 404, "no such path\n");

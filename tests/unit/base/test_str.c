@@ -5,7 +5,8 @@
 
 JT_CASE(numbers_are_strict)
 {
-	static const char *const bad[] = {"", "-1", "+1", " 1", "1 ", "0x1", "18446744073709551616"};
+	static const char *const bad[] = {
+		"", "-1", "+1", " 1", "1 ", "0x1", "18446744073709551616"};
 	uint64_t value = 7;
 
 	JT_TRUE(jaco_str_to_u64("18446744073709551615", UINT64_MAX, &value));

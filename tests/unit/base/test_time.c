@@ -10,7 +10,8 @@ JT_CASE(durations_parse_as_compose_writes_them)
 		const char *text;
 		int64_t ms;
 	} good[] = {{"500ms", 500}, {"30s", 30000}, {"1m30s", 90000}, {"7d", 604800000}, {"0s", 0}};
-	static const char *const bad[] = {"", "30", "s", "1x", "-1s", "1m30", "99999999999999999999s"};
+	static const char *const bad[] = {
+		"", "30", "s", "1x", "-1s", "1m30", "99999999999999999999s"};
 	int64_t ms = -1;
 
 	for (size_t i = 0; i < JACO_ARRAY_SIZE(good); i++) {
@@ -51,5 +52,6 @@ JT_CASE(a_hostile_clock_is_far_away_and_overflows_nothing)
 	JT_TRUE(jaco_time_skew_ms(0) < 0);
 }
 
-JT_MAIN(JT_RUN(a_hostile_clock_is_far_away_and_overflows_nothing), JT_RUN(durations_parse_as_compose_writes_them), JT_RUN(durations_render_short_and_exact),
+JT_MAIN(JT_RUN(a_hostile_clock_is_far_away_and_overflows_nothing),
+	JT_RUN(durations_parse_as_compose_writes_them), JT_RUN(durations_render_short_and_exact),
 	JT_RUN(rfc3339_round_trips))

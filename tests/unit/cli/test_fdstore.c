@@ -84,7 +84,8 @@ JT_CASE(what_a_child_gives_comes_back_by_name_to_it_alone)
 	JT_EQ(write(rig.fds[0], "x", 1), 1);
 	JT_EQ(read(pipes[0], &c, 1), 1);
 	JT_EQ(list(0), 0);
-	fdstore_set_owner(&rig.store, 3, getpid() + 1); /* the next start: what was kept stays its own */
+	fdstore_set_owner(&rig.store, 3,
+			  getpid() + 1); /* the next start: what was kept stays its own */
 	JT_EQ(list(3), 2);
 	rig_close();
 	JT_EQ(fcntl(rig.fds[0], F_GETFD), -1);
@@ -152,5 +153,7 @@ JT_CASE(what_is_kept_is_bounded)
 }
 
 JT_MAIN(JT_RUN(what_a_child_gives_comes_back_by_name_to_it_alone),
-	JT_RUN(a_name_is_there_once_and_goes_when_told), JT_RUN(strangers_and_bad_names_are_not_kept),
-	JT_RUN(a_child_that_speaks_before_its_parent_knows_it_is_heard), JT_RUN(what_is_kept_is_bounded))
+	JT_RUN(a_name_is_there_once_and_goes_when_told),
+	JT_RUN(strangers_and_bad_names_are_not_kept),
+	JT_RUN(a_child_that_speaks_before_its_parent_knows_it_is_heard),
+	JT_RUN(what_is_kept_is_bounded))

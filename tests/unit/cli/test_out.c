@@ -28,7 +28,8 @@ JT_CASE(letters_of_all_languages_stay)
 JT_CASE(a_message_of_several_lines_stays_in_its_row)
 {
 	jaco_auto(jaco_buf) struct jaco_buf table = JACO_BUF_INIT;
-	static const struct out_column columns[] = {{"CHECK", "check"}, {"FOUND", "message"}, {NULL, NULL}};
+	static const struct out_column columns[] = {
+		{"CHECK", "check"}, {"FOUND", "message"}, {NULL, NULL}};
 	struct wire_doctor_row row = {.check = "x", .result = "ok", .message = "one\ntwo\033[31m"};
 	struct cli cli = {.format = CLI_TABLE};
 

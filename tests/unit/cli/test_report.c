@@ -24,7 +24,8 @@ static void begin(struct world *world)
 
 	*world = (struct world){.arena = JACO_ARENA_INIT};
 	JT_OK(jaco_loop_open(&world->loop, NULL, &err), &err);
-	jaco_view_open(&world->view, &world->loop, &world->client, report_prefixes, 20, "", NULL, NULL);
+	jaco_view_open(&world->view, &world->loop, &world->client, report_prefixes, 20, "", NULL,
+		       NULL);
 }
 
 static void end(struct world *world)
@@ -46,7 +47,8 @@ static void put(struct world *world, const char *key, const struct jaco_desc *de
 /* Deployment hello with one service, web, whose spec is "new". */
 static struct wire_service put_web(struct world *world, uint32_t replicas, bool scaled)
 {
-	struct wire_service web = {.name = "web", .spec_hash = "new", .placement = JACO_PLACE_SPREAD};
+	struct wire_service web = {
+		.name = "web", .spec_hash = "new", .placement = JACO_PLACE_SPREAD};
 	struct wire_deployment hello = {.name = "hello", .revision = 2, .updated = 1,
 					.services = {.v = &web, .n = 1}};
 
@@ -57,17 +59,24 @@ static struct wire_service put_web(struct world *world, uint32_t replicas, bool 
 }
 
 /* hello-web-@index on n1, as n1 sees it. */
-static void put_replica(struct world *world, int index, const char *spec, enum jaco_replica_state state,
-			bool healthy, const char *code)
+static void put_replica(struct world *world, int index, const char *spec,
+			enum jaco_replica_state state, bool healthy, const char *code)
 {
 	char id[32];
 	char key[64];
-	struct wire_replica_gen gen = {.generation = 1, .host = "n1", .revision = 1, .spec_hash = spec,
+	struct wire_replica_gen gen = {.generation = 1,
+				       .host = "n1",
+				       .revision = 1,
+				       .spec_hash = spec,
 				       .image = "registry.example/page:1"};
 	struct wire_replica replica = {.id = id, .deployment = "hello", .service = "web",
 				       .generations = {.v = &gen, .n = 1}};
-	struct wire_obs_gen seen = {.generation = 1, .state = state, .healthy = healthy, .code = code};
-	struct wire_obs_replica observed = {.id = id, .host = "n1", .deployment = "hello", .service = "web",
+	struct wire_obs_gen seen = {
+		.generation = 1, .state = state, .healthy = healthy, .code = code};
+	struct wire_obs_replica observed = {.id = id,
+					    .host = "n1",
+					    .deployment = "hello",
+					    .service = "web",
 					    .generations = {.v = &seen, .n = 1}};
 
 	snprintf(id, sizeof(id), "hello-web-%d", index);
@@ -125,7 +134,8 @@ JT_CASE(a_number_set_by_hand_is_told)
 	JT_EQ(rows[0].status, JACO_DEPLOYMENT_ACTIVE);
 	JT_STR(rows[0].reason, "web: scaled to 0 by hand; jaco scale hello/web --reset undoes it");
 	JT_STR(report_override("hello", &web, 3, &world.arena),
-	       "web: scaled to 0 by hand, the manifest says 3; jaco scale hello/web --reset undoes it");
+	       "web: scaled to 0 by hand, the manifest says 3; jaco scale hello/web --reset undoes "
+	       "it");
 	put_web(&world, 0, false);
 	rows = report_deployments(&world.view, NULL, &world.arena, &n);
 	JT_EQ(rows[0].reason, NULL);

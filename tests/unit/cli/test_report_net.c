@@ -27,7 +27,8 @@ static void begin(struct world *world)
 
 	*world = (struct world){.arena = JACO_ARENA_INIT};
 	JT_OK(jaco_loop_open(&world->loop, NULL, &err), &err);
-	jaco_view_open(&world->view, &world->loop, &world->client, report_prefixes, 20, "", NULL, NULL);
+	jaco_view_open(&world->view, &world->loop, &world->client, report_prefixes, 20, "", NULL,
+		       NULL);
 }
 
 static void end(struct world *world)
@@ -63,8 +64,13 @@ static void put_node(struct world *world, const char *host, enum jaco_liveness l
 static void put_mesh(struct world *world, const char *host, const char *other, bool hears,
 		     uint64_t heard, uint32_t loss)
 {
-	struct wire_obs_peer peer = {.host = other, .handshake_age_ms = 100, .rtt_us = 700,
-				     .loss_permille = loss, .hears = hears, .heard = heard, .mtu = 1420};
+	struct wire_obs_peer peer = {.host = other,
+				     .handshake_age_ms = 100,
+				     .rtt_us = 700,
+				     .loss_permille = loss,
+				     .hears = hears,
+				     .heard = heard,
+				     .mtu = 1420};
 	struct wire_obs_mesh mesh = {.state = "ready", .peers = {.v = &peer, .n = 1}};
 	char key[64];
 
@@ -154,13 +160,23 @@ JT_CASE(a_scope_is_one_line_with_its_subnets)
 
 JT_CASE(exposure_tells_who_can_reach_what_on_each_node)
 {
-	struct wire_route route = {.deployment = "shop", .domain = "shop.example", .path = "/", .service = "web",
-				   .port = 80, .tls = JACO_TLS_AUTO,
-				   .allow = {.v = (const char *[]){"10.0.0.0/8", "192.0.2.0/24"}, .n = 2}};
-	struct wire_tcproute port = {.port = 53, .protocol = JACO_PROTOCOL_UDP, .deployment = "shop",
-				     .service = "dns", .target_port = 5353, .host_mode = true};
-	struct wire_obs_ingress ingress = {.generation = 1,
-					   .listeners = {.v = (const char *[]){"0.0.0.0:53", "0.0.0.0:80"}, .n = 2}};
+	struct wire_route route = {
+		.deployment = "shop",
+		.domain = "shop.example",
+		.path = "/",
+		.service = "web",
+		.port = 80,
+		.tls = JACO_TLS_AUTO,
+		.allow = {.v = (const char *[]){"10.0.0.0/8", "192.0.2.0/24"}, .n = 2}};
+	struct wire_tcproute port = {.port = 53,
+				     .protocol = JACO_PROTOCOL_UDP,
+				     .deployment = "shop",
+				     .service = "dns",
+				     .target_port = 5353,
+				     .host_mode = true};
+	struct wire_obs_ingress ingress = {
+		.generation = 1,
+		.listeners = {.v = (const char *[]){"0.0.0.0:53", "0.0.0.0:80"}, .n = 2}};
 	struct wire_exposure_row *rows;
 	struct world world;
 	size_t n;
@@ -169,7 +185,8 @@ JT_CASE(exposure_tells_who_can_reach_what_on_each_node)
 	put_node(&world, "n1", JACO_LIVENESS_ALIVE);
 	put(&world, "/obs/node/n1/ingress", &wire_obs_ingress_desc, &ingress);
 	put(&world, "/route/shop.example/", &wire_route_desc, &route);
-	put(&world, "/tcproute/53/udp", &wire_tcproute_desc, &port); /* no replica on n1: not open there */
+	put(&world, "/tcproute/53/udp", &wire_tcproute_desc,
+	    &port); /* no replica on n1: not open there */
 	put_subnet(&world, "back", "n1", "10.210.0.0/24", true, 2);
 	rows = report_exposure(&world.view, &world.arena, &n);
 	JT_EQ(n, 5);
@@ -186,7 +203,8 @@ JT_CASE(exposure_tells_who_can_reach_what_on_each_node)
 
 JT_CASE(a_name_stands_for_all_its_addresses)
 {
-	struct wire_replica_gen gen = {.generation = 1, .host = "n1", .revision = 1, .spec_hash = "x"};
+	struct wire_replica_gen gen = {
+		.generation = 1, .host = "n1", .revision = 1, .spec_hash = "x"};
 	struct wire_replica replica = {.id = "shop-web-0", .deployment = "shop", .service = "web",
 				       .generations = {.v = &gen, .n = 1}};
 	struct wire_replica_address addresses[] = {{.network = "back", .address = "10.210.0.2"},

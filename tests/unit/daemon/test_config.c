@@ -55,10 +55,12 @@ JT_CASE(every_row_has_a_default_its_own_rule_accepts)
 		if (!row->fallback || strchr(row->fallback, ' '))
 			continue;
 		if (dot)
-			(void)jaco_str_format(text, sizeof(text), "%.*s:\n  %s: %s\n", (int)(dot - row->key),
-					      row->key, dot + 1, row->fallback);
+			(void)jaco_str_format(text, sizeof(text), "%.*s:\n  %s: %s\n",
+					      (int)(dot - row->key), row->key, dot + 1,
+					      row->fallback);
 		else
-			(void)jaco_str_format(text, sizeof(text), "%s: %s\n", row->key, row->fallback);
+			(void)jaco_str_format(text, sizeof(text), "%s: %s\n", row->key,
+					      row->fallback);
 		JT_OK(parse(&config, text, &err), &err);
 	}
 }
@@ -75,11 +77,15 @@ JT_CASE(mistakes_are_located_and_the_nearest_key_named)
 		      "jacod.yaml:1:10: wg_port: \"70000\" is not a number from 1 to 65535", &err);
 	JT_FAILS_WITH(parse(&config, "node_status_interval: 1s\n", &err), VALIDATION_FAILED,
 		      "is not a duration from 5s to 5m", &err);
-	JT_FAILS_WITH(parse(&config, "ipam_pool: 10.0.0.0/24\n", &err), VALIDATION_FAILED, "between /8 and /20", &err);
-	JT_FAILS_WITH(parse(&config, "engine: lxc\n", &err), VALIDATION_FAILED, "none of auto|docker|podman", &err);
-	JT_FAILS_WITH(parse(&config, "dns:\n  forwarder: []\n", &err), VALIDATION_FAILED, "did you mean \"dns.forwarders\"", &err);
-	JT_FAILS_WITH(parse(&config, "listen_addr: 10.0.0.1:7001\ncluster_addr: 10.0.0.1:7001\n", &err),
-		      VALIDATION_FAILED, "must differ", &err);
+	JT_FAILS_WITH(parse(&config, "ipam_pool: 10.0.0.0/24\n", &err), VALIDATION_FAILED,
+		      "between /8 and /20", &err);
+	JT_FAILS_WITH(parse(&config, "engine: lxc\n", &err), VALIDATION_FAILED,
+		      "none of auto|docker|podman", &err);
+	JT_FAILS_WITH(parse(&config, "dns:\n  forwarder: []\n", &err), VALIDATION_FAILED,
+		      "did you mean \"dns.forwarders\"", &err);
+	JT_FAILS_WITH(
+		parse(&config, "listen_addr: 10.0.0.1:7001\ncluster_addr: 10.0.0.1:7001\n", &err),
+		VALIDATION_FAILED, "must differ", &err);
 	JT_FAILS_WITH(parse(&config, "a: [\n", &err), PARSE_FAILED, "jacod.yaml", &err);
 }
 
@@ -90,7 +96,8 @@ JT_CASE(a_reload_takes_what_may_change_and_names_what_may_not)
 	struct jaco_err err = JACO_ERR_INIT;
 
 	jaco_config_init(&now);
-	JT_OK(parse(&fresh, "log_level: debug\nwg_port: 1000\nreschedule_after: off\n", &err), &err);
+	JT_OK(parse(&fresh, "log_level: debug\nwg_port: 1000\nreschedule_after: off\n", &err),
+	      &err);
 	JT_STR(jaco_config_reload(&now, &fresh), "wg_port");
 	JT_STR(now.log_level, "debug");
 	JT_EQ(now.wg_port, 51820);

@@ -89,8 +89,10 @@ static void set_up(struct fixture *fx)
 	struct jaco_err err = JACO_ERR_INIT;
 
 	memset(fx, 0, sizeof(*fx));
-	(void)jaco_str_format(fx->sock, sizeof(fx->sock), "/tmp/jaco-test-view-%d.sock", (int)getpid());
-	(void)jaco_str_format(fx->cache, sizeof(fx->cache), "/tmp/jaco-test-view-%d.cache", (int)getpid());
+	(void)jaco_str_format(fx->sock, sizeof(fx->sock), "/tmp/jaco-test-view-%d.sock",
+			      (int)getpid());
+	(void)jaco_str_format(fx->cache, sizeof(fx->cache), "/tmp/jaco-test-view-%d.cache",
+			      (int)getpid());
 	(void)unlink(fx->cache);
 	JT_OK(jaco_loop_open(&fx->loop, NULL, &err), &err);
 	jaco_server_init(&fx->server, &fx->loop);

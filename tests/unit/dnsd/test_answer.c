@@ -22,16 +22,16 @@ static int build(void **state)
 {
 	static struct zone_replica_spec many[MANY];
 	static char slots[MANY][8];
-	static const struct zone_replica_spec front = {.id = "shop-app-0", .slot = "0", .host = "n1",
-						       .addr = 0x0a020001};
+	static const struct zone_replica_spec front = {
+		.id = "shop-app-0", .slot = "0", .host = "n1", .addr = 0x0a020001};
 	static struct zone_service_spec services[] = {
 		{.name = "many", .replicas = many, .n_replicas = MANY},
 		{.name = "three", .replicas = many, .n_replicas = 3},
 		{.name = "idle"},
 		{.name = "app", .replicas = &front, .n_replicas = 1},
 	};
-	static const struct zone_replica_spec beside = {.id = "shop-app-0", .slot = "0", .host = "n1",
-							.addr = ASKER};
+	static const struct zone_replica_spec beside = {
+		.id = "shop-app-0", .slot = "0", .host = "n1", .addr = ASKER};
 	static const struct zone_service_spec app = {.name = "app", .replicas = &beside,
 						     .n_replicas = 1};
 	struct zone_spec scopes[] = {
@@ -177,7 +177,8 @@ JT_CASE(malformed_input_is_never_answered_with_more_than_it_sent)
 	uint64_t seed = 42;
 
 	for (int i = 0; i < 20000; i++) {
-		size_t n = dns_query_edns(msg, dns_query(msg, "three", PACKET_TYPE_A), 4096, 0, true);
+		size_t n =
+			dns_query_edns(msg, dns_query(msg, "three", PACKET_TYPE_A), 4096, 0, true);
 		size_t cut = jaco_prng_next(&seed) % (n + 1);
 
 		for (int k = 0; k < 3; k++)

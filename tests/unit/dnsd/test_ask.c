@@ -53,7 +53,8 @@ JT_CASE(edns_is_ours_and_options_of_one_hop_stay_behind)
 
 JT_CASE(without_edns_it_ends_with_the_question)
 {
-	size_t n_options, n = dns_query_edns(msg, dns_query(msg, "example.com", PACKET_TYPE_A), 1232, 0, false);
+	size_t n_options, n = dns_query_edns(msg, dns_query(msg, "example.com", PACKET_TYPE_A),
+					     1232, 0, false);
 
 	JT_EQ(packet_parse(msg, n, &query), PACKET_OK);
 	n = ask_make(out, msg, &query, &n_options);
@@ -80,5 +81,7 @@ JT_CASE(the_key_tells_apart_what_is_answered_apart)
 	JT_TRUE(memcmp(one, other, n_key) != 0);
 }
 
-JT_MAIN(JT_RUN(a_plain_question_goes_as_it_is), JT_RUN(edns_is_ours_and_options_of_one_hop_stay_behind),
-	JT_RUN(without_edns_it_ends_with_the_question), JT_RUN(the_key_tells_apart_what_is_answered_apart))
+JT_MAIN(JT_RUN(a_plain_question_goes_as_it_is),
+	JT_RUN(edns_is_ours_and_options_of_one_hop_stay_behind),
+	JT_RUN(without_edns_it_ends_with_the_question),
+	JT_RUN(the_key_tells_apart_what_is_answered_apart))

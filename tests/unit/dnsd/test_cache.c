@@ -16,7 +16,8 @@ static struct jaco_time at(int64_t s)
 	return (struct jaco_time){.ns = s * JACO_S};
 }
 
-/* A reply to example.com A of @rcode with one address (TTL @ttl unless 0) and, unless -1, an SOA. */
+/* A reply to example.com A of @rcode with one address (TTL @ttl unless 0) and, unless -1, an
+ * SOA. */
 static void make_reply(unsigned rcode, uint32_t ttl, int64_t soa_ttl, uint32_t minimum)
 {
 	size_t n = dns_query(msg, "example.com", PACKET_TYPE_A);
@@ -50,7 +51,8 @@ static bool put(struct cache *cache, const char *key, int64_t s)
 
 static size_t get(struct cache *cache, const char *key, bool want_stale, int64_t s)
 {
-	return cache_get(cache, (const uint8_t *)key, strlen(key), want_stale, out, sizeof(out), at(s));
+	return cache_get(cache, (const uint8_t *)key, strlen(key), want_stale, out, sizeof(out),
+			 at(s));
 }
 
 static uint32_t first_ttl(void)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The parts of the forwarder that need no socket: which upstreams there are, which would be a loop. */
+ * The parts of the forwarder that need no socket: which upstreams there are, which would be a
+ * loop. */
 #include "daemons/dnsd/forward.h"
 
 #include "tests/lib/test.h"

@@ -45,7 +45,8 @@ static void put_desired(enum jaco_replica_intent intent, uint32_t generation, co
 	put("/replica/shop/web/0", &wire_replica_desc, &replica);
 }
 
-static void put_seen(enum jaco_replica_state state, bool healthy, uint32_t generation, const char *host)
+static void put_seen(enum jaco_replica_state state, bool healthy, uint32_t generation,
+		     const char *host)
 {
 	struct wire_replica_address address = {.network = "default", .address = "10.0.0.2"};
 	struct wire_obs_gen gen = {.generation = generation, .state = state, .healthy = healthy,

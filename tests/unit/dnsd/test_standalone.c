@@ -71,7 +71,8 @@ JT_CASE(errors_name_the_place)
 		{"{" MINIMAL ", \"scopes\": [{}]}", "scopes[0].deployment: wants a text"},
 		{"{" MINIMAL ", \"scopes\": [{\"deployment\": \"other\"}]}",
 		 "listeners[0].scope: there is no scope shop/default"},
-		{"{" MINIMAL ", \"forwarder_timeout\": 2, \"scopes\": [{\"deployment\": \"shop\"}]}",
+		{"{" MINIMAL
+		 ", \"forwarder_timeout\": 2, \"scopes\": [{\"deployment\": \"shop\"}]}",
 		 "file.forwarder_timeout"},
 		{"{" MINIMAL ", \"scopes\": [{\"deployment\": \"shop\", \"services\": "
 		 "[{\"name\": \"web\", \"replicas\": [{\"address\": \"10.0.0\"}]}]}]}",

@@ -170,7 +170,8 @@ JT_CASE(refuses_a_scope_given_twice_and_a_bad_alias_zone)
 	struct zone_table *none = NULL;
 	struct jaco_err err = JACO_ERR_INIT;
 
-	JT_FAILS_WITH(zone_table_build(&spec, &none, &err), VALIDATION_FAILED, "shop/default", &err);
+	JT_FAILS_WITH(zone_table_build(&spec, &none, &err), VALIDATION_FAILED, "shop/default",
+		      &err);
 	spec.n_scopes = 1;
 	spec.alias_zone = "a..b";
 	JT_FAILS_WITH(zone_table_build(&spec, &none, &err), VALIDATION_FAILED, "a..b", &err);

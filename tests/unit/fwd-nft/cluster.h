@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * cluster.h - a small cluster for the firewall's tests: two deployments, two hosts, seen from n1. */
+ * cluster.h - a small cluster for the firewall's tests: two deployments, two hosts, seen from
+ * n1. */
 #pragma once
 
 #include "daemons/fwd-nft/ruleset.h"
 #include "tests/lib/test.h"
 
-#define NET(a, b, c, d, len) ((struct jaco_cidr){(uint32_t)(a) << 24 | (b) << 16 | (c) << 8 | (d), len})
+#define NET(a, b, c, d, len)                                                                       \
+	((struct jaco_cidr){(uint32_t)(a) << 24 | (b) << 16 | (c) << 8 | (d), len})
 
 static struct ruleset_subnet cluster_subnets[] = {
 	{NET(10, 210, 2, 0, 24), "blog", "default", "n1", "jaco-bbbb-0001", .is_internal = true},

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * test_engine.c - when an engine's raw drop or translation concerns us, and which tables are watched for it. */
+ * test_engine.c - when an engine's raw drop or translation concerns us, and which tables are
+ * watched for it. */
 #include "daemons/fwd-nft/engine.h"
 
 #include <linux/netfilter.h>
@@ -49,7 +50,8 @@ JT_CASE(a_drop_by_source_or_by_us_does_not)
 	JT_FALSE(concerns(rule));
 }
 
-/* "ip saddr 10.210.3.0/24 <end>" in as many bytes as the prefix has, as netavark's rules are read back. */
+/* "ip saddr 10.210.3.0/24 <end>" in as many bytes as the prefix has, as netavark's rules are read
+ * back. */
 static bool translates(uint8_t b, struct ruleset_expr end)
 {
 	struct ruleset_rule rule = {

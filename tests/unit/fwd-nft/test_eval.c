@@ -148,7 +148,8 @@ JT_CASE(members_inside_the_pool_reach_containers)
 	input.n_nodes = 1;
 	JT_OK(ruleset_build(&ruleset, &input, NULL, &err), &err);
 	expect(&ruleset, &(struct route){"wg-jaco", node, SHOP_HERE, false, EVAL_ACCEPTED, NULL});
-	expect(&ruleset, &(struct route){"jaco-aaaa-0001", SHOP_HERE, node, false, EVAL_ACCEPTED, NULL});
+	expect(&ruleset,
+	       &(struct route){"jaco-aaaa-0001", SHOP_HERE, node, false, EVAL_ACCEPTED, NULL});
 }
 
 JT_CASE(a_masked_address_of_another_length_opens_nothing)
@@ -173,7 +174,8 @@ JT_CASE(a_masked_address_of_another_length_opens_nothing)
 					 EVAL_ACCEPTED, "same scope"});
 }
 
-/* shop-api is on front (0) and back (1) here; store is on back of n2 (4), web on front of n2 (2). */
+/* shop-api is on front (0) and back (1) here; store is on back of n2 (4), web on front of n2
+ * (2). */
 JT_CASE(a_container_of_two_networks_reaches_both_elsewhere)
 {
 	struct ruleset_subnet subnets[] = {
@@ -183,8 +185,12 @@ JT_CASE(a_container_of_two_networks_reaches_both_elsewhere)
 		{NET(10, 210, 4, 0, 24), "shop", "back", "n2", NULL},
 	};
 	static const struct ruleset_home home = {{IP(10, 210, 0, 5), IP(10, 210, 1, 5)}, 2};
-	struct ruleset_input input = {.pool = NET(10, 210, 0, 0, 16), .prefix = 24, .subnets = subnets,
-				      .n_subnets = 4, .homes = &home, .n_homes = 1};
+	struct ruleset_input input = {.pool = NET(10, 210, 0, 0, 16),
+				      .prefix = 24,
+				      .subnets = subnets,
+				      .n_subnets = 4,
+				      .homes = &home,
+				      .n_homes = 1};
 	static const struct route routes[] = {
 		/* its question, and the answer after conntrack has put the first address back */
 		{"f1", IP(10, 210, 0, 5), IP(10, 210, 4, 7), false, EVAL_ACCEPTED,

@@ -47,7 +47,8 @@ static void begin(struct world *world)
 	jaco_config_init(&world->config);
 	strcpy(world->config.ipam_pool, "10.210.0.0/16");
 	JT_OK(jaco_loop_open(&world->loop, NULL, &err), &err);
-	jaco_view_open(&world->view, &world->loop, &world->client, input_topics, 20, "", NULL, NULL);
+	jaco_view_open(&world->view, &world->loop, &world->client, input_topics, 20, "", NULL,
+		       NULL);
 }
 
 static int collect(struct world *world, struct jaco_err *err)

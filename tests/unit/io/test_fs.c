@@ -20,7 +20,8 @@ JT_CASE(a_sweep_takes_temporaries_of_the_dead_and_nothing_else)
 {
 	char dir[] = "/tmp/jaco-test-fs-XXXXXX";
 	char dead[128], living[128];
-	static const char *const kept[] = {"a.tmp", "a.12x.tmp", "12.tmp", ".tmp", "a.99999999999999.tmp"};
+	static const char *const kept[] = {"a.tmp", "a.12x.tmp", "12.tmp", ".tmp",
+					   "a.99999999999999.tmp"};
 	pid_t pid;
 
 	JT_NOT_NULL(mkdtemp(dir));

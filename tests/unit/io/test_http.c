@@ -49,10 +49,12 @@ static const struct script {
 	{"/chunks", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n3\r\ntwo\r\n"
 		    "0\r\n\r\n"},
 	{"/refused-stream", "HTTP/1.1 500 Oops\r\nContent-Length: 3\r\n\r\nwhy"},
-	{"/large", "HTTP/1.1 200 OK\r\nContent-Length: 40\r\n\r\n0123456789012345678901234567890123456789"},
+	{"/large",
+	 "HTTP/1.1 200 OK\r\nContent-Length: 40\r\n\r\n0123456789012345678901234567890123456789"},
 	{"/garbage", "SSH-2.0-OpenSSH_9.2\r\n\r\n"},
 	{"/cut", "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nshort"},
-	{"/redirect", "HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n"},
+	{"/redirect",
+	 "HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n"},
 };
 
 static void on_client(struct jaco_io *io, unsigned events, void *ctx)

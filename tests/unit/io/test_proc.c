@@ -35,16 +35,22 @@ static int run(const struct jaco_proc_options *options)
 
 JT_CASE(passed_descriptors_arrive_from_three_on_with_their_names)
 {
-	static const char *const argv[] = {"sh", "-c",
-		"[ $LISTEN_FDS = 2 ] && [ $LISTEN_PID = $$ ] && [ $LISTEN_FDNAMES = udp:tcp ] && echo one >&3 && echo two >&4",
+	static const char *const argv[] = {
+		"sh", "-c",
+		"[ $LISTEN_FDS = 2 ] && [ $LISTEN_PID = $$ ] && [ $LISTEN_FDNAMES = udp:tcp ] && "
+		"echo one >&3 && echo two >&4",
 		NULL};
 	int first[2], second[2];
 	char text[8] = "";
 
 	JT_EQ(pipe(first), 0);
 	JT_EQ(pipe(second), 0);
-	JT_EQ(run(&(struct jaco_proc_options){.argv = argv, .out_fd = -1, .n_fds = 2, .fd_names = "udp:tcp",
-					      .fds = (const int[]){first[1], second[1]}}), 0);
+	JT_EQ(run(&(struct jaco_proc_options){.argv = argv,
+					      .out_fd = -1,
+					      .n_fds = 2,
+					      .fd_names = "udp:tcp",
+					      .fds = (const int[]){first[1], second[1]}}),
+	      0);
 	JT_EQ(read(first[0], text, sizeof(text)), 4);
 	JT_EQ(memcmp(text, "one\n", 4), 0);
 	JT_EQ(read(second[0], text, sizeof(text)), 4);

@@ -76,4 +76,5 @@ JT_CASE(public_keys_are_deterministic_and_differ)
 
 #define IN_DIR(name) cmocka_unit_test_setup_teardown(name, make_dir, drop_dir)
 JT_MAIN(IN_DIR(a_key_is_made_once_and_for_its_owner_only),
-	IN_DIR(a_file_that_is_no_key_is_left_alone), JT_RUN(public_keys_are_deterministic_and_differ))
+	IN_DIR(a_file_that_is_no_key_is_left_alone),
+	JT_RUN(public_keys_are_deterministic_and_differ))

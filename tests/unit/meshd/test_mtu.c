@@ -84,6 +84,6 @@ JT_CASE(a_dead_path_changes_nothing)
 	JT_EQ(mtu.found, 1420);
 }
 
-JT_MAIN(JT_RUN(the_ladder_falls_and_begins_at_the_ceiling), JT_RUN(a_wide_path_is_found_in_one_round),
-	JT_RUN(a_narrow_path_is_found_and_stays_usable),
+JT_MAIN(JT_RUN(the_ladder_falls_and_begins_at_the_ceiling),
+	JT_RUN(a_wide_path_is_found_in_one_round), JT_RUN(a_narrow_path_is_found_and_stays_usable),
 	JT_RUN(a_path_that_shrinks_and_widens_is_followed), JT_RUN(a_dead_path_changes_nothing))

@@ -55,7 +55,8 @@ JT_CASE(odd_answers_are_refused)
 		{"public_key=" HEX_A "\nlast_handshake_time_sec=9223372036854775807\n\n",
 		 "last_handshake"},
 		{"public_key=" HEX_A
-		 "\nendpoint=aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\n\n",
+		 "\nendpoint="
+		 "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\n\n",
 		 "endpoint"},
 	};
 	struct jaco_arena arena = JACO_ARENA_INIT;

@@ -6,8 +6,8 @@
 JT_CASE(addresses_round_trip_and_odd_spellings_are_refused)
 {
 	static const char *const bad[] = {"",          "1.2.3",     "1.2.3.4.5", "256.1.1.1",
-	                                  "01.2.3.4",  "1.2.3.4 ",  " 1.2.3.4",  "1..3.4",
-	                                  "0x1.2.3.4", "1.2.3.0004"};
+					  "01.2.3.4",  "1.2.3.4 ",  " 1.2.3.4",  "1..3.4",
+					  "0x1.2.3.4", "1.2.3.0004"};
 	char text[JACO_IPV4_TEXT_BYTES];
 	uint32_t addr = 0;
 
@@ -33,7 +33,7 @@ JT_CASE(networks_keep_host_bits_until_asked)
 	JT_STR(text, "10.1.2.0/24");
 	JT_EQ(jaco_cidr_last(cidr), 0x0a0102ff);
 	JT_FAILS_WITH(jaco_cidr_parse("10.0.0.0", &cidr, &err), VALIDATION_FAILED, "10.0.0.0",
-	              &err);
+		      &err);
 	JT_FAILS_WITH(jaco_cidr_parse("10.0.0.0/33", &cidr, &err), VALIDATION_FAILED, "/33", &err);
 	JT_FAILS_WITH(jaco_cidr_parse("10.0.0.0/08", &cidr, &err), VALIDATION_FAILED, "/08", &err);
 }
@@ -61,4 +61,4 @@ JT_CASE(containment_and_overlap_agree)
 }
 
 JT_MAIN(JT_RUN(addresses_round_trip_and_odd_spellings_are_refused),
-        JT_RUN(networks_keep_host_bits_until_asked), JT_RUN(containment_and_overlap_agree))
+	JT_RUN(networks_keep_host_bits_until_asked), JT_RUN(containment_and_overlap_agree))

@@ -4,7 +4,7 @@
 #include "tests/lib/test.h"
 
 static const struct jaco_manifest *load(struct jaco_arena *arena, const char *jaco,
-                                        const char *compose)
+					const char *compose)
 {
 	struct jaco_findings findings = JACO_FINDINGS_INIT(arena);
 	struct jaco_document overlay = {"jaco.yaml", jaco, strlen(jaco)};
@@ -39,13 +39,13 @@ JT_CASE(a_diff_names_what_a_person_would_call_a_change)
 	jaco_auto(jaco_arena) struct jaco_arena arena = JACO_ARENA_INIT;
 	const struct jaco_manifest *before =
 		load(&arena,
-	             "deployment: d\nroutes: [{domain: a.example.com, service: web, port: 80}]\n",
-	             compose_before);
+		     "deployment: d\nroutes: [{domain: a.example.com, service: web, port: 80}]\n",
+		     compose_before);
 	const struct jaco_manifest *after =
 		load(&arena,
-	             "deployment: d\nroutes: [{domain: a.example.com, service: api, port: 80}]\n"
-	             "services: [{name: api, replicas: 2}]\n",
-	             compose_after);
+		     "deployment: d\nroutes: [{domain: a.example.com, service: api, port: 80}]\n"
+		     "services: [{name: api, replicas: 2}]\n",
+		     compose_after);
 	struct jaco_diff diff = jaco_manifest_diff(before, after, &arena);
 	const struct jaco_change_item *web = find(&diff, "web");
 
@@ -107,34 +107,34 @@ JT_CASE(admission_names_the_owner_of_a_route)
 	jaco_auto(jaco_arena) struct jaco_arena arena = JACO_ARENA_INIT;
 	const struct jaco_manifest *manifest =
 		load(&arena,
-	             "deployment: d\nroutes: [{domain: a.example.com, service: web, port: 80}]\n",
-	             compose_before);
+		     "deployment: d\nroutes: [{domain: a.example.com, service: web, port: 80}]\n",
+		     compose_before);
 	struct jaco_findings findings = JACO_FINDINGS_INIT(&arena);
 	struct jaco_cluster_facts facts = {.route_owner = route_owner};
 	static const uint16_t reserved[] = {5000};
 	struct jaco_err err = JACO_ERR_INIT;
 
 	JT_FAILS_WITH(jaco_manifest_admit(manifest, &facts, &findings, &err), ROUTE_CONFLICT,
-	              "is routed already by deployment \"other\"", &err);
+		      "is routed already by deployment \"other\"", &err);
 	JT_STR(jaco_err_get_detail(&err, "owner"), "other");
 	findings = JACO_FINDINGS_INIT(&arena);
 	facts = (struct jaco_cluster_facts){.domain_tls = domain_tls};
 	JT_FAILS_WITH(jaco_manifest_admit(manifest, &facts, &findings, &err), ROUTE_TLS_MIXED,
-	              "tls off in another deployment, auto here", &err);
+		      "tls off in another deployment, auto here", &err);
 	findings = JACO_FINDINGS_INIT(&arena);
 	facts = (struct jaco_cluster_facts){.reserved_ports = reserved, .n_reserved_ports = 1};
 	JT_FAILS_WITH(jaco_manifest_admit(manifest, &facts, &findings, &err), RESERVED_PORT,
-	              "port 5000 belongs to JACO itself", &err);
+		      "port 5000 belongs to JACO itself", &err);
 	findings = JACO_FINDINGS_INIT(&arena);
 	facts = (struct jaco_cluster_facts){.other_services = 498, .other_replicas = 1};
 	JT_FAILS_WITH(jaco_manifest_admit(manifest, &facts, &findings, &err), LIMIT_EXCEEDED,
-	              "would have 501 services", &err);
+		      "would have 501 services", &err);
 	findings = JACO_FINDINGS_INIT(&arena);
 	facts = (struct jaco_cluster_facts){.other_replicas = 9999};
 	JT_FAILS_WITH(jaco_manifest_admit(manifest, &facts, &findings, &err), LIMIT_EXCEEDED,
-	              "would have 10002 replicas", &err);
+		      "would have 10002 replicas", &err);
 }
 
 JT_MAIN(JT_RUN(a_diff_names_what_a_person_would_call_a_change),
-        JT_RUN(nothing_differs_from_itself_and_scaling_recreates_nothing),
-        JT_RUN(admission_names_the_owner_of_a_route))
+	JT_RUN(nothing_differs_from_itself_and_scaling_recreates_nothing),
+	JT_RUN(admission_names_the_owner_of_a_route))

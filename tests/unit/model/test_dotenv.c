@@ -15,8 +15,8 @@ static const struct {
 	{"A=1\nB=2", "A=1|B=2", NULL},
 	{"A=1\r\nB=2\r\n", "A=1|B=2", NULL},
 	{"\xef\xbb\xbf"
-         "A=1",
-         "A=1", NULL},
+	 "A=1",
+	 "A=1", NULL},
 	{"# c\nA=1", "A=1", NULL},
 	{"  # c\nA=1", "A=1", NULL},
 	{"\n\n \nA=1\n\n", "A=1", NULL},
@@ -117,16 +117,16 @@ JT_CASE(env_files_are_read_as_compose_reads_them)
 			if (rc == 0 || !strstr(err.text, cases[i].error) ||
 			    !strstr(err.text, "load environment file .env: "))
 				fail_msg("%s: wanted \"%s\", got %d \"%s\"", cases[i].text,
-				         cases[i].error, rc, err.text);
+					 cases[i].error, rc, err.text);
 			continue;
 		}
 		pairs = jaco_vars_list(&vars, &arena);
 		for (size_t j = 0; j < pairs.n; j++)
 			jaco_buf_printf(&out, "%s%s=%s", j ? "|" : "", pairs.items[j].key,
-			                pairs.items[j].value);
+					pairs.items[j].value);
 		if (rc < 0 || strcmp(jaco_buf_str(&out), cases[i].out) != 0)
 			fail_msg("%s: wanted \"%s\", got %d \"%s\"", cases[i].text, cases[i].out,
-			         rc, rc ? err.text : jaco_buf_str(&out));
+				 rc, rc ? err.text : jaco_buf_str(&out));
 	}
 }
 
@@ -150,8 +150,8 @@ JT_CASE(a_binary_file_is_refused)
 	struct jaco_err err = JACO_ERR_INIT;
 
 	JT_FAILS_WITH(jaco_dotenv_parse("f", "A=1\0B=2", 8, &vars, &err), VALIDATION_FAILED,
-	              "the file holds a NUL character", &err);
+		      "the file holds a NUL character", &err);
 }
 
 JT_MAIN(JT_RUN(env_files_are_read_as_compose_reads_them), JT_RUN(raw_files_keep_quotes_and_dollars),
-        JT_RUN(a_binary_file_is_refused))
+	JT_RUN(a_binary_file_is_refused))

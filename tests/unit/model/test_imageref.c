@@ -36,7 +36,7 @@ JT_CASE(repositories_are_canonical)
 		{"bitnami/redis:7", "docker.io/bitnami/redis"},
 		{"docker.io/nginx", "docker.io/library/nginx"},
 		{"ghcr.io/a/b/c:1@sha256:0123456789012345678901234567890123456789",
-	         "ghcr.io/a/b/c"},
+		 "ghcr.io/a/b/c"},
 		{"localhost/x", "localhost/x"},
 		{"reg:5000/x:tag", "reg:5000/x"},
 		{"index.docker.io/library/x", "docker.io/library/x"},
@@ -53,7 +53,7 @@ JT_CASE(repositories_are_canonical)
 JT_CASE(credentials_match_by_longest_whole_segments)
 {
 	static const char *const keys[] = {"ghcr.io", "ghcr.io/acme", "ghcr.io/acme/web",
-	                                   "docker.io"};
+					   "docker.io"};
 	static const char *const one[] = {"reg.example.com/team"};
 
 	JT_EQ(jaco_imageref_match("ghcr.io/acme/web:1", keys, 4), 2);
@@ -68,9 +68,9 @@ JT_CASE(credentials_match_by_longest_whole_segments)
 JT_CASE(valid_references_are_those_an_engine_takes)
 {
 	static const char *const good[] = {"a",          "a:b",         "a/b:c",
-	                                   "h.x:80/a/b", "localhost/a", "a__b/c-d.e:V1.2_x"};
+					   "h.x:80/a/b", "localhost/a", "a__b/c-d.e:V1.2_x"};
 	static const char *const bad[] = {"",   "A",    "a:",    "a b", "a//b", "/a",
-	                                  "a/", "h.x/", "a:b:c", "a@x", "-a",   "a-"};
+					  "a/", "h.x/", "a:b:c", "a@x", "-a",   "a-"};
 
 	for (size_t i = 0; i < JACO_ARRAY_SIZE(good); i++)
 		JT_TRUE(jaco_imageref_is_valid(good[i]));
@@ -80,5 +80,5 @@ JT_CASE(valid_references_are_those_an_engine_takes)
 }
 
 JT_MAIN(JT_RUN(registry_keys_have_one_spelling), JT_RUN(repositories_are_canonical),
-        JT_RUN(credentials_match_by_longest_whole_segments),
-        JT_RUN(valid_references_are_those_an_engine_takes))
+	JT_RUN(credentials_match_by_longest_whole_segments),
+	JT_RUN(valid_references_are_those_an_engine_takes))

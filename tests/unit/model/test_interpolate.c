@@ -138,13 +138,13 @@ JT_CASE(templates_are_read_as_compose_reads_them)
 		if (!cases[i].out) {
 			if (rc == 0 || !strstr(err.text, cases[i].error))
 				fail_msg("%s: wanted \"%s\", got %d \"%s\"", cases[i].in,
-				         cases[i].error, rc, rc ? err.text : jaco_buf_str(&out));
+					 cases[i].error, rc, rc ? err.text : jaco_buf_str(&out));
 			continue;
 		}
 		if (rc < 0 || strcmp(jaco_buf_str(&out), cases[i].out) != 0 ||
 		    strcmp(jaco_buf_str(&seen), cases[i].error) != 0)
 			fail_msg("%s: got %d \"%s\" unset \"%s\"", cases[i].in, rc,
-			         rc ? err.text : jaco_buf_str(&out), jaco_buf_str(&seen));
+				 rc ? err.text : jaco_buf_str(&out), jaco_buf_str(&seen));
 	}
 }
 
@@ -186,4 +186,4 @@ JT_CASE(every_unset_name_is_warned_about_once_with_its_place)
 }
 
 JT_MAIN(JT_RUN(templates_are_read_as_compose_reads_them), JT_RUN(deep_nesting_ends_at_a_bound),
-        JT_RUN(every_unset_name_is_warned_about_once_with_its_place))
+	JT_RUN(every_unset_name_is_warned_about_once_with_its_place))

@@ -4,8 +4,8 @@
 #include "tests/lib/test.h"
 
 static int load(struct jaco_arena *arena, const char *jaco, const char *compose,
-                struct jaco_findings *findings, const struct jaco_manifest **out,
-                struct jaco_err *err)
+		struct jaco_findings *findings, const struct jaco_manifest **out,
+		struct jaco_err *err)
 {
 	struct jaco_document overlay = {.name = "jaco.yaml", .data = jaco, .n = strlen(jaco)};
 	struct jaco_document doc = {.name = "compose.yaml", .data = compose, .n = strlen(compose)};
@@ -23,31 +23,31 @@ JT_CASE(a_pair_of_files_becomes_typed_services)
 	const struct jaco_service *web;
 
 	JT_OK(load(&arena,
-	           "deployment: shop\n"
-	           "routes:\n"
-	           "  - {domain: Shop.example.com, service: web, port: 8080, path: /api/}\n"
-	           "services:\n"
-	           "  - {name: web, replicas: 3, rollout: {parallel: 2}}\n",
-	           "services:\n"
-	           "  web:\n"
-	           "    image: nginx:1.25\n"
-	           "    command: sh -c 'echo \"a b\"'\n"
-	           "    environment:\n"
-	           "      - A=1\n"
-	           "      - B\n"
-	           "      - C=x=y\n"
-	           "    ports: [\"8080:80\", \"5000-5001:6000-6001/udp\", 9000]\n"
-	           "    volumes: [data:/var/lib/data, /srv/x:/x:ro]\n"
-	           "    healthcheck: {test: curl -f http://localhost, interval: 1m30s}\n"
-	           "    depends_on: [db]\n"
-	           "    container_name: shop-web\n"
-	           "    deploy: {resources: {limits: {cpus: '0.5', memory: 64M}}}\n"
-	           "  db:\n"
-	           "    image: postgres\n"
-	           "    networks: {back: {aliases: [pg]}}\n"
-	           "volumes:\n"
-	           "  data:\n",
-	           &findings, &manifest, &err),
+		   "deployment: shop\n"
+		   "routes:\n"
+		   "  - {domain: Shop.example.com, service: web, port: 8080, path: /api/}\n"
+		   "services:\n"
+		   "  - {name: web, replicas: 3, rollout: {parallel: 2}}\n",
+		   "services:\n"
+		   "  web:\n"
+		   "    image: nginx:1.25\n"
+		   "    command: sh -c 'echo \"a b\"'\n"
+		   "    environment:\n"
+		   "      - A=1\n"
+		   "      - B\n"
+		   "      - C=x=y\n"
+		   "    ports: [\"8080:80\", \"5000-5001:6000-6001/udp\", 9000]\n"
+		   "    volumes: [data:/var/lib/data, /srv/x:/x:ro]\n"
+		   "    healthcheck: {test: curl -f http://localhost, interval: 1m30s}\n"
+		   "    depends_on: [db]\n"
+		   "    container_name: shop-web\n"
+		   "    deploy: {resources: {limits: {cpus: '0.5', memory: 64M}}}\n"
+		   "  db:\n"
+		   "    image: postgres\n"
+		   "    networks: {back: {aliases: [pg]}}\n"
+		   "volumes:\n"
+		   "  data:\n",
+		   &findings, &manifest, &err),
 	      &err);
 	web = jaco_manifest_service(manifest, "web");
 	JT_NOT_NULL(web);
@@ -87,10 +87,10 @@ JT_CASE(all_findings_of_both_files_come_at_once_and_sorted)
 	const struct jaco_manifest *manifest = NULL;
 
 	JT_FAILS_WITH(load(&arena, "deployment: shop\nroute: []\n",
-	                   "services:\n  web:\n    image: x\n    prots: [\"80:80\"]\n"
-	                   "    mem_limit: lots\n",
-	                   &findings, &manifest, &err),
-	              VALIDATION_FAILED, "did you mean \"routes\"", &err);
+			   "services:\n  web:\n    image: x\n    prots: [\"80:80\"]\n"
+			   "    mem_limit: lots\n",
+			   &findings, &manifest, &err),
+		      VALIDATION_FAILED, "did you mean \"routes\"", &err);
 	JT_EQ(findings.n_errors, 3);
 	JT_STR(findings.items[0].pos.file, "jaco.yaml");
 	JT_EQ(findings.items[1].pos.line, 4);
@@ -111,24 +111,24 @@ JT_CASE(equal_containers_have_equal_hashes)
 	const struct jaco_manifest *c = NULL;
 
 	JT_OK(load(&arena, "deployment: d\n",
-	           "services:\n  s:\n    image: i\n    environment: [B=2, A=1]\n    ports: "
-	           "['81:82']\n",
-	           &findings, &a, &err),
+		   "services:\n  s:\n    image: i\n    environment: [B=2, A=1]\n    ports: "
+		   "['81:82']\n",
+		   &findings, &a, &err),
 	      &err);
 	JT_OK(load(&arena, "deployment: d\n",
-	           "# comment\nservices:\n  s:\n    ports: [{target: 82, published: 81}]\n"
-	           "    environment:\n      A: 1\n      B: '2'\n    image: \"i\"\n",
-	           &findings, &b, &err),
+		   "# comment\nservices:\n  s:\n    ports: [{target: 82, published: 81}]\n"
+		   "    environment:\n      A: 1\n      B: '2'\n    image: \"i\"\n",
+		   &findings, &b, &err),
 	      &err);
 	JT_OK(load(&arena, "deployment: d\n",
-	           "services:\n  s:\n    image: i\n    environment: [B=2, A=3]\n    ports: "
-	           "['81:82']\n",
-	           &findings, &c, &err),
+		   "services:\n  s:\n    image: i\n    environment: [B=2, A=3]\n    ports: "
+		   "['81:82']\n",
+		   &findings, &c, &err),
 	      &err);
 	JT_STR(a->services[0].spec_hash, b->services[0].spec_hash);
 	JT_TRUE(strcmp(a->services[0].spec_hash, c->services[0].spec_hash) != 0);
 }
 
 JT_MAIN(JT_RUN(a_pair_of_files_becomes_typed_services),
-        JT_RUN(all_findings_of_both_files_come_at_once_and_sorted),
-        JT_RUN(equal_containers_have_equal_hashes))
+	JT_RUN(all_findings_of_both_files_come_at_once_and_sorted),
+	JT_RUN(equal_containers_have_equal_hashes))

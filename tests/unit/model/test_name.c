@@ -10,13 +10,13 @@ JT_CASE(deployment_names_are_lower_case_labels)
 
 	JT_OK(jaco_name_check_deployment("shop-2", &err), &err);
 	JT_FAILS_WITH(jaco_name_check_deployment("", &err), VALIDATION_FAILED, "not a deployment",
-	              &err);
+		      &err);
 	JT_FAILS_WITH(jaco_name_check_deployment("Shop", &err), VALIDATION_FAILED, "lower-case",
-	              &err);
+		      &err);
 	JT_FAILS_WITH(jaco_name_check_deployment("shop-", &err), VALIDATION_FAILED, "hyphens",
-	              &err);
+		      &err);
 	JT_FAILS_WITH(jaco_name_check_deployment("a2345678901234567890123456789012345678901", &err),
-	              VALIDATION_FAILED, "at most 40", &err);
+		      VALIDATION_FAILED, "at most 40", &err);
 }
 
 JT_CASE(service_names_are_what_compose_files_use)
@@ -28,10 +28,10 @@ JT_CASE(service_names_are_what_compose_files_use)
 	long_name[64] = '\0';
 	JT_OK(jaco_name_check_service("my_app.v2-Web", &err), &err);
 	JT_FAILS_WITH(jaco_name_check_service("a b", &err), VALIDATION_FAILED, "service name",
-	              &err);
+		      &err);
 	JT_FAILS_WITH(jaco_name_check_network("-x", &err), VALIDATION_FAILED, "network name", &err);
 	JT_FAILS_WITH(jaco_name_check_service(long_name, &err), VALIDATION_FAILED, "64 characters",
-	              &err);
+		      &err);
 }
 
 JT_CASE(domains_have_two_labels_and_are_no_addresses)
@@ -44,11 +44,11 @@ JT_CASE(domains_have_two_labels_and_are_no_addresses)
 	JT_OK(jaco_name_check_domain(name, false, &err), &err);
 	JT_OK(jaco_name_check_domain("*.example.com", true, &err), &err);
 	JT_FAILS_WITH(jaco_name_check_domain("*.example.com", false, &err), VALIDATION_FAILED, "*",
-	              &err);
+		      &err);
 	JT_FAILS_WITH(jaco_name_check_domain("localhost", false, &err), VALIDATION_FAILED, "local",
-	              &err);
+		      &err);
 	JT_FAILS_WITH(jaco_name_check_domain("10.0.0.1", false, &err), VALIDATION_FAILED, "10.",
-	              &err);
+		      &err);
 	JT_FAILS_WITH(jaco_name_check_domain("a..b", false, &err), VALIDATION_FAILED, "a..b", &err);
 	JT_TRUE(jaco_name_is_dns("my_app"));
 	JT_FALSE(jaco_name_is_dns("my app"));
@@ -79,6 +79,6 @@ JT_CASE(ids_render_and_give_back_their_suffix)
 }
 
 JT_MAIN(JT_RUN(deployment_names_are_lower_case_labels),
-        JT_RUN(service_names_are_what_compose_files_use),
-        JT_RUN(domains_have_two_labels_and_are_no_addresses),
-        JT_RUN(ids_render_and_give_back_their_suffix))
+	JT_RUN(service_names_are_what_compose_files_use),
+	JT_RUN(domains_have_two_labels_and_are_no_addresses),
+	JT_RUN(ids_render_and_give_back_their_suffix))

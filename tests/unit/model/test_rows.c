@@ -52,13 +52,13 @@ JT_CASE(durations_and_sizes_are_read_as_compose_reads_them)
 		const char *text;
 		int64_t value;
 	} durations[] = {{"30s", 30000},           {"1m30s", 90000}, {"1.5h", 5400000},
-	                 {"100ms", 100},           {"20", 20000},    {"0", 0},
-	                 {"1h5m30s20ms", 3930020}, {"2us", 0},       {"1d", 86400000}},
+			 {"100ms", 100},           {"20", 20000},    {"0", 0},
+			 {"1h5m30s20ms", 3930020}, {"2us", 0},       {"1d", 86400000}},
 	  sizes[] = {{"1b", 1},           {"2k", 2048},
-	             {"2kb", 2048},       {"300m", 314572800},
-	             {"1gb", 1 << 30},    {"1.5g", 1610612736},
-	             {"64MiB", 64 << 20}, {"100", 100},
-	             {"1 G", 1 << 30},    {"0", 0}};
+		     {"2kb", 2048},       {"300m", 314572800},
+		     {"1gb", 1 << 30},    {"1.5g", 1610612736},
+		     {"64MiB", 64 << 20}, {"100", 100},
+		     {"1 G", 1 << 30},    {"0", 0}};
 	static const char *const bad[] = {"", "s", "1x", "-1s", "1s2", "soon", "1..5s"};
 	int64_t value = 0;
 
@@ -84,20 +84,20 @@ JT_CASE(command_lines_are_split_like_a_shell)
 		size_t n;
 		const char *last;
 	} cases[] = {{"a b c", 3, "c"},
-	             {"  a  ", 1, "a"},
-	             {"", 0, NULL},
-	             {"a 'b c'", 2, "b c"},
-	             {"a \"b 'c\"", 2, "b 'c"},
-	             {"a\\ b", 1, "a b"},
-	             {"a''b", 1, "ab"},
-	             {"''", 1, ""},
-	             {"\"a\\\"b\"", 1, "a\"b"},
-	             {"\"a\\nb\"", 1, "a\\nb"},
-	             {"a # b", 3, "b"},
-	             {"a\nb", 2, "b"},
-	             {"a \\\n b", 2, "b"},
-	             {"$A `b`", 2, "`b`"},
-	             {"a && b", 3, "b"}};
+		     {"  a  ", 1, "a"},
+		     {"", 0, NULL},
+		     {"a 'b c'", 2, "b c"},
+		     {"a \"b 'c\"", 2, "b 'c"},
+		     {"a\\ b", 1, "a b"},
+		     {"a''b", 1, "ab"},
+		     {"''", 1, ""},
+		     {"\"a\\\"b\"", 1, "a\"b"},
+		     {"\"a\\nb\"", 1, "a\\nb"},
+		     {"a # b", 3, "b"},
+		     {"a\nb", 2, "b"},
+		     {"a \\\n b", 2, "b"},
+		     {"$A `b`", 2, "`b`"},
+		     {"a && b", 3, "b"}};
 	jaco_auto(jaco_arena) struct jaco_arena arena = JACO_ARENA_INIT;
 	struct jaco_strings words = {0};
 
@@ -106,12 +106,12 @@ JT_CASE(command_lines_are_split_like_a_shell)
 		if (words.n != cases[i].n ||
 		    (words.n && strcmp(words.items[words.n - 1], cases[i].last)))
 			fail_msg("%s: %zu words, last %s", cases[i].text, words.n,
-			         words.n ? words.items[words.n - 1] : "");
+				 words.n ? words.items[words.n - 1] : "");
 	}
 	JT_FALSE(jaco_read_split_words(&arena, "a 'b", &words));
 	JT_FALSE(jaco_read_split_words(&arena, "a \\", &words));
 }
 
 JT_MAIN(JT_RUN(rows_are_sorted_and_every_one_says_what_happens), JT_RUN(the_manual_names_every_key),
-        JT_RUN(paths_are_cleaned), JT_RUN(durations_and_sizes_are_read_as_compose_reads_them),
-        JT_RUN(command_lines_are_split_like_a_shell))
+	JT_RUN(paths_are_cleaned), JT_RUN(durations_and_sizes_are_read_as_compose_reads_them),
+	JT_RUN(command_lines_are_split_like_a_shell))

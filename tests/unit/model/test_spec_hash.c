@@ -16,38 +16,38 @@ struct fact {
 
 static const struct fact facts[] = {
 	{{"environment: [A=1, B=two]", "environment: {B: two, A: \"1\"}",
-          "environment:\n      B: 'two' # comment\n      A: 1"},
-         "environment: [A=1, B=three]"},
+	  "environment:\n      B: 'two' # comment\n      A: 1"},
+	 "environment: [A=1, B=three]"},
 	{{"command: run --fast 'a b'", "command: [run, --fast, a b]",
-          "command:\n      - run\n      - \"--fast\"\n      - a b"},
-         "command: run --fast a b"},
+	  "command:\n      - run\n      - \"--fast\"\n      - a b"},
+	 "command: run --fast a b"},
 	{{"ports: [\"8080:80\"]", "ports: [{target: 80, published: 8080}]",
-          "ports:\n      - target: 80\n        published: \"8080\"\n        protocol: tcp"},
-         "ports: [\"8080:81\"]"},
+	  "ports:\n      - target: 80\n        published: \"8080\"\n        protocol: tcp"},
+	 "ports: [\"8080:81\"]"},
 	{{"volumes: [\"data:/d:ro\"]",
-          "volumes: [{type: volume, source: data, target: /d, read_only: true}]",
-          "volumes: [\"data:/d/:ro\"]"},
-         "volumes: [\"data:/d\"]"},
+	  "volumes: [{type: volume, source: data, target: /d, read_only: true}]",
+	  "volumes: [\"data:/d/:ro\"]"},
+	 "volumes: [\"data:/d\"]"},
 	{{"labels: [a=b, c=d]", "labels: {c: d, a: b}", "labels: {\"a\": 'b', c: d}"},
-         "labels: [a=b]"},
+	 "labels: [a=b]"},
 	{{"mem_limit: 1g", "deploy: {resources: {limits: {memory: 1024m}}}",
-          "mem_limit: 1073741824"},
-         "mem_limit: 2g"},
+	  "mem_limit: 1073741824"},
+	 "mem_limit: 2g"},
 	{{"cap_add: [NET_ADMIN, SYS_TIME]", "cap_add: [SYS_TIME, NET_ADMIN]",
-          "cap_add: [SYS_TIME, NET_ADMIN, SYS_TIME]"},
-         "cap_add: [NET_ADMIN]"},
+	  "cap_add: [SYS_TIME, NET_ADMIN, SYS_TIME]"},
+	 "cap_add: [NET_ADMIN]"},
 	{{"stop_grace_period: 90s", "stop_grace_period: 1m30s", "stop_grace_period: 1.5m"},
-         "stop_grace_period: 91s"},
+	 "stop_grace_period: 91s"},
 	{{"healthcheck: {test: curl x, interval: 60s}",
-          "healthcheck: {interval: 1m, test: [CMD-SHELL, curl x]}", NULL},
-         "healthcheck: {test: [CMD, curl, x], interval: 60s}"},
+	  "healthcheck: {interval: 1m, test: [CMD-SHELL, curl x]}", NULL},
+	 "healthcheck: {test: [CMD, curl, x], interval: 60s}"},
 	{{"networks: [b, a]", "networks: {a: , b: }", "networks: [a, b]"}, "networks: [a]"},
 	{{"extra_hosts: [\"h:10.0.0.1\", \"g:10.0.0.2\"]",
-          "extra_hosts: {g: 10.0.0.2, h: 10.0.0.1}",
-          "extra_hosts: [\"g=10.0.0.2\", \"h=10.0.0.1\"]"},
-         "extra_hosts: {g: 10.0.0.2, h: 10.0.0.3}"},
+	  "extra_hosts: {g: 10.0.0.2, h: 10.0.0.1}",
+	  "extra_hosts: [\"g=10.0.0.2\", \"h=10.0.0.1\"]"},
+	 "extra_hosts: {g: 10.0.0.2, h: 10.0.0.3}"},
 	{{"ulimits: {nofile: 10}", "ulimits: {nofile: {soft: 10, hard: 10}}", NULL},
-         "ulimits: {nofile: {soft: 10, hard: 20}}"},
+	 "ulimits: {nofile: {soft: 10, hard: 20}}"},
 	{{"tmpfs: /run", "tmpfs: [/run]", "tmpfs: [/run/]"}, "tmpfs: /tmp"},
 	{{"dns: 1.1.1.1", "dns: [1.1.1.1]", NULL}, "dns: [1.1.1.1, 8.8.8.8]"},
 	{{"sysctls: [a.b=1]", "sysctls: {a.b: 1}", NULL}, "sysctls: {a.b: 2}"},
@@ -55,11 +55,11 @@ static const struct fact facts[] = {
 	{{"read_only: true", "read_only: yes", "read_only: \"true\""}, "read_only: false"},
 	{{"init: true", "init: on", NULL}, "init: false"},
 	{{"logging: {driver: json-file, options: {a: 1, b: 2}}",
-          "logging: {options: {b: \"2\", a: '1'}, driver: json-file}", NULL},
-         "logging: {driver: json-file, options: {a: 1}}"},
+	  "logging: {options: {b: \"2\", a: '1'}, driver: json-file}", NULL},
+	 "logging: {driver: json-file, options: {a: 1}}"},
 	{{"devices: [\"/dev/x\"]", "devices: [\"/dev/x:/dev/x:rwm\"]",
-          "devices: [\"/dev/x:/dev/x\"]"},
-         "devices: [\"/dev/x:/dev/y\"]"},
+	  "devices: [\"/dev/x:/dev/x\"]"},
+	 "devices: [\"/dev/x:/dev/y\"]"},
 };
 
 /* What no container feels: may be added or left out anywhere. */
@@ -142,10 +142,10 @@ JT_CASE(rewrites_keep_the_hash_and_changes_change_it)
 		hash_of(&third, hashes[2]);
 		if (strcmp(hashes[0], hashes[1]) != 0)
 			fail_msg("round %u: equivalent, but hashed apart:\n%s---\n%s", round,
-			         jaco_buf_str(&first), jaco_buf_str(&second));
+				 jaco_buf_str(&first), jaco_buf_str(&second));
 		if (strcmp(hashes[0], hashes[2]) == 0)
 			fail_msg("round %u: fact %zu changed, but not the hash:\n%s---\n%s", round,
-			         changed, jaco_buf_str(&first), jaco_buf_str(&third));
+				 changed, jaco_buf_str(&first), jaco_buf_str(&third));
 	}
 }
 

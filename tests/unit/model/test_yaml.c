@@ -5,7 +5,7 @@
 #include "tests/lib/test.h"
 
 static struct jaco_yaml_node *parse(struct jaco_arena *arena, const char *text,
-                                    struct jaco_findings *findings)
+				    struct jaco_findings *findings)
 {
 	*findings = JACO_FINDINGS_INIT(arena);
 	return jaco_yaml_parse("f.yaml", text, strlen(text), arena, findings);
@@ -45,7 +45,7 @@ JT_CASE(what_is_broken_is_said_with_its_place)
 		    findings.items[0].pos.column != broken[i].column ||
 		    !strstr(findings.items[0].message, broken[i].message))
 			fail_msg("%s: got %u:%u %s", broken[i].text, findings.items[0].pos.line,
-			         findings.items[0].pos.column, findings.items[0].message);
+				 findings.items[0].pos.column, findings.items[0].message);
 		JT_EQ(findings.items[0].code, JACO_PARSE_FAILED);
 	}
 }
@@ -55,10 +55,10 @@ JT_CASE(merge_keys_give_what_is_missing)
 	static const char *const same[][2] = {
 		{"b: &b {x: 1, y: 2}\na: {<<: *b, x: 3}", "{b: {x: 1, y: 2}, a: {x: 3, y: 2}}"},
 		{"p: &p {x: 1}\nq: &q {x: 2, z: 3}\na: {<<: [*p, *q]}",
-	         "{p: {x: 1}, q: {x: 2, z: 3}, a: {x: 1, z: 3}}"},
+		 "{p: {x: 1}, q: {x: 2, z: 3}, a: {x: 1, z: 3}}"},
 		{"a: &a {x: &v [1]}\nb: *a\nc: *v", "{a: {x: [1]}, b: {x: [1]}, c: [1]}"},
 		{"p: &p {x: {k: 1}}\nq: &q {<<: *p, y: 1}\na: {<<: *q}",
-	         "{p: {x: {k: 1}}, q: {y: 1, x: {k: 1}}, a: {y: 1, x: {k: 1}}}"},
+		 "{p: {x: {k: 1}}, q: {y: 1, x: {k: 1}}, a: {y: 1, x: {k: 1}}}"},
 		{"a: {\"<<\": 1}", "{a: {\"<<\": 1}}"},
 		{"a: &x 1\nb: &x 2\nc: *x", "{a: 1, b: 2, c: 2}"},
 	};
@@ -84,7 +84,8 @@ JT_CASE(what_is_rendered_reads_back_the_same)
 		"a: |\n  two\n  lines\nb: >-\n  folded\n  text\n",
 		"\"odd key: x\": \"t\\tq\\\"b\\\\ \\u00e9\\x07\\u2028\\u0085\"\n",
 		"'123': v\n'': w\n'null': z\n'- a': b\n",
-		"a: \"\xe2\x82\xac\xf0\x9f\x98\x80\"\nb: \" lead\"\nc: \"trail \"\nd: 'a: b'\ne: 'a #b'\n",
+		"a: \"\xe2\x82\xac\xf0\x9f\x98\x80\"\nb: \" lead\"\nc: \"trail \"\nd: 'a: b'\ne: "
+		"'a #b'\n",
 		"just a scalar\n",
 		"- a\n- - b\n  - c\n- {d: e}\n",
 	};
@@ -113,7 +114,7 @@ JT_CASE(bombs_and_towers_end_at_bounds)
 	jaco_buf_add_str(&text, "a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n");
 	for (unsigned i = 1; i < 9; i++)
 		jaco_buf_printf(&text, "a%u: &a%u [*a%u,*a%u,*a%u,*a%u,*a%u,*a%u,*a%u,*a%u]\n", i,
-		                i, i - 1, i - 1, i - 1, i - 1, i - 1, i - 1, i - 1, i - 1);
+				i, i - 1, i - 1, i - 1, i - 1, i - 1, i - 1, i - 1, i - 1);
 	JT_NULL(parse(&arena, jaco_buf_str(&text), &findings));
 	JT_NOT_NULL(strstr(findings.items[0].message, "100000 nodes"));
 	JT_TRUE(arena.used_bytes < 64u << 20);
@@ -125,4 +126,4 @@ JT_CASE(bombs_and_towers_end_at_bounds)
 }
 
 JT_MAIN(JT_RUN(what_is_broken_is_said_with_its_place), JT_RUN(merge_keys_give_what_is_missing),
-        JT_RUN(what_is_rendered_reads_back_the_same), JT_RUN(bombs_and_towers_end_at_bounds))
+	JT_RUN(what_is_rendered_reads_back_the_same), JT_RUN(bombs_and_towers_end_at_bounds))

@@ -17,7 +17,8 @@ JT_CASE(a_full_document_becomes_tables)
 {
 	const char *text =
 		"{\"listeners\": [{\"kind\": \"http\", \"address\": \"127.0.0.1:80\"},"
-		" {\"kind\": \"tcp\", \"address\": \"[::]:6379\", \"service\": \"s/db\", \"port\": 6379,"
+		" {\"kind\": \"tcp\", \"address\": \"[::]:6379\", \"service\": \"s/db\", \"port\": "
+		"6379,"
 		"  \"idle\": \"1m\", \"send_proxy\": true}],"
 		"\"services\": {\"s/web\": {\"replicas\": ["
 		" {\"id\": \"a\", \"address\": \"10.0.0.1\", \"state\": \"running\"},"
@@ -25,13 +26,18 @@ JT_CASE(a_full_document_becomes_tables)
 		" {\"id\": \"c\", \"address\": \"10.0.0.3\", \"state\": \"draining\"},"
 		" {\"id\": \"d\", \"address\": \"10.0.0.4\", \"healthy\": false}]},"
 		" \"s/db\": {\"replicas\": [{\"address\": \"10.0.0.9\"}]}},"
-		"\"routes\": [{\"domain\": \"a.test\", \"path\": \"/x\", \"service\": \"s/web\", \"port\": 8080,"
-		"  \"tls\": \"off\", \"strip_path\": true, \"max_body\": \"64k\", \"balance\": \"hash(X-Key)\","
-		"  \"timeouts\": {\"connect\": \"1s\"}, \"sticky\": {\"cookie\": \"J\", \"ttl\": \"1m\"},"
+		"\"routes\": [{\"domain\": \"a.test\", \"path\": \"/x\", \"service\": \"s/web\", "
+		"\"port\": 8080,"
+		"  \"tls\": \"off\", \"strip_path\": true, \"max_body\": \"64k\", \"balance\": "
+		"\"hash(X-Key)\","
+		"  \"timeouts\": {\"connect\": \"1s\"}, \"sticky\": {\"cookie\": \"J\", \"ttl\": "
+		"\"1m\"},"
 		"  \"headers\": {\"request\": {\"set\": {\"A\": \"b\"}, \"remove\": [\"C\"]}},"
-		"  \"allow\": [\"10.0.0.0/8\"], \"basic_auth\": [{\"user\": \"u\", \"password_hash\": \"h\"}],"
+		"  \"allow\": [\"10.0.0.0/8\"], \"basic_auth\": [{\"user\": \"u\", "
+		"\"password_hash\": \"h\"}],"
 		"  \"maintenance\": true},"
-		" {\"domain\": \"b.test\", \"redirect\": {\"to\": \"https://c.test\", \"code\": 302}}],"
+		" {\"domain\": \"b.test\", \"redirect\": {\"to\": \"https://c.test\", \"code\": "
+		"302}}],"
 		"\"trusted_proxies\": [\"192.0.2.0/24\"], \"workers\": 2,"
 		"\"timeouts\": {\"head\": \"5s\"}}";
 	jaco_auto(config) struct config config = CONFIG_INIT;
@@ -87,8 +93,10 @@ JT_CASE(mistakes_are_located)
 		{"{\"routes\": [{\"domain\": \"a\", \"service\": \"x\"}]}", JACO_VALIDATION_FAILED,
 		 "is not among the services"},
 		{"{\"routes\": [{\"domain\": \"a\", \"balance\": \"best\", "
-		 "\"redirect\": {\"to\": \"b\"}}]}", JACO_VALIDATION_FAILED, "balance \"best\""},
-		{"{\"routes\": [{\"domain\": \"a\", \"redirect\": {\"to\": \"b\", \"code\": 305}}]}",
+		 "\"redirect\": {\"to\": \"b\"}}]}",
+		 JACO_VALIDATION_FAILED, "balance \"best\""},
+		{"{\"routes\": [{\"domain\": \"a\", \"redirect\": {\"to\": \"b\", \"code\": "
+		 "305}}]}",
 		 JACO_VALIDATION_FAILED, "redirect.code"},
 		{"{\"services\": {\"s\": {\"replicas\": [{\"address\": \"x\"}]}}}",
 		 JACO_VALIDATION_FAILED, "services.s.replicas[0].address"},
@@ -98,7 +106,8 @@ JT_CASE(mistakes_are_located)
 		{"{\"workers\": -1}", JACO_VALIDATION_FAILED, "workers"},
 		{"{\"trusted_proxies\": [\"x\"]}", JACO_VALIDATION_FAILED, "trusted_proxies"},
 		{"{\"routes\": [{\"domain\": \"a\", \"redirect\": {\"to\": \"b\"}}, "
-		 "{\"domain\": \"A\", \"redirect\": {\"to\": \"b\"}}]}", JACO_ROUTE_CONFLICT, "routes[1]"},
+		 "{\"domain\": \"A\", \"redirect\": {\"to\": \"b\"}}]}",
+		 JACO_ROUTE_CONFLICT, "routes[1]"},
 	};
 
 	for (size_t i = 0; i < JACO_ARRAY_SIZE(bad); i++) {

@@ -128,8 +128,8 @@ JT_CASE(every_owned_name_is_recognised_in_any_case)
 JT_CASE(authorities)
 {
 	const char *good[] = {"a", "a:80", "a.b.c:65535", "[::1]", "[::1]:8080", "a:", "127.0.0.1"};
-	const char *bad[] = {"", ":80", "a b", "a/b", "a@b", "[::1", "[]", "[::1]x", "a:8a", "a:65536",
-			     "a,b", "a%41"};
+	const char *bad[] = {"",   ":80",    "a b",  "a/b",     "a@b", "[::1",
+			     "[]", "[::1]x", "a:8a", "a:65536", "a,b", "a%41"};
 
 	for (size_t i = 0; i < JACO_ARRAY_SIZE(good); i++)
 		JT_TRUE(http1_is_authority(good[i], strlen(good[i])));

@@ -32,13 +32,20 @@ JT_CASE(networks_of_both_families_contain_what_they_should)
 
 JT_CASE(nonsense_is_refused)
 {
-	const char *bad[] = {"", "10", "10.0.0.0/33", "fd00::/129", "10.0.0.0/", "10.0.0.0/-1", "a/8",
+	const char *bad[] = {"",
+			     "10",
+			     "10.0.0.0/33",
+			     "fd00::/129",
+			     "10.0.0.0/",
+			     "10.0.0.0/-1",
+			     "a/8",
 			     "1111111111111111111111111111111111111111111111111111111/8"};
 	struct jaco_err err = JACO_ERR_INIT;
 	struct netmatch m;
 
 	for (size_t i = 0; i < JACO_ARRAY_SIZE(bad); i++)
-		JT_FAILS_WITH(netmatch_parse(bad[i], &m, &err), VALIDATION_FAILED, "no network", &err);
+		JT_FAILS_WITH(netmatch_parse(bad[i], &m, &err), VALIDATION_FAILED, "no network",
+			      &err);
 }
 
 JT_CASE(text_comes_back)

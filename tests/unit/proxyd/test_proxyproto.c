@@ -35,7 +35,8 @@ JT_CASE(version_1_unknown_has_no_address)
 JT_CASE(malformed_version_1_is_refused)
 {
 	const char *bad[] = {"PROXY TCP4 x 10.0.0.1 1 2\r\n", "PROXY TCP4 1.2.3.4\r\n",
-			     "PROXY TCP4 1.2.3.4 1.2.3.4 99999 1\r\n", "PROXY TCP5 1.2.3.4 1.2.3.4 1 1\r\n",
+			     "PROXY TCP4 1.2.3.4 1.2.3.4 99999 1\r\n",
+			     "PROXY TCP5 1.2.3.4 1.2.3.4 1 1\r\n",
 			     "PROXY TCP4 1.2.3.4 1.2.3.4 1 1\n"};
 	char endless[200];
 	struct proxyproto_peer peer;
@@ -58,7 +59,8 @@ JT_CASE(what_is_written_is_read_back)
 		char out[PROXYPROTO_WRITE_MAX + 3];
 		size_t n;
 
-		JT_TRUE(netmatch_ip_parse(pairs[i][0], &from) && netmatch_ip_parse(pairs[i][1], &to));
+		JT_TRUE(netmatch_ip_parse(pairs[i][0], &from) &&
+			netmatch_ip_parse(pairs[i][1], &to));
 		n = proxyproto_write(out, &from, 4711, &to, 80);
 		for (size_t k = 0; k < n; k++)
 			JT_EQ(parse(out, k, &peer), 0);

@@ -9,7 +9,8 @@ static struct iobuf_pool pool;
 
 /* Move @text through a relay, giving @in_step bytes at a time and taking @out_step. */
 static enum relay_state run(enum http1_framing in, enum http1_framing out, uint64_t length,
-			    const char *text, size_t in_step, size_t out_step, struct jaco_buf *sent)
+			    const char *text, size_t in_step, size_t out_step,
+			    struct jaco_buf *sent)
 {
 	struct relay relay;
 	struct iobuf *buf = iobuf_get(&pool, IOBUF_SMALL_BYTES);
@@ -67,13 +68,15 @@ static void dechunk(const char *text, struct jaco_buf *out)
 
 JT_CASE(chunked_stays_chunked_in_any_pieces)
 {
-	const char *text = "5;ext\r\nhello\r\n7\r\n, world\r\n0\r\nX-Sum: 1\r\nContent-Length: 3\r\n\r\n";
+	const char *text =
+		"5;ext\r\nhello\r\n7\r\n, world\r\n0\r\nX-Sum: 1\r\nContent-Length: 3\r\n\r\n";
 	jaco_auto(jaco_buf) struct jaco_buf sent = JACO_BUF_INIT;
 	jaco_auto(jaco_buf) struct jaco_buf body = JACO_BUF_INIT;
 
 	for (size_t in = 1; in < 60; in += 3)
 		for (size_t out = 1; out < 60; out += 5) {
-			JT_EQ(run(HTTP1_CHUNKED, HTTP1_CHUNKED, 0, text, in, out, &sent), RELAY_DONE);
+			JT_EQ(run(HTTP1_CHUNKED, HTTP1_CHUNKED, 0, text, in, out, &sent),
+			      RELAY_DONE);
 			dechunk(jaco_buf_str(&sent), &body);
 			JT_STR(jaco_buf_str(&body), "hello, world");
 			JT_NOT_NULL(strstr(jaco_buf_str(&sent), "0\r\nX-Sum: 1\r\n\r\n"));
@@ -86,7 +89,8 @@ JT_CASE(a_chunk_and_its_end_go_out_together)
 {
 	jaco_auto(jaco_buf) struct jaco_buf sent = JACO_BUF_INIT;
 
-	JT_EQ(run(HTTP1_CHUNKED, HTTP1_CHUNKED, 0, "3\r\nabc\r\n0\r\n\r\n", 100, 100, &sent), RELAY_DONE);
+	JT_EQ(run(HTTP1_CHUNKED, HTTP1_CHUNKED, 0, "3\r\nabc\r\n0\r\n\r\n", 100, 100, &sent),
+	      RELAY_DONE);
 	JT_STR(jaco_buf_str(&sent), "3\r\nabc\r\n0\r\n\r\n");
 }
 
@@ -120,7 +124,8 @@ JT_CASE(an_early_end_is_broken_not_done)
 	JT_EQ(run(HTTP1_LENGTH, HTTP1_LENGTH, 5, "hel", 100, 100, &sent), RELAY_BAD);
 	JT_EQ(run(HTTP1_CHUNKED, HTTP1_CHUNKED, 0, "3\r\nab", 100, 100, &sent), RELAY_BAD);
 	JT_EQ(run(HTTP1_CHUNKED, HTTP1_CHUNKED, 0, "3\r\nabc\r\n", 100, 100, &sent), RELAY_BAD);
-	JT_EQ(run(HTTP1_CHUNKED, HTTP1_UNTIL_CLOSE, 0, "3\r\nabc\r\n0\r\n\r\n", 1, 1, &sent), RELAY_DONE);
+	JT_EQ(run(HTTP1_CHUNKED, HTTP1_UNTIL_CLOSE, 0, "3\r\nabc\r\n0\r\n\r\n", 1, 1, &sent),
+	      RELAY_DONE);
 	JT_STR(jaco_buf_str(&sent), "abc");
 }
 

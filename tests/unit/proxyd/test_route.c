@@ -64,12 +64,14 @@ JT_CASE(malformed_domains_and_paths_are_refused)
 	for (size_t i = 0; i < JACO_ARRAY_SIZE(domains); i++) {
 		struct route route = {.domain = domains[i], .path = "/"};
 
-		JT_FAILS_WITH(route_table_add(table, &route, &err), VALIDATION_FAILED, "domain", &err);
+		JT_FAILS_WITH(route_table_add(table, &route, &err), VALIDATION_FAILED, "domain",
+			      &err);
 	}
 	for (size_t i = 0; i < JACO_ARRAY_SIZE(paths); i++) {
 		struct route route = {.domain = "a.test", .path = paths[i]};
 
-		JT_FAILS_WITH(route_table_add(table, &route, &err), VALIDATION_FAILED, "path", &err);
+		JT_FAILS_WITH(route_table_add(table, &route, &err), VALIDATION_FAILED, "path",
+			      &err);
 	}
 	route_table_unref(table);
 }

@@ -97,5 +97,5 @@ JT_CASE(a_long_sleep_loses_nothing)
 }
 
 JT_MAIN(JT_RUN(fires_once_not_early_and_soon_after), JT_RUN(a_deadline_pushed_away_is_kept),
-	JT_RUN(a_deadline_pulled_near_is_kept), JT_RUN(callbacks_may_cancel_others_of_the_same_slot),
-	JT_RUN(a_long_sleep_loses_nothing))
+	JT_RUN(a_deadline_pulled_near_is_kept),
+	JT_RUN(callbacks_may_cancel_others_of_the_same_slot), JT_RUN(a_long_sleep_loses_nothing))

@@ -25,8 +25,8 @@ JT_CASE(a_prefix_above_a_forbidden_keyspace_is_forbidden)
 	JT_OK(access_read(ROLE_SCHEDD, "/replica/", &err), &err);
 	JT_OK(access_read(ROLE_SCHEDD, "/replica/shop/web/1", &err), &err);
 	JT_OK(access_read(ROLE_DNSD, "/obs/", &err), &err);
-	JT_FAILS_WITH(access_read(ROLE_SCHEDD, "/nowhere/", &err), VALIDATION_FAILED, "no keys below",
-		      &err);
+	JT_FAILS_WITH(access_read(ROLE_SCHEDD, "/nowhere/", &err), VALIDATION_FAILED,
+		      "no keys below", &err);
 }
 
 /* The whole table, once: who may write what is a decision, and a change of it must be seen. */
@@ -67,12 +67,15 @@ JT_CASE(an_observed_key_belongs_to_the_host_in_its_name)
 	JT_OK(access_owner("/obs/node/n1/dns", "n1", &err), &err);
 	JT_OK(access_owner("/obs/replica/d-s-1@n1", "n1", &err), &err);
 	JT_OK(access_owner("/obs/replica/d-s@x-1@n1", "n1", &err), &err);
-	JT_FAILS_WITH(access_owner("/obs/node/n10/dns", "n1", &err), PERMISSION_DENIED, "n10", &err);
-	JT_FAILS_WITH(access_owner("/obs/replica/d-s-1@n", "n1", &err), PERMISSION_DENIED, "@n", &err);
+	JT_FAILS_WITH(access_owner("/obs/node/n10/dns", "n1", &err), PERMISSION_DENIED, "n10",
+		      &err);
+	JT_FAILS_WITH(access_owner("/obs/replica/d-s-1@n", "n1", &err), PERMISSION_DENIED, "@n",
+		      &err);
 	JT_FAILS_WITH(access_owner("/obs/replica/d-s-1", "n1", &err), PERMISSION_DENIED, "d-s-1",
 		      &err);
 }
 
 JT_MAIN(JT_RUN(nobody_reads_or_writes_secrets_and_tokens),
-	JT_RUN(a_prefix_above_a_forbidden_keyspace_is_forbidden), JT_RUN(the_writers_are_as_designed),
+	JT_RUN(a_prefix_above_a_forbidden_keyspace_is_forbidden),
+	JT_RUN(the_writers_are_as_designed),
 	JT_RUN(an_observed_key_belongs_to_the_host_in_its_name))

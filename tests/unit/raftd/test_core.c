@@ -131,7 +131,8 @@ JT_CASE(a_disk_that_cannot_be_is_refused)
 	struct core_start start = {.term = 1, .entries = entries, .n_entries = 2};
 	struct core *core = NULL;
 
-	JT_FAILS_WITH(core_new(&core, &opt, 0, &start, &err), VALIDATION_FAILED, "must be set", &err);
+	JT_FAILS_WITH(core_new(&core, &opt, 0, &start, &err), VALIDATION_FAILED, "must be set",
+		      &err);
 	opt.id = 1;
 	JT_FAILS_WITH(core_new(&core, &opt, 0, &start, &err), VALIDATION_FAILED,
 		      "has 3 where 2 belongs", &err);
@@ -141,8 +142,8 @@ JT_CASE(a_disk_that_cannot_be_is_refused)
 		      &err);
 	start.term = 1;
 	start.applied = 2;
-	JT_FAILS_WITH(core_new(&core, &opt, 0, &start, &err), VALIDATION_FAILED, "the state is at 2",
-		      &err);
+	JT_FAILS_WITH(core_new(&core, &opt, 0, &start, &err), VALIDATION_FAILED,
+		      "the state is at 2", &err);
 	opt.max_reads = 0;
 	JT_FAILS_WITH(core_new(&core, &opt, 0, &start, &err), VALIDATION_FAILED, "limit is zero",
 		      &err);
@@ -302,7 +303,8 @@ JT_CASE(after_a_start_the_others_are_asked_as_soon_as_they_are_there)
 	core_collect(core, &todo);
 	JT_EQ(todo.n_messages, 2);
 	JT_EQ(todo.messages[0].type, CORE_PREVOTE_REQ);
-	core_receive(core, &(struct core_message){.type = CORE_APP_REQ, .from = 2, .to = 1, .term = 1});
+	core_receive(core,
+		     &(struct core_message){.type = CORE_APP_REQ, .from = 2, .to = 1, .term = 1});
 	settle(core);
 	core_peer_found(core, 3); /* only once */
 	JT_TRUE(core_deadline(core) >= 200);
@@ -344,7 +346,8 @@ JT_CASE(compaction_stops_at_what_is_applied)
 	JT_OK(core_compact(core, 1, &err), &err);
 	JT_OK(core_offer(core, 1, &err), &err);
 	JT_FAILS_WITH(core_compact(core, 1, &err), VALIDATION_FAILED, "starts after 1", &err);
-	JT_FAILS_WITH(core_conf_at(core, 0, &conf, &err), VALIDATION_FAILED, "not in the log", &err);
+	JT_FAILS_WITH(core_conf_at(core, 0, &conf, &err), VALIDATION_FAILED, "not in the log",
+		      &err);
 	core_free(core);
 }
 
@@ -356,13 +359,18 @@ static struct core *leader_of_three(struct core_options opt)
 	core_campaign(core);
 	settle(core);
 	for (enum core_message_type type = CORE_PREVOTE_RESP; type <= CORE_VOTE_RESP; type += 2) {
-		core_receive(core, &(struct core_message){
-					   .type = type, .from = 2, .to = 1, .term = 1, .ok = true});
+		core_receive(core,
+			     &(struct core_message){
+				     .type = type, .from = 2, .to = 1, .term = 1, .ok = true});
 		settle(core);
 	}
 	for (uint64_t from = 2; from <= 3; from++) {
-		core_receive(core, &(struct core_message){.type = CORE_APP_RESP, .from = from, .to = 1,
-							  .term = 1, .index = 1, .ok = true});
+		core_receive(core, &(struct core_message){.type = CORE_APP_RESP,
+							  .from = from,
+							  .to = 1,
+							  .term = 1,
+							  .index = 1,
+							  .ok = true});
 		settle(core);
 	}
 	core_tick(core, opt.linger);

@@ -10,8 +10,13 @@ static struct foresee_network networks[2] = {{.name = "front", .n_hosts = 1, .re
 
 static struct foresee make(uint64_t n_used)
 {
-	return (struct foresee){.pool = {10u << 24, 20}, .bits = 24, .n_used = n_used, .n_members = 3,
-				.deployment = "shop", .networks = networks, .n_networks = 2};
+	return (struct foresee){.pool = {10u << 24, 20},
+				.bits = 24,
+				.n_used = n_used,
+				.n_members = 3,
+				.deployment = "shop",
+				.networks = networks,
+				.n_networks = 2};
 }
 
 JT_CASE(subnets_are_counted_without_the_nodes_own)
@@ -21,7 +26,8 @@ JT_CASE(subnets_are_counted_without_the_nodes_own)
 
 	JT_OK(foresee_check(&fits, &err), &err);
 	JT_FAILS_WITH(foresee_check(&full, &err), SUBNET_POOL_EXHAUSTED,
-		      "needs 4 more subnets of /24; ipam_pool 10.0.0.0/20 holds 15, 12 are in use", &err);
+		      "needs 4 more subnets of /24; ipam_pool 10.0.0.0/20 holds 15, 12 are in use",
+		      &err);
 }
 
 JT_CASE(what_is_claimed_is_not_wanted_again)
@@ -49,5 +55,6 @@ JT_CASE(replicas_that_no_number_of_subnets_holds)
 	networks[1].replicas = 3;
 }
 
-JT_MAIN(JT_RUN(subnets_are_counted_without_the_nodes_own), JT_RUN(what_is_claimed_is_not_wanted_again),
+JT_MAIN(JT_RUN(subnets_are_counted_without_the_nodes_own),
+	JT_RUN(what_is_claimed_is_not_wanted_again),
 	JT_RUN(replicas_that_no_number_of_subnets_holds))

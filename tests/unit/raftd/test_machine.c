@@ -140,7 +140,8 @@ JT_CASE(the_audit_record_stands_at_the_revision_of_its_change)
 	world_init(&world);
 	put(&world, "/lock/z", "1");
 	apply(&world, &txn);
-	JT_EQ(machine_get(&world.machine, KV_TEXT("/audit/00000000000000000002"), &value, NULL, &err),
+	JT_EQ(machine_get(&world.machine, KV_TEXT("/audit/00000000000000000002"), &value, NULL,
+			  &err),
 	      1);
 	JT_MEM(value.data, "rec", 3);
 }

@@ -80,7 +80,11 @@ static void test_who_lags_or_is_silent_waits(void **state)
 	struct member_fact facts[3] = {
 		{.host = "a", .raft_id = 1, .is_wanted = true, .is_in = true, .is_voter = true},
 		{.host = "b", .raft_id = 2, .is_wanted = true, .is_in = true, .is_caught_up = true},
-		{.host = "c", .raft_id = 3, .is_wanted = true, .is_in = true, .is_reachable = true}};
+		{.host = "c",
+		 .raft_id = 3,
+		 .is_wanted = true,
+		 .is_in = true,
+		 .is_reachable = true}};
 	uint64_t id;
 
 	(void)state;
@@ -159,8 +163,9 @@ static void test_a_token_by_parts_and_versions(void **state)
 
 static void test_a_hosts_file_says_where_a_name_is(void **state)
 {
-	static const char hosts[] = "127.0.0.1 localhost\n# 10.0.0.9 n2\n\n10.0.0.2\tn2.example N2 # n3\n"
-				    "junk n3\nfd00::3 n3\n10.0.0.4 n4";
+	static const char hosts[] =
+		"127.0.0.1 localhost\n# 10.0.0.9 n2\n\n10.0.0.2\tn2.example N2 # n3\n"
+		"junk n3\nfd00::3 n3\n10.0.0.4 n4";
 	char text[JACO_ADDR_TEXT_BYTES];
 	struct jaco_addr addr;
 

@@ -12,8 +12,8 @@ static int publish(struct records *records, const char *key, const char *text)
 	struct jaco_err err = JACO_ERR_INIT;
 	const struct record *record;
 
-	return records_publish(records, key,
-			       text ? KV_TEXT(text) : (struct kv_bytes){.data = NULL}, &record, &err);
+	return records_publish(records, key, text ? KV_TEXT(text) : (struct kv_bytes){.data = NULL},
+			       &record, &err);
 }
 
 static int merge(struct records *records, const char *key, const char *owner, uint64_t incarnation,
@@ -203,14 +203,19 @@ JT_CASE(no_claim_drives_the_numbers_of_an_owner_to_their_end)
 	JT_EQ(records.incarnation, 100);
 	JT_EQ(publish(&records, "/obs/node/n1/dns", "b"), 1);
 	JT_EQ(records_find(&records, claim.key)->sequence, 2);
-	JT_EQ(merge(&records, "/obs/node/n2/dns", "n2", UINT64_MAX, 1, "x"), -JACO_VALIDATION_FAILED);
-	JT_EQ(merge(&records, "/obs/node/n2/dns", "n2", 1, UINT64_MAX, "x"), -JACO_VALIDATION_FAILED);
+	JT_EQ(merge(&records, "/obs/node/n2/dns", "n2", UINT64_MAX, 1, "x"),
+	      -JACO_VALIDATION_FAILED);
+	JT_EQ(merge(&records, "/obs/node/n2/dns", "n2", 1, UINT64_MAX, "x"),
+	      -JACO_VALIDATION_FAILED);
 }
 
 JT_CASE(a_forgotten_tombstone_leaves_a_floor)
 {
 	jaco_auto(records) struct records records;
-	struct record old = {.key = "/obs/node/n2/dns", .owner = "n2", .incarnation = 5, .sequence = 1,
+	struct record old = {.key = "/obs/node/n2/dns",
+			     .owner = "n2",
+			     .incarnation = 5,
+			     .sequence = 1,
 			     .value = KV_TEXT("x")};
 	const struct records_owner *floor;
 

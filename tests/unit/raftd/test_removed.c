@@ -33,7 +33,8 @@ static int membership(const void *value, size_t n, uint64_t *out_revision, struc
 static int membership_as(uint64_t raft_id, uint64_t *out_revision, struct jaco_err *err)
 {
 	jaco_auto(jaco_buf) struct jaco_buf packed = JACO_BUF_INIT;
-	struct wire_node node = {.host = "n1", .raft_id = raft_id, .intent = JACO_NODE_INTENT_ACTIVE};
+	struct wire_node node = {
+		.host = "n1", .raft_id = raft_id, .intent = JACO_NODE_INTENT_ACTIVE};
 
 	JT_OK(jaco_pack(&packed, &wire_node_desc, &node, err), err);
 	return membership(packed.data, packed.n, out_revision, err);

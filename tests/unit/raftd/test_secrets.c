@@ -56,7 +56,8 @@ JT_CASE(a_node_certificate_is_vouched_for_by_its_own_ca_only)
 	JT_OK(identity_fingerprint(ca.cert, again, &err), &err);
 	JT_EQ(strlen(fingerprint), 64);
 	JT_NE(strcmp(fingerprint, again), 0);
-	JT_FAILS_WITH(identity_fingerprint("junk", again, &err), VALIDATION_FAILED, "not a PEM", &err);
+	JT_FAILS_WITH(identity_fingerprint("junk", again, &err), VALIDATION_FAILED, "not a PEM",
+		      &err);
 	JT_TRUE(strstr(node.key, "PRIVATE KEY") != NULL);
 	identity_wipe(&node);
 	JT_EQ(node.key[0], 0);

@@ -23,10 +23,12 @@ static int make(const struct tmpdir *dir)
 	return fd;
 }
 
-/* Pieces of every size up to more than one direct write takes, each checked through the page cache. */
+/* Pieces of every size up to more than one direct write takes, each checked through the page
+ * cache. */
 static void write_pieces(struct sink *sink, int fd, size_t end)
 {
-	static const size_t sizes[] = {1, 176, 3919, 4096, 1, 8191, 5, 262144, 300000, 7, 4089, 100};
+	static const size_t sizes[] = {1, 176,    3919,   4096, 1,    8191,
+				       5, 262144, 300000, 7,    4089, 100};
 	jaco_auto(jaco_ptr) uint8_t *want = jaco_alloc(FILE_BYTES), *got = jaco_alloc(FILE_BYTES);
 
 	JT_EQ(pread(fd, want, end, 0), end);

@@ -21,8 +21,8 @@ static void put(struct machine *machine, const char *key, const char *value)
 	struct jaco_err err = JACO_ERR_INIT;
 
 	txn_pack(&txn, &buf);
-	JT_OK(machine_apply(machine, machine->applied + 1, (struct kv_bytes){buf.data, buf.n}, &arena,
-			    &result, &err),
+	JT_OK(machine_apply(machine, machine->applied + 1, (struct kv_bytes){buf.data, buf.n},
+			    &arena, &result, &err),
 	      &err);
 }
 
@@ -166,7 +166,8 @@ static void same_everywhere(struct pair_of_spaces *spaces)
 				break;
 			JT_EQ(kv_bytes_compare(keys[0], keys[1]), 0);
 			JT_EQ(kv_bytes_compare(values[0], values[1]), 0);
-			JT_EQ(spaces->space->ops->get(spaces->space, table, keys[1], &value, &err), 1);
+			JT_EQ(spaces->space->ops->get(spaces->space, table, keys[1], &value, &err),
+			      1);
 			JT_EQ(kv_bytes_compare(value, values[1]), 0);
 			at = keys[1];
 			is_after = 1;

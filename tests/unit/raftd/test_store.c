@@ -171,7 +171,8 @@ JT_CASE(old_segments_go_once_the_state_holds_them)
 		wait_done(&rig, i + 1);
 	}
 	/* 40 MB were written; the active segment and the next one are beside what is kept */
-	for (int i = 0; i < 300 && wal_bytes(&rig.store.wal) > STORE_KEEP_BYTES + 2 * SEGMENT_BYTES; i++)
+	for (int i = 0; i < 300 && wal_bytes(&rig.store.wal) > STORE_KEEP_BYTES + 2 * SEGMENT_BYTES;
+	     i++)
 		jaco_loop_once(&rig.loop, 10);
 	JT_TRUE(wal_bytes(&rig.store.wal) <= STORE_KEEP_BYTES + 2 * SEGMENT_BYTES);
 	JT_TRUE(rig.store.wal.base_index > 100);
@@ -211,14 +212,22 @@ static void keep_answer(void *ctx, const struct core_message *msg)
 }
 
 /* The file went (no room, a restart) and the leader is at its end: it has to begin anew. */
-JT_CASE(the_last_chunk_of_a_snapshot_that_is_not_here_is_answered_with_the_wish_for_the_first)
+JT_CASE(a_last_chunk_without_the_others_is_answered_with_the_wish_for_the_first)
 {
 	jaco_auto(tmpdir) struct tmpdir dir;
 	struct jaco_err err = JACO_ERR_INIT;
 	struct core_conf conf = {.n = 0};
-	struct core_message msg = {.type = CORE_SNAP_REQ, .from = 1, .to = 2, .term = 1, .index = 50,
-				   .log_term = 1, .conf = &conf, .offset = 4096, .done = true,
-				   .data = (const uint8_t *)"tail", .n_data = 4};
+	struct core_message msg = {.type = CORE_SNAP_REQ,
+				   .from = 1,
+				   .to = 2,
+				   .term = 1,
+				   .index = 50,
+				   .log_term = 1,
+				   .conf = &conf,
+				   .offset = 4096,
+				   .done = true,
+				   .data = (const uint8_t *)"tail",
+				   .n_data = 4};
 	struct core_message answer = {.offset = 1};
 	struct store_events events = {.on_send = keep_answer, .ctx = &answer};
 	struct jaco_loop loop;
@@ -321,7 +330,8 @@ JT_CASE(acknowledged_is_present_after_a_crash_at_any_point)
 #endif
 }
 
-/* A state that cannot be saved: writes are refused with the reason, reads go on, and it recovers. */
+/* A state that cannot be saved: writes are refused with the reason, reads go on, and it
+ * recovers. */
 static int full_writer(const char *path)
 {
 	struct jaco_err err = JACO_ERR_INIT;
@@ -381,7 +391,7 @@ int main(int argc, char **argv)
 		JT_RUN(old_segments_go_once_the_state_holds_them),
 		JT_RUN(acknowledged_is_present_after_a_crash_at_any_point),
 		JT_RUN(what_a_crash_left_of_a_snapshot_goes_at_the_next_start),
-		JT_RUN(the_last_chunk_of_a_snapshot_that_is_not_here_is_answered_with_the_wish_for_the_first),
+		JT_RUN(a_last_chunk_without_the_others_is_answered_with_the_wish_for_the_first),
 		JT_RUN(a_full_disk_refuses_writes_and_recovers),
 	};
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What each key becomes is in tests/golden/engine; here: that none is forgotten, and the network. */
+ * What each key becomes is in tests/golden/engine; here: that none is forgotten, and the
+ * network. */
 #include "daemons/runtimed/create.h"
 
 #include "daemons/runtimed/engine.h"
@@ -10,15 +11,62 @@
 /* spec/manifests.md section 3.4, those that shape a container. */
 JT_CASE(every_honoured_key_has_a_row)
 {
-	static const char *const keys[] = {
-		"image", "command", "entrypoint", "environment", "volumes", "ports", "expose",
-		"healthcheck", "labels", "user", "working_dir", "tmpfs", "cap_add", "cap_drop", "sysctls",
-		"ulimits", "read_only", "networks", "logging", "stop_signal", "stop_grace_period",
-		"hostname", "domainname", "extra_hosts", "dns", "dns_search", "dns_opt", "init", "shm_size",
-		"ipc", "pid", "uts", "userns_mode", "cgroup", "cgroup_parent", "privileged", "security_opt",
-		"devices", "device_cgroup_rules", "gpus", "runtime", "group_add", "tty", "stdin_open", "cpus",
-		"mem_limit", "mem_reservation", "memswap_limit", "pids_limit", "cpu_shares", "cpuset",
-		"oom_score_adj", "oom_kill_disable", "annotations", "mac_address", "network_mode"};
+	static const char *const keys[] = {"image",
+					   "command",
+					   "entrypoint",
+					   "environment",
+					   "volumes",
+					   "ports",
+					   "expose",
+					   "healthcheck",
+					   "labels",
+					   "user",
+					   "working_dir",
+					   "tmpfs",
+					   "cap_add",
+					   "cap_drop",
+					   "sysctls",
+					   "ulimits",
+					   "read_only",
+					   "networks",
+					   "logging",
+					   "stop_signal",
+					   "stop_grace_period",
+					   "hostname",
+					   "domainname",
+					   "extra_hosts",
+					   "dns",
+					   "dns_search",
+					   "dns_opt",
+					   "init",
+					   "shm_size",
+					   "ipc",
+					   "pid",
+					   "uts",
+					   "userns_mode",
+					   "cgroup",
+					   "cgroup_parent",
+					   "privileged",
+					   "security_opt",
+					   "devices",
+					   "device_cgroup_rules",
+					   "gpus",
+					   "runtime",
+					   "group_add",
+					   "tty",
+					   "stdin_open",
+					   "cpus",
+					   "mem_limit",
+					   "mem_reservation",
+					   "memswap_limit",
+					   "pids_limit",
+					   "cpu_shares",
+					   "cpuset",
+					   "oom_score_adj",
+					   "oom_kill_disable",
+					   "annotations",
+					   "mac_address",
+					   "network_mode"};
 
 	for (size_t i = 0; i < JACO_ARRAY_SIZE(keys); i++) {
 		const char *const *row = create_keys();

@@ -56,14 +56,17 @@ JT_CASE(a_hosts_only_credential_serves_all_its_paths)
 
 JT_CASE(the_header_is_base64url_of_json)
 {
-	struct wire_registry_secret s = {.registry = "ghcr.io/acme", .user = "u", .password = "p?>"};
+	struct wire_registry_secret s = {
+		.registry = "ghcr.io/acme", .user = "u", .password = "p?>"};
 	struct jaco_buf out = JACO_BUF_INIT;
 
 	credential_header(&s, &out);
-	JT_STR(jaco_buf_str(&out), "eyJ1c2VybmFtZSI6InUiLCJwYXNzd29yZCI6InA_PiIsInNlcnZlcmFkZHJlc3MiOiJnaGNy"
-				   "LmlvIn0=");
+	JT_STR(jaco_buf_str(&out),
+	       "eyJ1c2VybmFtZSI6InUiLCJwYXNzd29yZCI6InA_PiIsInNlcnZlcmFkZHJlc3MiOiJnaGNy"
+	       "LmlvIn0=");
 	jaco_buf_fini(&out);
 }
 
 JT_MAIN(JT_RUN(short_names_are_spelled_out), JT_RUN(the_longest_aligned_prefix_wins),
-	JT_RUN(a_hosts_only_credential_serves_all_its_paths), JT_RUN(the_header_is_base64url_of_json))
+	JT_RUN(a_hosts_only_credential_serves_all_its_paths),
+	JT_RUN(the_header_is_base64url_of_json))

@@ -10,7 +10,8 @@ static void collect(void *ctx, bool is_stderr, const char *text, size_t n)
 	jaco_buf_printf(ctx, "%s%s|", is_stderr ? "E:" : "", text);
 }
 
-static const char stream[] = "\1\0\0\0\0\0\0\x7one\ntwo\2\0\0\0\0\0\0\4err\n\1\0\0\0\0\0\0\6!\r\nend";
+static const char stream[] =
+	"\1\0\0\0\0\0\0\x7one\ntwo\2\0\0\0\0\0\0\4err\n\1\0\0\0\0\0\0\6!\r\nend";
 
 JT_CASE(chunks_become_lines_however_they_are_cut)
 {

@@ -4,13 +4,18 @@
 #include "tests/lib/test.h"
 
 static const char inspect[] =
-	"{\"Id\":\"abc\",\"Name\":\"/shop-web-1\",\"Image\":\"sha256:1\",\"State\":{\"Status\":\"exited\","
-	"\"ExitCode\":137,\"OOMKilled\":true,\"Error\":\"\",\"StartedAt\":\"2026-11-21T23:40:31.5Z\","
-	"\"FinishedAt\":\"2026-11-22T01:40:32.25+02:00\",\"Health\":{\"Status\":\"unhealthy\",\"Log\":["
-	"{\"Output\":\"first\"},{\"Output\":\"curl: (7)\\nno\\n\"}]}},\"Config\":{\"Image\":\"nginx\","
+	"{\"Id\":\"abc\",\"Name\":\"/"
+	"shop-web-1\",\"Image\":\"sha256:1\",\"State\":{\"Status\":\"exited\","
+	"\"ExitCode\":137,\"OOMKilled\":true,\"Error\":\"\",\"StartedAt\":\"2026-11-21T23:40:31."
+	"5Z\","
+	"\"FinishedAt\":\"2026-11-22T01:40:32.25+02:00\",\"Health\":{\"Status\":\"unhealthy\","
+	"\"Log\":["
+	"{\"Output\":\"first\"},{\"Output\":\"curl: "
+	"(7)\\nno\\n\"}]}},\"Config\":{\"Image\":\"nginx\","
 	"\"Labels\":{\"jaco.cluster_id\":\"c1\",\"jaco.replica_id\":\"shop-web-1\","
 	"\"jaco.generation\":\"4\",\"jaco.revision\":\"12\",\"other\":\"x\"}},\"NetworkSettings\":"
-	"{\"Networks\":{\"jaco_shop_front\":{\"IPAddress\":\"10.96.0.5\"},\"b\":{\"IPAddress\":\"\"}}},"
+	"{\"Networks\":{\"jaco_shop_front\":{\"IPAddress\":\"10.96.0.5\"},\"b\":{\"IPAddress\":"
+	"\"\"}}},"
 	"\"New\":[1,2]}";
 
 JT_CASE(an_inspected_container_is_read_whole)
@@ -90,7 +95,8 @@ JT_CASE(a_listing_passes_by_what_is_not_ours)
 	struct jaco_err err = JACO_ERR_INIT;
 	int n = 0;
 
-	JT_OK(engine_json_container_list(list, strlen(list), "c1", count_container, &n, &err), &err);
+	JT_OK(engine_json_container_list(list, strlen(list), "c1", count_container, &n, &err),
+	      &err);
 	JT_EQ(n, 1);
 	JT_FAILS_WITH(engine_json_container_list("{}", 2, "c1", count_container, &n, &err),
 		      DOCKER_ERROR, "not a list", &err);
@@ -99,10 +105,11 @@ JT_CASE(a_listing_passes_by_what_is_not_ours)
 JT_CASE(events_are_told_apart)
 {
 	static const char die[] =
-		"{\"Type\":\"container\",\"Action\":\"die\",\"Actor\":{\"ID\":\"abc\",\"Attributes\":"
+		"{\"Type\":\"container\",\"Action\":\"die\",\"Actor\":{\"ID\":\"abc\","
+		"\"Attributes\":"
 		"{\"exitCode\":\"9\",\"jaco.replica_id\":\"shop-web-1\"}},\"time\":1}";
-	static const char sick[] =
-		"{\"Type\":\"container\",\"Action\":\"health_status: unhealthy\",\"Actor\":{\"ID\":\"abc\"}}";
+	static const char sick[] = "{\"Type\":\"container\",\"Action\":\"health_status: "
+				   "unhealthy\",\"Actor\":{\"ID\":\"abc\"}}";
 	static const char net[] =
 		"{\"Type\":\"network\",\"Action\":\"create\",\"Actor\":{\"ID\":\"abc\"}}";
 	struct engine_event event;
@@ -122,7 +129,8 @@ JT_CASE(events_are_told_apart)
 JT_CASE(networks_show_what_we_compare)
 {
 	static const char net[] =
-		"{\"Name\":\"jaco_shop_front\",\"Id\":\"n\",\"Driver\":\"bridge\",\"Internal\":false,"
+		"{\"Name\":\"jaco_shop_front\",\"Id\":\"n\",\"Driver\":\"bridge\",\"Internal\":"
+		"false,"
 		"\"IPAM\":{\"Config\":[{\"Subnet\":\"10.96.0.0/24\",\"Gateway\":\"10.96.0.1\"}]},"
 		"\"Options\":{\"com.docker.network.bridge.name\":\"jaco-abcd-0123\","
 		"\"com.docker.network.bridge.enable_ip_masquerade\":\"false\","
@@ -143,7 +151,8 @@ JT_CASE(networks_show_what_we_compare)
 JT_CASE(podmans_networks_show_it_too)
 {
 	static const char net[] =
-		"{\"Name\":\"jaco_shop_front\",\"Id\":\"n\",\"Driver\":\"bridge\",\"Internal\":false,"
+		"{\"Name\":\"jaco_shop_front\",\"Id\":\"n\",\"Driver\":\"bridge\",\"Internal\":"
+		"false,"
 		"\"IPAM\":{\"Config\":[{\"Subnet\":\"10.96.0.0/24\",\"Gateway\":\"10.96.0.1\"}]},"
 		"\"Options\":{\"mtu\":\"1380\"},\"Containers\":{\"a\":{\"Name\":\"x\"}},"
 		"\"Labels\":{\"jaco.cluster_id\":\"c1\",\"jaco.bridge\":\"jaco-abcd-0123\"}}";

@@ -64,7 +64,8 @@ JT_CASE(conditions_ask_for_what_they_say)
 JT_CASE(another_services_name_with_a_hyphen_is_not_mistaken)
 {
 	view = (struct jaco_view){.loop = NULL};
-	put_replica("db-1", JACO_REPLICA_RUNNING, true, 5); /* "shop-db-1-0" begins with "shop-db-" */
+	put_replica("db-1", JACO_REPLICA_RUNNING, true,
+		    5); /* "shop-db-1-0" begins with "shop-db-" */
 	JT_TRUE(unmet(JACO_CONDITION_STARTED, true));
 	jaco_view_close(&view);
 }

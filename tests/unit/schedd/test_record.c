@@ -127,5 +127,6 @@ JT_CASE(a_stateful_service_stops_first_unless_told_otherwise)
 }
 
 JT_MAIN(JT_RUN(a_replica_survives_the_store_in_every_phase),
-	JT_RUN(the_record_says_who_runs_and_who_drains), JT_RUN(a_replica_without_a_node_is_pending),
-	JT_RUN(keys_are_paths), JT_RUN(a_stateful_service_stops_first_unless_told_otherwise))
+	JT_RUN(the_record_says_who_runs_and_who_drains),
+	JT_RUN(a_replica_without_a_node_is_pending), JT_RUN(keys_are_paths),
+	JT_RUN(a_stateful_service_stops_first_unless_told_otherwise))

@@ -13,8 +13,11 @@ static void sample(struct wire_obs_replica *out)
 	};
 	static struct wire_obs_gen gens[1];
 
-	gens[0] = (struct wire_obs_gen){
-		.generation = 3, .state = JACO_REPLICA_RUNNING, .healthy = true, .since = 1700000000000, .exit_code = -9};
+	gens[0] = (struct wire_obs_gen){.generation = 3,
+					.state = JACO_REPLICA_RUNNING,
+					.healthy = true,
+					.since = 1700000000000,
+					.exit_code = -9};
 	gens[0].addresses.v = addresses;
 	gens[0].addresses.n = 2;
 	*out = (struct wire_obs_replica){
@@ -83,8 +86,9 @@ JT_CASE(bounds_types_and_duplicates_are_located)
 
 	JT_FAILS_WITH(jaco_unpack(&wire_get_desc, "\x81\xa3key\x01", 6, &arena, &out, &err),
 		      VALIDATION_FAILED, "get.key: wrong type", &err);
-	JT_FAILS_WITH(jaco_unpack(&wire_get_desc, "\x82\xa3key\xa1x\xa3key\xa1y", 13, &arena, &out, &err),
-		      VALIDATION_FAILED, "get.key: given twice", &err);
+	JT_FAILS_WITH(
+		jaco_unpack(&wire_get_desc, "\x82\xa3key\xa1x\xa3key\xa1y", 13, &arena, &out, &err),
+		VALIDATION_FAILED, "get.key: given twice", &err);
 	JT_FAILS_WITH(jaco_unpack(&wire_get_desc, "\x81\xa3key\xa2\xff\xfe", 8, &arena, &out, &err),
 		      VALIDATION_FAILED, "get.key", &err);
 	JT_FAILS_WITH(jaco_unpack(&wire_get_desc, "\x81\xa3key\xa3"
@@ -93,8 +97,8 @@ JT_CASE(bounds_types_and_duplicates_are_located)
 		      VALIDATION_FAILED, "get.key", &err);
 	JT_FAILS_WITH(jaco_unpack(&wire_get_desc, "\x81\xa3key\xa1x\x00", 8, &arena, &out, &err),
 		      VALIDATION_FAILED, "1 bytes too many", &err);
-	JT_FAILS_WITH(jaco_unpack(&wire_compare_desc, "\x82\xa3key\xa1x\xa8revision\xff", 16, &arena,
-				  &compare, &err),
+	JT_FAILS_WITH(jaco_unpack(&wire_compare_desc, "\x82\xa3key\xa1x\xa8revision\xff", 16,
+				  &arena, &compare, &err),
 		      VALIDATION_FAILED, "compare.revision", &err);
 }
 
@@ -104,8 +108,9 @@ JT_CASE(unknown_fields_are_skipped)
 	struct jaco_err err = JACO_ERR_INIT;
 	struct wire_get out;
 
-	JT_OK(jaco_unpack(&wire_get_desc, "\x82\xa3new\x93\x01\x02\x81\xa1z\xc0\xa3key\xa1x", 18, &arena,
-			  &out, &err), &err);
+	JT_OK(jaco_unpack(&wire_get_desc, "\x82\xa3new\x93\x01\x02\x81\xa1z\xc0\xa3key\xa1x", 18,
+			  &arena, &out, &err),
+	      &err);
 	JT_STR(out.key, "x");
 }
 
@@ -124,7 +129,8 @@ JT_CASE(frames_ask_for_more_until_they_are_whole)
 	JT_STR(frame.method, "kv.get");
 	JT_EQ(frame.bytes, buf.n);
 	JT_FAILS_WITH(jaco_frame_read("\xc1", 1, &frame, &err), PARSE_FAILED, "not an array", &err);
-	JT_FAILS_WITH(jaco_frame_read("\x93\x00\x01\xa1x", 5, &frame, &err), PARSE_FAILED, "elements", &err);
+	JT_FAILS_WITH(jaco_frame_read("\x93\x00\x01\xa1x", 5, &frame, &err), PARSE_FAILED,
+		      "elements", &err);
 }
 
 JT_CASE(errors_travel_with_their_details)

@@ -85,7 +85,8 @@ static void set_up(struct fixture *fx)
 	struct jaco_err err = JACO_ERR_INIT;
 
 	memset(fx, 0, sizeof(*fx));
-	(void)jaco_str_format(fx->path, sizeof(fx->path), "/tmp/jaco-test-rpc-%d.sock", (int)getpid());
+	(void)jaco_str_format(fx->path, sizeof(fx->path), "/tmp/jaco-test-rpc-%d.sock",
+			      (int)getpid());
 	JT_OK(jaco_loop_open(&fx->loop, NULL, &err), &err);
 	jaco_server_init(&fx->server, &fx->loop);
 	jaco_server_add(&fx->server, rows, fx);
@@ -135,9 +136,11 @@ JT_CASE(the_role_of_the_socket_decides)
 	struct jaco_err err = JACO_ERR_INIT;
 
 	set_up(&fx);
-	JT_FAILS_WITH(jaco_client_sync(&fx.client, &wire_raftd_kv_txn, &txn, 0, &arena, &result, &err),
-		      PERMISSION_DENIED, "may not call kv.txn", &err);
-	JT_FAILS_WITH(jaco_client_sync(&fx.client, &wire_daemon_metrics, &nothing, 0, &arena, &text, &err),
+	JT_FAILS_WITH(
+		jaco_client_sync(&fx.client, &wire_raftd_kv_txn, &txn, 0, &arena, &result, &err),
+		PERMISSION_DENIED, "may not call kv.txn", &err);
+	JT_FAILS_WITH(jaco_client_sync(&fx.client, &wire_daemon_metrics, &nothing, 0, &arena, &text,
+				       &err),
 		      UNKNOWN_METHOD, "metrics", &err);
 	tear_down(&fx);
 }
@@ -232,9 +235,11 @@ JT_CASE(garbage_gets_a_typed_error_and_the_server_lives)
 	JT_TRUE(raw(&fx, "GET / HTTP/1.0\r\n\r\n", 18, answer, sizeof(answer)) > 0);
 	JT_NOT_NULL(memmem(answer, sizeof(answer), "parse_failed", 12));
 	memset(answer, 0, sizeof(answer));
-	/* an array of four with a string that claims 4 GiB stays incomplete: no answer, no allocation */
+	/* an array of four with a string that claims 4 GiB stays incomplete: no answer, no
+	 * allocation */
 	JT_EQ(raw(&fx, "\x94\x00\x01\xdb\xff\xff\xff\xff", 8, answer, sizeof(answer)), 0);
-	JT_TRUE(raw(&fx, "\x94\x00\x05\xa6kv.get\x91\x81\xa3key\x07", 17, answer, sizeof(answer)) > 0);
+	JT_TRUE(raw(&fx, "\x94\x00\x05\xa6kv.get\x91\x81\xa3key\x07", 17, answer, sizeof(answer)) >
+		0);
 	JT_NOT_NULL(memmem(answer, sizeof(answer), "validation_failed", 17));
 	JT_OK(get(&fx, "/a", 0, &got, &err), &err);
 	tear_down(&fx);
@@ -305,7 +310,8 @@ JT_CASE(a_caller_that_does_not_read_is_not_listened_to)
 	fd = jaco_sock_connect(&addr, &pending, &err);
 	JT_TRUE(fd >= 0);
 	for (int i = 0; i < N; i++)
-		JT_EQ(send(fd, question, sizeof(question) - 1, MSG_NOSIGNAL), (ssize_t)sizeof(question) - 1);
+		JT_EQ(send(fd, question, sizeof(question) - 1, MSG_NOSIGNAL),
+		      (ssize_t)sizeof(question) - 1);
 	for (int i = 0; i < 20; i++)
 		jaco_loop_once(&fx.loop, 2);
 	JT_TRUE(fx.events > 0);
