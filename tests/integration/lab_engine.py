@@ -50,6 +50,19 @@ class Api:
         return {n["Name"]: n for n in self.call("GET", "/networks")}
 
 
+def wait_version(engine):
+    """Until the engine answers that was just started, as engine.process, with its log in engine.dir."""
+    end = time.monotonic() + 60
+    while True:
+        try:
+            engine.api.call("GET", "/version")
+            return
+        except OSError:
+            assert engine.process.poll() is None, open(engine.dir + "/log").read()[-2000:]
+            assert time.monotonic() < end, "the engine does not answer"
+            time.sleep(0.05)
+
+
 class Engine:
     def __init__(self):
         sweep()
@@ -73,15 +86,7 @@ class Engine:
              "--pidfile", self.dir + "/pid", "--containerd-namespace", self.name,
              "--containerd-plugins-namespace", self.name + "p", "--bridge", "none"],
             stdout=log, stderr=log)
-        end = time.monotonic() + 60
-        while True:
-            try:
-                self.api.call("GET", "/version")
-                return
-            except OSError:
-                assert self.process.poll() is None, open(self.dir + "/log").read()[-2000:]
-                assert time.monotonic() < end, "the engine does not answer"
-                time.sleep(0.05)
+        wait_version(self)
 
     def stop(self, signo=signal.SIGTERM):
         """SIGKILL ends containerd too, as a power cut would; containers' shims stay orphaned."""

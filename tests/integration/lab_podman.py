@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 import time
 
-from lab_engine import IMAGES, Api, clean, running
+from lab_engine import IMAGES, Api, clean, running, wait_version
 
 
 class Podman:
@@ -39,15 +39,7 @@ class Podman:
         log = open(self.dir + "/log", "a")
         self.process = subprocess.Popen(self.argv() + ["system", "service", "--time=0", "unix://" + self.socket],
                                         stdout=log, stderr=log)
-        end = time.monotonic() + 60
-        while True:
-            try:
-                self.api.call("GET", "/version")
-                return
-            except OSError:
-                assert self.process.poll() is None, open(self.dir + "/log").read()[-2000:]
-                assert time.monotonic() < end, "podman does not answer"
-                time.sleep(0.05)
+        wait_version(self)
 
     def stop(self, signo=signal.SIGTERM):
         self.process.send_signal(signo)
