@@ -232,6 +232,7 @@ REFUSED = [
     ("reserved_port", "deployment: d\n", "services: {a: {image: x, ports: ['7000:1']}}"),
     ("reserved_port", "deployment: d\n", "services: {a: {image: x, ports: ['7001:1']}}"),
     ("reserved_port", "deployment: d\n", "services: {a: {image: x, ports: ['51820:1/udp']}}"),
+    ("reserved_port", "deployment: d\n", "services: {a: {image: x, ports: ['80:1']}}"),
     ("port_conflict", "deployment: d\n", "services: {a: {image: x, ports: ['6000:1']}}"),
     ("port_conflict", "deployment: d\n", "services: {a: {image: x, ports: ['6001:1/udp']}}"),
     ("route_conflict", "deployment: d\nroutes: [{domain: a.test, service: a, port: 1, tls: off}]\n",
@@ -253,6 +254,8 @@ ADMITTED = [  # the same number on the other protocol; the fence opened by its l
      "labels: {jaco.io/allow-privileged: 'true'}}}"),
     ("deployment: d\nroutes: [{domain: a.test, path: /b, service: a, port: 1, tls: off}]\n",
      "services: {a: {image: x}}"),
+    ("deployment: d\nroutes: [{domain: b.test, service: a, port: 1}]\n",
+     "services: {a: {image: x, ports: ['80:1', '443:2', '443:2/udp']}}"),
     (TAKEN["jaco.yaml"], TAKEN["compose.yaml"]),
 ]
 

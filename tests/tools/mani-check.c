@@ -7,7 +7,8 @@
  * findings and the normal form.  "=== options" holds lines "profile P", "set K=V", "compose FILE",
  * "env-file FILE", "cwd DIR", "strict", "server"; "=== cluster" is as in mani_cluster.h  mani-check
  * --corpus DIR   every *.yaml below DIR with a one-line jaco.yaml: verdict and findings a line, in
- * order of names mani-check --summary DIR  the same, counted (for JACO_CORPUS) mani-check --time
+ * order of names, and for ports of the ingress once more with the routes that the refusal asks
+ * for  mani-check --summary DIR  the same, counted (for JACO_CORPUS) mani-check --time
  * FILE... seconds for each, as client and as server */
 #include <dirent.h>
 #include <stdio.h>
@@ -247,6 +248,7 @@ static int run_golden(const char *path)
 /* -- corpus ------------------------------------------------------------------------------- */
 
 struct tally {
+	size_t n_routed; /* of the refused: accepted with the routes their refusals ask for */
 	size_t n_accepted, n_warned, n_refused, n_unlocated, n_unequal;
 	size_t by_code[JACO_CODE_END];
 	bool is_quiet;
@@ -257,16 +259,19 @@ struct tally {
 static int read_disk(void *ctx, const char *path, struct jaco_arena *arena,
 		     struct jaco_document *out, struct jaco_err *err)
 {
-	static const char jaco[] = "deployment: corpus\n";
+	const char *routes = ctx;
 
 	if (strcmp(path, "/jaco.yaml") == 0) {
-		*out = (struct jaco_document){path, jaco, sizeof(jaco) - 1};
+		const char *jaco = jaco_arena_printf(arena, "deployment: corpus\n%s", routes);
+
+		*out = (struct jaco_document){path, jaco, strlen(jaco)};
 		return 0;
 	}
-	return mani_read_file(ctx, path, arena, out, err);
+	return mani_read_file(NULL, path, arena, out, err);
 }
 
-static int resolve_file(const char *path, struct jaco_findings *findings,
+/* @routes: further lines of jaco.yaml, "" for none. */
+static int resolve_file(const char *path, const char *routes, struct jaco_findings *findings,
 			struct jaco_resolved *resolved, struct jaco_err *err)
 {
 	const char *paths[] = {path};
@@ -278,7 +283,8 @@ static int resolve_file(const char *path, struct jaco_findings *findings,
 						.n_profiles = 1,
 						.cwd = "/srv",
 						.home = "/root",
-						.read = read_disk};
+						.read = read_disk,
+						.read_ctx = (void *)routes};
 
 	return jaco_manifest_resolve(&options, findings, resolved, err);
 }
@@ -298,6 +304,55 @@ static void count_findings(const struct jaco_findings *findings, const char *pat
 	}
 }
 
+/* The lines that the refusals tell people to add to jaco.yaml, taken by their word. */
+static const char *asked_routes(const struct jaco_findings *findings, struct jaco_arena *arena)
+{
+	static const char said[] = "add to jaco.yaml: routes: [{domain: ..., ";
+	const char *routes = "";
+	size_t n = 0;
+
+	for (size_t i = 0; i < findings->n; i++) {
+		const char *at = findings->items[i].remedy
+					 ? strstr(findings->items[i].remedy, said)
+					 : NULL;
+		const char *line;
+
+		if (!at || findings->items[i].code != JACO_RESERVED_PORT)
+			continue;
+		at += sizeof(said) - 1;
+		line = jaco_arena_strndup(arena, at, strcspn(at, "]"));
+		if (strstr(routes, line)) /* 443 asks for the same as 80 */
+			continue;
+		routes = jaco_arena_printf(arena, "%s  - {domain: r%zu.example.com, %s\n", routes,
+					   n++, line);
+	}
+	return n ? jaco_arena_printf(arena, "routes:\n%s", routes) : "";
+}
+
+/* A file that was refused for a port of the ingress, once more as the refusal advises. */
+static void check_routed(const char *path, const struct jaco_findings *refused,
+			 struct tally *tally, struct jaco_arena *arena)
+{
+	const char *routes = asked_routes(refused, arena);
+	struct jaco_findings findings = JACO_FINDINGS_INIT(arena);
+	struct jaco_resolved resolved = {0};
+	struct jaco_err err = JACO_ERR_INIT;
+
+	if (!*routes)
+		return;
+	if (resolve_file(path, routes, &findings, &resolved, &err) < 0) {
+		printf("  with the routes asked for still refused: %s\n", err.text);
+		return;
+	}
+	tally->n_routed++;
+	for (size_t i = 0; i < findings.n && !tally->is_quiet; i++)
+		if (strstr(findings.items[i].message, "ingress"))
+			printf("  routed %u:%u %s: %s\n", findings.items[i].pos.line,
+			       findings.items[i].pos.column, findings.items[i].path,
+			       findings.items[i].message);
+	tally->n_unequal += !is_same_on_server(&resolved, arena);
+}
+
 static void check_file(const char *path, const char *shown, struct tally *tally,
 		       struct jaco_arena *keep)
 {
@@ -306,7 +361,7 @@ static void check_file(const char *path, const char *shown, struct tally *tally,
 	struct jaco_resolved resolved = {0};
 	struct jaco_err err = JACO_ERR_INIT;
 	struct jaco_time start = jaco_time_now();
-	int rc = resolve_file(path, &findings, &resolved, &err);
+	int rc = resolve_file(path, "", &findings, &resolved, &err);
 	double ms = (double)(jaco_time_now().ns - start.ns) / 1e6;
 
 	tally->slowest_ms = JACO_MAX(tally->slowest_ms, ms);
@@ -334,6 +389,8 @@ static void check_file(const char *path, const char *shown, struct tally *tally,
 			       findings.items[i].remedy ? findings.items[i].remedy : "");
 	if (rc == 0)
 		tally->n_unequal += !is_same_on_server(&resolved, &arena);
+	else
+		check_routed(path, &findings, tally, &arena);
 }
 
 static int not_hidden(const struct dirent *entry)
@@ -372,16 +429,20 @@ static int run_corpus(const char *dir, bool is_summary)
 
 	walk(dir, "", &tally, &keep, 0);
 	n = tally.n_accepted + tally.n_warned + tally.n_refused;
-	printf("files %zu accepted %zu warned %zu refused %zu unlocated %zu unequal %zu\n", n,
-	       tally.n_accepted, tally.n_warned, tally.n_refused, tally.n_unlocated,
-	       tally.n_unequal);
+	printf("files %zu accepted %zu warned %zu refused %zu routed %zu unlocated %zu unequal "
+	       "%zu\n",
+	       n, tally.n_accepted, tally.n_warned, tally.n_refused, tally.n_routed,
+	       tally.n_unlocated, tally.n_unequal);
 	for (int code = 0; code < JACO_CODE_END && is_summary; code++)
 		if (tally.by_code[code])
 			printf("%s %zu, first %s\n", jaco_code_name((enum jaco_code)code),
 			       tally.by_code[code], tally.examples[code]);
 	if (is_summary && n > 0)
-		printf("accepted %.2f %%, %.2f s, slowest %.1f ms\n",
+		printf("accepted %.2f %%, with the routes that refusals ask for %.2f %%; %.2f s, "
+		       "slowest %.1f ms\n",
 		       100.0 * (double)(tally.n_accepted + tally.n_warned) / (double)n,
+		       100.0 * (double)(tally.n_accepted + tally.n_warned + tally.n_routed) /
+			       (double)n,
 		       (double)(jaco_time_now().ns - start.ns) / 1e9, tally.slowest_ms);
 	return tally.n_unlocated || tally.n_unequal || n == 0 ? 1 : 0;
 }
@@ -393,7 +454,7 @@ static void time_file(const char *path)
 	struct jaco_resolved resolved = {0};
 	struct jaco_err err = JACO_ERR_INIT;
 	struct jaco_time start = jaco_time_now();
-	int rc = resolve_file(path, &findings, &resolved, &err);
+	int rc = resolve_file(path, "", &findings, &resolved, &err);
 	double ms = (double)(jaco_time_now().ns - start.ns) / 1e6;
 	struct rusage usage;
 

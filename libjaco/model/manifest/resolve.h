@@ -47,3 +47,7 @@ void jaco_resolve_dependencies(struct resolve *resolve);
 void jaco_resolve_networks(struct resolve *resolve);
 void jaco_resolve_routes(struct resolve *resolve);
 void jaco_resolve_ports(struct resolve *resolve);
+
+/* Published ports of @s that are the ingress's own: left to its routes, or refused
+ * (resolve_ingress.c).  Needs the manifest's routes. */
+void jaco_resolve_ingress_ports(struct resolve *resolve, struct jaco_service *s);

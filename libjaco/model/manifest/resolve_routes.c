@@ -190,14 +190,6 @@ static void check_port(struct resolve *resolve, struct compose_service *service,
 				: "remove the port, or network_mode",
 			"the service has no address of its own (network_mode %s)",
 			service->network_mode);
-	if (port->proto == JACO_PROTO_TCP && (port->published == 80 || port->published == 443))
-		jaco_resolve_error(
-			resolve, JACO_RESERVED_PORT, port->pos, s->name, "ports",
-			jaco_arena_printf(resolve->read->arena,
-					  "take it out of ports and let a route in jaco.yaml serve "
-					  "it: {domain: ..., service: %.63s, port: %u}",
-					  s->name, port->target),
-			"port %u belongs to JACO's ingress", port->published);
 }
 
 /* By port, protocol and address, those of every address first: what collides then stands beside
@@ -335,6 +327,8 @@ void jaco_resolve_ports(struct resolve *resolve)
 
 		for (size_t j = 0; j < s->n_ports; j++)
 			check_port(resolve, doc->services[i], &s->ports[j]);
+		if (s->network_mode == JACO_NETMODE_NETWORKS)
+			jaco_resolve_ingress_ports(resolve, s);
 		s->default_probe_port = first_probe_port(resolve, s);
 		if (s->probe.kind == JACO_PROBE_HTTP && s->probe.port == 0 &&
 		    s->default_probe_port == 0)

@@ -129,6 +129,88 @@ JT_CASE(equal_containers_have_equal_hashes)
 	JT_TRUE(strcmp(a->services[0].spec_hash, c->services[0].spec_hash) != 0);
 }
 
+/* What "ports" of service s makes of a manifest with @routes: 0, or a code. */
+static int with_ports(struct jaco_arena *arena, const char *routes, const char *ports,
+		      const struct jaco_manifest **out)
+{
+	struct jaco_findings findings;
+	struct jaco_err err = JACO_ERR_INIT;
+
+	*out = NULL;
+	return load(arena, jaco_arena_printf(arena, "deployment: d\nroutes: [%s]\n", routes),
+		    jaco_arena_printf(
+			    arena, "services: {s: {image: i, ports: [%s]}, t: {image: i}}\n",
+			    ports),
+		    &findings, out, &err);
+}
+
+JT_CASE(a_port_of_the_ingress_is_left_to_a_route_to_it)
+{
+#define TO(service, port) "{domain: a.example, service: " service ", port: " port "}"
+	static const struct {
+		const char *routes, *ports;
+		bool is_accepted;
+		size_t n_published;
+	} table[] = {
+		{"", "'80:80'", false, 0},
+		{TO("s", "80"), "'80:80'", true, 0},
+		{TO("t", "80"), "'80:80'", false, 0},
+		{TO("s", "8080"), "'80:80'", false, 0},
+		{TO("s", "8080"), "'80:8080'", true, 0},
+		{TO("s", "80"), "'80:8080'", false, 0},
+		{TO("s", "443"), "'443:443'", true, 0},
+		{TO("s", "80"), "'443:443'", false, 0},
+		{TO("s", "80"), "'80:80', '443:443'", true, 0},
+		{TO("s", "443"), "'80:80', '443:443'", true, 0},
+		{TO("s", "80"), "'80:80', '443:443', '443:443/udp'", true, 0},
+		{TO("s", "80"), "'80:80', '443:443', '443:51820/udp'", true, 1},
+		{"", "'443:443/udp'", true, 1},
+		{TO("s", "80"), "'80:80', '80:80/udp'", true, 1},
+		{TO("s", "80"), "'80:80', '8080:80'", true, 1},
+		{TO("s", "80"), "'127.0.0.1:80:80'", true, 0},
+		{TO("s", "80"), "'80:80', '127.0.0.1:80:81'", false, 0},
+		{TO("s", "80"), "'79-81:79-81'", true, 2},
+		{TO("s", "81"), "'79-81:79-81'", false, 0},
+		{TO("s", "80"), "'80-90:80'", true, 1},
+		{TO("s", "80"), "{target: 80, published: 80, mode: host}", true, 0},
+		{"{domain: a.example, redirect: {to: 'https://b.example'}}", "'80:80'", false, 0},
+	};
+#undef TO
+
+	for (size_t i = 0; i < JACO_ARRAY_SIZE(table); i++) {
+		jaco_auto(jaco_arena) struct jaco_arena arena = JACO_ARENA_INIT;
+		const struct jaco_manifest *manifest;
+		int rc = with_ports(&arena, table[i].routes, table[i].ports, &manifest);
+
+		if (rc != (table[i].is_accepted ? 0 : -JACO_RESERVED_PORT))
+			fail_msg("%s with routes %s: %d", table[i].ports, table[i].routes, rc);
+		if (manifest && manifest->n_published != table[i].n_published)
+			fail_msg("%s publishes %zu", table[i].ports, manifest->n_published);
+	}
+}
+
+JT_CASE(a_port_left_to_the_ingress_recreates_no_container)
+{
+	static const char *const spelt[] = {"'80'", "'8080:80'", "'80:80'", "'127.0.0.1:80:80'"};
+	jaco_auto(jaco_arena) struct jaco_arena arena = JACO_ARENA_INIT;
+	const struct jaco_manifest *first = NULL;
+	const struct jaco_manifest *manifest;
+
+	for (size_t i = 0; i < JACO_ARRAY_SIZE(spelt); i++) {
+		JT_EQ(with_ports(&arena, "{domain: a.example, service: s, port: 80}", spelt[i],
+				 &manifest),
+		      0);
+		first = first ? first : manifest;
+		JT_STR(first->services[0].spec_hash, manifest->services[0].spec_hash);
+	}
+	JT_EQ(with_ports(&arena, "{domain: b.example, service: s, port: 80, tls: off}", "'80:80'",
+			 &manifest),
+	      0);
+	JT_STR(first->services[0].spec_hash, manifest->services[0].spec_hash);
+}
+
 JT_MAIN(JT_RUN(a_pair_of_files_becomes_typed_services),
 	JT_RUN(all_findings_of_both_files_come_at_once_and_sorted),
-	JT_RUN(equal_containers_have_equal_hashes))
+	JT_RUN(equal_containers_have_equal_hashes),
+	JT_RUN(a_port_of_the_ingress_is_left_to_a_route_to_it),
+	JT_RUN(a_port_left_to_the_ingress_recreates_no_container))
