@@ -13,22 +13,10 @@ import zlib
 
 import pytest
 
-from test_cluster import Cluster, get, put, wait
-from test_remote_api import Person, Remote, api, deploy, issue
+from lab_cluster import Cluster, get, put, three, wait  # noqa: F401
+from lab_remote import Person, Remote, api, deploy, fixture_person, issue  # noqa: F401
 
 STRIDE = int(os.environ.get("JACO_BACKUP_STRIDE", "400"))
-
-
-@pytest.fixture(name="person")
-def fixture_person(tmp_path):
-    return Person(tmp_path / "home")
-
-
-@pytest.fixture(name="three", scope="module")
-def fixture_three(tmp_path_factory):
-    made = Cluster(tmp_path_factory.mktemp("backup")).grow(3)
-    yield made
-    made.stop()
 
 
 class Load:

@@ -16,8 +16,8 @@ import msgpack
 import pytest
 
 from jacorpc import BUILD, RpcError
-from test_remote_api import Person, Remote, api, is_over, issue
-from test_cluster import (Peer, cluster, fails, get, put, refused, voters,  # noqa: F401
+from lab_remote import Person, Remote, api, is_over, issue
+from lab_cluster import (Peer, cluster, fails, get, put, refused, voters,  # noqa: F401
                           wait)
 
 JACO = os.path.join(BUILD, "cli/jaco")
