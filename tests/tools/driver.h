@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * driver.h - the world of raft-driver and the words it understands (spec/raft-driver.md). */
+ * driver.h - the world of raft-driver (spec/raft-driver.md): nodes, a queue of messages, cuts. */
 #pragma once
 
+#include "libjaco/base/auto.h"
 #include "tests/lib/raft_host.h"
 
 enum { DRIVER_ARGS_MAX = 32 };
@@ -33,47 +34,31 @@ struct driver {
 	struct jaco_buf out;
 };
 
-/* [from=] [to=] [type=a|b] [max=n] */
-struct driver_filter {
-	uint64_t from, to; /* 0: any */
-	unsigned types;    /* bits; 0: any */
-	uint64_t max;
-};
+/* The node @id, or NULL. */
+struct driver_node *driver_find(struct driver *d, uint64_t id);
 
-/* What a message made by the scenario points to. */
-struct driver_rpc {
-	struct core_conf conf;
-	struct core_entry **entries;
-	size_t n_entries;
-	struct jaco_buf data;
-};
+bool driver_is_cut(const struct driver *d, uint64_t from, uint64_t to);
 
-/* The value of argument key=value, or NULL. */
-const char *driver_value(const struct driver *d, const char *key);
+/* Let @node do all it has to do now: its messages are queued, its answered reads kept. */
+void driver_run(struct driver *d, struct driver_node *node);
 
-/* These are true and leave @out alone when the argument is absent, false when it is malformed. */
-bool driver_number(const struct driver *d, const char *key, uint64_t *out);
-bool driver_place(const struct driver *d, const char *key, uint64_t *out_index, uint64_t *out_term);
-bool driver_members(const char *list, bool is_voter, struct core_conf *conf);
-bool driver_filter(const struct driver *d, struct driver_filter *out);
+/* Message @i leaves the queue; the caller ends it. */
+struct host_message driver_take(struct driver *d, size_t i);
 
-bool driver_matches(const struct driver_filter *filter, const struct core_message *msg);
+/* Give @message to its receiver and end it.  Lost over a cut link or to a node that is down. */
+void driver_hand_in(struct driver *d, struct host_message *message);
 
-/* "T:d,T:d" from @first on; false when malformed. */
-bool driver_entries(const char *list, uint64_t first, struct core_entry ***out, size_t *out_n);
+/* No node, message or cut is left. */
+void driver_clear(struct driver *d);
 
-/* An entry from its text; "-" is an empty one. */
-struct core_entry *driver_entry(uint64_t index, uint64_t term, const char *data);
+/* {"ok":true} with @fmt's members, which hold numbers and our own words only. */
+void driver_ok(struct driver *d, const char *fmt, ...) JACO_PRINTF(2, 3);
 
-/* "+v4" "+l4" "-n4" */
-bool driver_change(const char *text, enum core_change *out_change, uint64_t *out_id);
+/* {"ok":false,"err":@word}; false. */
+bool driver_err(struct driver *d, const char *word);
 
-/* "rpc TO type key=value ..." */
-bool driver_rpc(const struct driver *d, uint64_t to, struct driver_rpc *rpc,
-		struct core_message *out);
-void driver_rpc_fini(struct driver_rpc *rpc);
+/* The same for what @node's core refused. */
+void driver_failure(struct driver *d, const struct driver_node *node, const struct jaco_err *err);
 
-/* JSON. */
-void driver_show(struct jaco_buf *out, const struct core_message *msg);
-void driver_show_data(struct jaco_buf *out, const struct core_entry *entry);
-void driver_show_state(struct jaco_buf *out, const struct host *host);
+/* The node of argument @i, or NULL after an error answer. */
+struct driver_node *driver_node_arg(struct driver *d, size_t i, bool must_be_up);

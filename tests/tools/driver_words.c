@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * driver_words.c - arguments in, JSON out. */
-#include "tests/tools/driver.h"
+#include "tests/tools/driver_words.h"
 
 #include <string.h>
 
