@@ -54,17 +54,34 @@ static void load(struct memory *memory)
 	json_decref(root);
 }
 
-static json_t *item_of(const struct slot *slot)
+static json_t *item_json(const struct memory_item *item)
 {
-	bool is_good = slot->r.health.verdict == HEALTH_GOOD && slot->has_container &&
-		       slot->c.is_inspected;
+	return json_pack("{s:s, s:I, s:s, s:I, s:b, s:b, s:I, s:I}", "id", item->id, "generation",
+			 (json_int_t)item->generation, "container", item->container, "started_ms",
+			 (json_int_t)item->started_ms, "good", item->is_good, "exhausted",
+			 item->is_exhausted, "restarts", (json_int_t)item->restarts, "backoff",
+			 (json_int_t)item->backoff_count);
+}
 
-	return json_pack("{s:s, s:I, s:s, s:I, s:b, s:b, s:I, s:I}", "id", slot->id, "generation",
-			 (json_int_t)slot->generation, "container",
-			 slot->has_container ? slot->c.id : "", "started_ms",
-			 (json_int_t)slot->c.started_ms, "good", is_good, "exhausted",
-			 slot->r.is_exhausted, "restarts", (json_int_t)slot->r.restarts, "backoff",
-			 (json_int_t)slot->r.restart.count);
+/* Of a container that the engine has not described to us yet we know what an earlier life knew:
+ * this one may end before it learns more. */
+static json_t *slot_json(const struct runtimed *rt, const struct slot *slot)
+{
+	const struct memory_item *known = memory_find(rt, slot->id, slot->generation);
+	struct memory_item item = {.generation = slot->generation,
+				   .started_ms = slot->c.started_ms,
+				   .is_good = slot->r.health.verdict == HEALTH_GOOD &&
+					      slot->has_container && slot->c.is_inspected,
+				   .is_exhausted = slot->r.is_exhausted,
+				   .restarts = slot->r.restarts,
+				   .backoff_count = slot->r.restart.count};
+
+	if (slot->is_listed && known && jaco_str_eq(known->container, slot->c.id))
+		return item_json(known);
+	jaco_str_copy(item.id, sizeof(item.id), slot->id);
+	jaco_str_copy(item.container, sizeof(item.container),
+		      slot->has_container ? slot->c.id : "");
+	return item_json(&item);
 }
 
 static void save(struct runtimed *rt)
@@ -76,7 +93,7 @@ static void save(struct runtimed *rt)
 	struct slot *slot;
 
 	TAILQ_FOREACH(slot, &rt->slots, entry)
-		json_array_append_new(root, item_of(slot));
+		json_array_append_new(root, slot_json(rt, slot));
 	json_out_dump(root, false, &text);
 	json_decref(root);
 	if (jaco_str_eq(memory->saved, jaco_buf_str(&text)))

@@ -8,6 +8,7 @@
 #include "libjaco/base/str.h"
 
 #define RELIST_MS        30000
+#define RELIST_SOON_MS   1000
 #define RECONNECT_MAX_MS 5000
 #define OWN_START_MS     3000 /* an event this soon after our own start tells nothing new */
 
@@ -57,11 +58,8 @@ static void take_container(void *ctx, const struct engine_container *c)
 	if (slot->has_container && jaco_str_eq(slot->c.id, c->id) && slot->c.state == c->state &&
 	    slot->c.is_inspected)
 		return;
-	if (!slot->has_container || !jaco_str_eq(slot->c.id, c->id)) {
-		slot->is_made_here = false;
-		slot->has_container = false;
-		jaco_str_copy(slot->c.id, sizeof(slot->c.id), c->id);
-	}
+	if (!slot->has_container || !jaco_str_eq(slot->c.id, c->id))
+		slot_listed(slot, c->id);
 	slot_inspect(slot);
 }
 
@@ -83,14 +81,27 @@ static void on_listed(void *ctx, const struct jaco_err *err)
 		return;
 	}
 	TAILQ_FOREACH(slot, &rt->slots, entry)
-		if (slot->has_container && !slot->is_seen && slot->busy == PLAN_NOTHING)
+		if ((slot->has_container || slot->is_listed) && !slot->is_seen &&
+		    slot->busy == PLAN_NOTHING)
 			slot_lost(slot);
 	rt->listing =
 		engine_network_list(rt->engine, rt->cluster_id, take_network, on_networks, rt);
 }
 
+static int64_t relist_ms(const struct runtimed *rt)
+{
+	return rt->lists_soon ? RELIST_SOON_MS : RELIST_MS;
+}
+
+void observe_soon(struct runtimed *rt)
+{
+	rt->lists_soon = true;
+	if (rt->is_engine_up && !rt->listing)
+		jaco_timer_arm(&rt->relist_timer, relist_ms(rt));
+}
+
 /* All inspections that the listing asked for come back after this in any order; until a slot's own
- * is there it has no container and reconcile() leaves it alone. */
+ * is there it is only listed and reconcile() leaves it alone. */
 static void on_networks(void *ctx, const struct jaco_err *err)
 {
 	struct runtimed *rt = ctx;
@@ -110,7 +121,7 @@ static void on_networks(void *ctx, const struct jaco_err *err)
 		publish_engine(rt);
 	}
 	publish_sweep(rt);
-	jaco_timer_arm(&rt->relist_timer, RELIST_MS);
+	jaco_timer_arm(&rt->relist_timer, relist_ms(rt));
 	runtimed_poke(rt);
 }
 
@@ -120,6 +131,7 @@ static void list(struct runtimed *rt)
 
 	if (rt->listing)
 		return;
+	rt->lists_soon = false;
 	TAILQ_FOREACH(slot, &rt->slots, entry)
 		slot->is_seen = false;
 	rt->listing =
@@ -142,6 +154,10 @@ static void on_event(void *ctx, const struct engine_event *event)
 		 * list. */
 		if (event->what == ENGINE_EVENT_START || event->what == ENGINE_EVENT_DESTROY)
 			runtimed_poke(rt);
+		return;
+	}
+	if (slot->is_listed) {
+		slot_inspect(slot); /* the one under way may have been answered before this */
 		return;
 	}
 	switch (event->what) {

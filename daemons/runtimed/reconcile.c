@@ -265,6 +265,13 @@ static bool may_publish(const struct runtimed *rt, int64_t now)
 	return rt->was_engine_up || now - rt->opened_ms > SILENCE_MS;
 }
 
+/* A container that a saved view does not know may be of a newer record: what was told of it stands
+ * until the store is heard. */
+static bool is_judged(const struct slot *slot)
+{
+	return slot->intent != PLAN_REMOVE || slot->rt->view->is_current;
+}
+
 /* The step of one slot; true when it may have changed the list of slots. */
 static bool advance(struct slot *slot, const struct gate_state *gate, int64_t now, int64_t *wake)
 {
@@ -278,9 +285,9 @@ static bool advance(struct slot *slot, const struct gate_state *gate, int64_t no
 	use_networks(slot);
 	if (slot->busy != PLAN_NOTHING)
 		return false;
-	if (slot->inspect && !slot->has_container)
+	if (slot->is_listed)
 		return false; /* about to be known */
-	slot->is_planned |= may_publish(slot->rt, now);
+	slot->is_planned |= may_publish(slot->rt, now) && is_judged(slot);
 	gather(slot, gate, now, unmet, sizeof(unmet), &facts);
 	plan_next(&slot->r, &facts, now, &d);
 	enter(slot, &d);

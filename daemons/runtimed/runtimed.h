@@ -44,6 +44,7 @@ struct runtimed {
 	struct engine_call *hello, *events, *listing;
 	struct backoff reconnect;
 	struct jaco_timer reconnect_timer, relist_timer;
+	bool lists_soon; /* an inspection failed: the next listing asks again */
 
 	struct jaco_http *http; /* probes */
 	struct jaco_client ipamd;
@@ -84,6 +85,9 @@ void runtimed_poke(struct runtimed *rt);
 /* observe.c */
 void observe_start(struct runtimed *rt);
 void observe_stop(struct runtimed *rt);
+
+/* An inspection failed: list and inspect again, soon. */
+void observe_soon(struct runtimed *rt);
 
 /* reconcile.c */
 void reconcile(struct runtimed *rt);

@@ -23,7 +23,8 @@ struct slot *slot_find_container(struct runtimed *rt, const char *container_id)
 	struct slot *slot;
 
 	TAILQ_FOREACH(slot, &rt->slots, entry)
-		if (slot->has_container && jaco_str_eq(slot->c.id, container_id))
+		if ((slot->has_container || slot->is_listed) &&
+		    jaco_str_eq(slot->c.id, container_id))
 			return slot;
 	return NULL;
 }
@@ -135,6 +136,18 @@ static void end_run(struct slot *slot, const struct engine_container *c)
 	}
 }
 
+void slot_listed(struct slot *slot, const char *container_id)
+{
+	if (!jaco_str_eq(slot->c.id, container_id)) { /* an answer under way is about another */
+		engine_cancel(slot->inspect);
+		slot->inspect = NULL;
+		slot->inspect_again = false;
+	}
+	slot->has_container = slot->is_made_here = false;
+	slot->is_listed = true;
+	jaco_str_copy(slot->c.id, sizeof(slot->c.id), container_id);
+}
+
 void slot_saw(struct slot *slot, const struct engine_container *c)
 {
 	bool was_up = slot->has_container && engine_container_is_up(&slot->c) &&
@@ -150,6 +163,7 @@ void slot_saw(struct slot *slot, const struct engine_container *c)
 		end_run(slot, c);
 	slot->c = *c;
 	slot->has_container = true;
+	slot->is_listed = false;
 	if (is_up && slot->is_healthy_run)
 		health_on_engine(&slot->r.health, &slot->rule, c->health, c->health_output);
 	runtimed_poke(slot->rt);
@@ -160,7 +174,7 @@ void slot_lost(struct slot *slot)
 	bool was_up = slot->has_container && engine_container_is_up(&slot->c);
 
 	probe_cancel(slot);
-	slot->has_container = slot->is_healthy_run = slot->is_made_here = false;
+	slot->has_container = slot->is_listed = slot->is_healthy_run = slot->is_made_here = false;
 	slot->c = (struct engine_container){.state = ENGINE_DEAD};
 	if (was_up && slot->intent == PLAN_RUN && !slot->is_exit_expected)
 		count_failure(slot,
@@ -175,13 +189,15 @@ static void on_inspected(void *ctx, const struct engine_container *c, const stru
 
 	slot->inspect = NULL;
 	slot->inspect_again = false;
-	if (err)
+	if (err) {
 		JACO_LOG_FAILURE(JACO_LOG_DEBUG, "cannot inspect", err, KV_STR(replica, slot->id));
-	else if (c)
+		observe_soon(slot->rt);
+	} else if (c) {
 		slot_saw(slot, c);
-	else
+	} else {
 		slot_lost(slot);
-	if (again && slot->has_container)
+	}
+	if (again && (slot->has_container || slot->is_listed))
 		slot_inspect(slot);
 }
 

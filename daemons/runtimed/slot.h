@@ -46,6 +46,7 @@ struct slot {
 
 	/* what is seen */
 	bool has_container;
+	bool is_listed;    /* c.id is in the engine's list, and not inspected yet */
 	bool is_seen;      /* in the listing under way */
 	bool is_planned;   /* something is known of it: it may be published */
 	bool is_made_here; /* created by this process: whole, not left half-made */
@@ -82,13 +83,18 @@ struct slot {
 TAILQ_HEAD(slot_list, slot);
 
 struct slot *slot_find(struct runtimed *rt, const char *id, uint32_t generation);
+/* By its container, inspected or only listed. */
 struct slot *slot_find_container(struct runtimed *rt, const char *container_id);
 struct slot *slot_new(struct runtimed *rt, const char *id, uint32_t generation);
 
 /* Cancels what is under way. */
 void slot_free(struct slot *slot);
 
-/* The container is there, as inspected or listed. */
+/* The engine lists @container_id as its container: not known to this process, or not as this
+ * one.  What it is an inspection will tell; until then the slot is left alone. */
+void slot_listed(struct slot *slot, const char *container_id);
+
+/* The container is there, as inspected or started. */
 void slot_saw(struct slot *slot, const struct engine_container *c);
 
 /* The container is gone. */

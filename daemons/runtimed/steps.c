@@ -266,6 +266,7 @@ static void on_created(void *ctx, const char *id, const struct jaco_err *err)
 	jaco_str_copy(slot->c.id, sizeof(slot->c.id), id);
 	jaco_str_copy(slot->c.labels.spec_hash, sizeof(slot->c.labels.spec_hash), slot->spec_hash);
 	slot->has_container = slot->is_made_here = slot->is_seen = true;
+	slot->is_listed = false;
 	slot->at = slot_needs_addresses(slot) ? 1 : 0;
 	complete_container(slot);
 }
