@@ -116,8 +116,7 @@ class Host:
     def power_cut(self):
         """Supervisor, daemons, engine and containers end at once; what lives in memory is gone: the
         engine's run directory, its mounts, the namespace's interfaces and rules."""
-        pids = [c["State"]["Pid"] for c in
-                (self.api.inspect(c["Id"]) for c in self.containers()) if c["State"]["Pid"]]
+        pids = [c["State"]["Pid"] for c in self.api.inspected() if c["State"]["Pid"]]
         self.supervisor.kill()
         self.supervisor.wait()
         self.engine.kill()

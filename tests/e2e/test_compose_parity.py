@@ -270,13 +270,8 @@ def containers(host, deployment, count):
     seen = {}
 
     def look():
-        for c in host.containers(jaco__deployment=deployment):
-            service = c["Labels"]["jaco.service"]
-            if service not in seen:
-                try:
-                    seen[service] = host.api.inspect(c["Id"])
-                except RuntimeError:
-                    pass  # gone between the two calls: it will be made again
+        for c in host.api.inspected(jaco__deployment=deployment):
+            seen.setdefault(c["Config"]["Labels"]["jaco.service"], c)
         return len(seen) == count
     wait_for("a container of every service", look)
     return seen
@@ -293,8 +288,8 @@ def both(host):
              "extra", "-f", os.path.dirname(path) + "/compose.yaml"] + verb,
             capture_output=True, text=True, cwd=os.path.dirname(path), timeout=120, env={})
         assert r.returncode == 0, r.stdout[-2000:] + r.stderr[-4000:]
-    theirs = {c["Labels"]["com.docker.compose.service"]: host.api.inspect(c["Id"])
-              for c in host.containers(com__docker__compose__project="parity")}
+    theirs = {c["Config"]["Labels"]["com.docker.compose.service"]: c
+              for c in host.api.inspected(com__docker__compose__project="parity")}
     host.do("apply", path, "--no-wait", "--profile", "extra")
     ours = containers(host, "parity", len(theirs))
     host.do("delete", "parity", "--yes")

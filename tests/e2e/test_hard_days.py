@@ -106,9 +106,9 @@ def submit(host, name, compose, over):
 
 def container_env(host, name, service="web"):
     """The environments of the containers that run now."""
-    return [host.api.inspect(c["Id"])["Config"]["Env"]
-            for c in host.containers(jaco__deployment=name, jaco__service=service)
-            if c["State"] == "running"]
+    return [c["Config"]["Env"]
+            for c in host.api.inspected(jaco__deployment=name, jaco__service=service)
+            if c["State"]["Status"] == "running"]
 
 
 def only_have(host, name, entry, count):

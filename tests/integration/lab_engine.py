@@ -17,6 +17,14 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 IMAGES = os.path.join(HERE, "..", "images", "build")
 
 
+class EngineError(RuntimeError):
+    """What the engine refused; @status is HTTP's."""
+
+    def __init__(self, text, status):
+        super().__init__(text)
+        self.status = status
+
+
 class Api:
     """Engine API, one connection per call."""
 
@@ -35,7 +43,8 @@ class Api:
         text = reply.read()
         conn.close()
         if reply.status not in ok:
-            raise RuntimeError("%s %s: %d %s" % (method, path, reply.status, text[:300]))
+            raise EngineError("%s %s: %d %s" % (method, path, reply.status, text[:300]),
+                              reply.status)
         return json.loads(text) if text[:1] in (b"{", b"[") else text
 
     def containers(self, **labels):
@@ -45,6 +54,17 @@ class Api:
 
     def inspect(self, name):
         return self.call("GET", "/containers/%s/json" % name)
+
+    def inspected(self, **labels):
+        """The inspections of containers(**labels).  One that goes away between the two is left out."""
+        found = []
+        for c in self.containers(**labels):
+            try:
+                found.append(self.inspect(c["Id"]))
+            except EngineError as e:
+                if e.status != 404:
+                    raise
+        return found
 
     def networks(self):
         return {n["Name"]: n for n in self.call("GET", "/networks")}
