@@ -5,7 +5,6 @@
 #include <netinet/in.h>
 #include <string.h>
 
-#include "daemons/meshd/endpoint.h"
 #include "daemons/meshd/key.h"
 #include "daemons/meshd/link.h"
 #include "daemons/meshd/rotate.h"
@@ -17,9 +16,6 @@
 #define SOON_MS         20
 #define STARTING_MS     50
 #define FAILED_MS       1000
-#define MTU_DEFAULT     1420
-#define MTU_MAX         8920
-#define WG_OVERHEAD     80 /* outer IPv6 40, UDP 8, WireGuard 32 */
 
 #include "libjaco/wire/pass_methods.h"
 #define METHOD(d, m, n, in, out, r, f) JACO_THUNK(struct meshd, d, m, in)
@@ -115,83 +111,27 @@ static void fill_desired(struct meshd *meshd)
 		     n_subnets, &meshd->arena);
 }
 
-/* --- endpoints --- */
-
-static struct meshd_memory *remember(struct meshd *meshd, const uint8_t *key)
-{
-	struct meshd_memory *memory;
-
-	for (size_t i = 0; i < meshd->n_memory; i++)
-		if (memcmp(meshd->memory[i].key, key, MESH_KEY_BYTES) == 0)
-			return &meshd->memory[i];
-	meshd->memory = jaco_grow(meshd->memory, &meshd->cap_memory, meshd->n_memory + 1,
-				  sizeof(*meshd->memory));
-	memory = &meshd->memory[meshd->n_memory++];
-	*memory = (struct meshd_memory){.endpoint_set = jaco_loop_now(&meshd->daemon->loop)};
-	memcpy(memory->key, key, MESH_KEY_BYTES);
-	return memory;
-}
-
-/* A counter that moved means that packets of this peer arrive, even while nothing of ours reaches
- * it: that is what tells the two directions of a path apart. */
-static void listen_to(struct meshd_memory *memory, const struct mesh_peer *have,
-		      struct jaco_time now)
-{
-	uint64_t rx_bytes = have ? have->rx_bytes : 0;
-
-	if (rx_bytes > memory->rx_bytes)
-		memory->heard = now;
-	memory->rx_bytes = rx_bytes;
-}
+/* --- endpoints and MTU: what the pure files ask to be measured --- */
 
 struct jaco_time meshd_heard(const struct meshd *meshd, const uint8_t *key, uint32_t mesh_addr)
 {
 	const struct probe_path *path = mesh_addr ? probe_find(&meshd->probe, mesh_addr) : NULL;
-	struct jaco_time heard = {0};
+	struct jaco_time heard = memory_heard(&meshd->memory, key);
 
-	for (size_t i = 0; i < meshd->n_memory; i++)
-		if (memcmp(meshd->memory[i].key, key, MESH_KEY_BYTES) == 0)
-			heard = meshd->memory[i].heard;
 	return path && jaco_time_before(heard, path->heard_at) ? path->heard_at : heard;
 }
 
 static void choose_endpoints(struct meshd *meshd)
 {
-	struct jaco_time now = jaco_loop_now(&meshd->daemon->loop);
-	int64_t wall = jaco_time_wall_ms();
+	struct memory_now now = {.time = jaco_loop_now(&meshd->daemon->loop),
+				 .wall_ms = jaco_time_wall_ms(),
+				 .stale_ms = meshd->daemon->config.wg_stale};
+	uint32_t *moved = jaco_arena_alloc_n(&meshd->arena, meshd->desired.n_peers + 1,
+					     sizeof(*moved));
+	size_t n = memory_choose(&meshd->memory, &meshd->desired, &meshd->observed, now, moved);
 
-	for (size_t i = 0; i < meshd->desired.n_peers; i++) {
-		struct mesh_peer *peer = &meshd->desired.peers[i];
-		const struct mesh_peer *have = plan_find_peer(&meshd->observed, peer->key);
-		struct meshd_memory *memory = remember(meshd, peer->key);
-		int64_t age = have && have->handshake_ms ? wall - have->handshake_ms : -1;
-		const char *current = have ? have->endpoint : "";
-		const char *best = peer->n_endpoints > 0 ? peer->endpoints[0] : "";
-		const char *pick = endpoint_pick(peer->endpoints, peer->n_endpoints, current,
-						 strcmp(memory->best, best) != 0 &&
-							 strcmp(memory->published, current) == 0,
-						 age, jaco_time_diff_ms(now, memory->endpoint_set),
-						 meshd->daemon->config.wg_stale);
-
-		memory->is_seen = true;
-		if (endpoint_is_known(peer->endpoints, peer->n_endpoints, current))
-			(void)jaco_str_copy(memory->published, sizeof(memory->published), current);
-		(void)jaco_str_copy(memory->best, sizeof(memory->best), best);
-		listen_to(memory, have, now);
-		if (pick && jaco_str_copy(peer->endpoint, sizeof(peer->endpoint), pick))
-			memory->endpoint_set = now;
-		if (have && strcmp(memory->endpoint, have->endpoint) != 0) {
-			(void)jaco_str_copy(memory->endpoint, sizeof(memory->endpoint),
-					    have->endpoint);
-			probe_moved(&meshd->probe, peer->mesh_addr);
-		}
-	}
-	for (size_t i = 0; i < meshd->n_memory;) {
-		if (meshd->memory[i].is_seen)
-			meshd->memory[i++].is_seen = false;
-		else
-			meshd->memory[i] = meshd->memory[--meshd->n_memory];
-	}
+	for (size_t i = 0; i < n; i++)
+		probe_moved(&meshd->probe, moved[i]);
 }
 
 /* What the kernel knows of the path (ip(7), IP_MTU); 0 unknown. */
@@ -210,18 +150,10 @@ static uint32_t path_mtu(const char *endpoint)
 	return (uint32_t)mtu;
 }
 
-static uint32_t tunnel_mtu(uint32_t path)
-{
-	if (path < MTU_FLOOR + WG_OVERHEAD)
-		return path ? MTU_FLOOR : MTU_DEFAULT;
-	return JACO_MIN(path - WG_OVERHEAD, (uint32_t)MTU_MAX);
-}
-
-/* The smallest of all peers; while one is being measured, as large as the largest measured, because
- * the interface bounds what can be sent.  Bridges keep theirs meanwhile. */
+/* Bridges keep theirs while a larger one is looked for. */
 static uint32_t choose_mtu(struct meshd *meshd)
 {
-	uint32_t smallest = 0, searching = 0;
+	struct mtu_shared shared = {.smallest = 0};
 
 	if (meshd->daemon->config.wg_mtu)
 		return (uint32_t)meshd->daemon->config.wg_mtu;
@@ -230,20 +162,14 @@ static uint32_t choose_mtu(struct meshd *meshd)
 		const struct mesh_peer *have = plan_find_peer(&meshd->observed, peer->key);
 		const struct probe_path *path =
 			peer->mesh_addr ? probe_find(&meshd->probe, peer->mesh_addr) : NULL;
-		uint32_t mtu;
+		const char *endpoint = have && have->endpoint[0] ? have->endpoint
+				       : peer->n_endpoints	 ? peer->endpoints[0]
+								 : NULL;
 
-		peer->ceiling = tunnel_mtu(have && have->endpoint[0] ? path_mtu(have->endpoint)
-					   : peer->n_endpoints	     ? path_mtu(peer->endpoints[0])
-								     : 0);
-		mtu = peer->ceiling;
-		if (path && path->mtu.ceiling == peer->ceiling && path->mtu.round)
-			searching = JACO_MAX(searching, mtu);
-		else if (path && path->mtu.ceiling == peer->ceiling && path->mtu.found)
-			mtu = path->mtu.found;
-		if (!smallest || mtu < smallest)
-			smallest = mtu;
+		peer->ceiling = mtu_ceiling(endpoint ? path_mtu(endpoint) : 0);
+		mtu_share(&shared, path ? &path->mtu : NULL, peer->ceiling);
 	}
-	return JACO_MAX(smallest ? smallest : MTU_DEFAULT, searching);
+	return mtu_of_all(&shared);
 }
 
 /* --- one pass --- */
@@ -614,7 +540,7 @@ void meshd_cleanup(struct meshd *meshd)
 	jaco_fd_close(&meshd->monitor_fd);
 	jaco_timer_fini(&meshd->soon);
 	jaco_timer_fini(&meshd->tick);
-	jaco_free(meshd->memory);
+	memory_fini(&meshd->memory);
 	jaco_arena_fini(&meshd->arena);
 	jaco_wipe(meshd->private_key, sizeof(meshd->private_key));
 	jaco_wipe(meshd->next_private, sizeof(meshd->next_private));

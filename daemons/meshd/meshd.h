@@ -8,6 +8,7 @@
 #pragma once
 
 #include "daemons/meshd/device.h"
+#include "daemons/meshd/memory.h"
 #include "daemons/meshd/plan.h"
 #include "daemons/meshd/probe.h"
 #include "libjaco/daemon/daemon.h"
@@ -16,18 +17,6 @@
 #define MESHD_HEARD_MS   8000  /* silence that means lost: four probes, or one handshake retry
 				* (5 s, WireGuard paper section 6.4) and a look at the counters */
 #define MESHD_PUBLISH_MS 30000 /* handshake ages and round trips, when nothing else changed */
-
-/* What we remember of a peer between passes. */
-struct meshd_memory {
-	uint8_t key[MESH_KEY_BYTES];
-	struct jaco_time endpoint_set;
-	char endpoint[JACO_ADDR_MAX]; /* in use at the last pass */
-	char published[JACO_ADDR_MAX]; /* the last one in use that the record named */
-	char best[JACO_ADDR_MAX];      /* what the record named first at the last pass */
-	uint64_t rx_bytes;           /* as of the last pass; it moves with handshakes too */
-	struct jaco_time heard;      /* .ns 0: never */
-	bool is_seen;
-};
 
 struct meshd {
 	struct jaco_daemon *daemon;
@@ -39,8 +28,7 @@ struct meshd {
 	bool has_next; /* a rotation is under way, rotate.h */
 	uint8_t next_private[MESH_KEY_BYTES];
 	uint8_t next_public[MESH_KEY_BYTES];
-	struct meshd_memory *memory; /* owned */
-	size_t n_memory, cap_memory;
+	struct memory memory;
 	struct jaco_pending *txn;    /* our fields of /node/<host> */
 	struct jaco_timer tick;
 	struct jaco_timer soon;

@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemons/meshd/mtu.h"
 
+#include "libjaco/base/auto.h"
+
+#define MTU_MAX 8920 /* jumbo frames; more is not looked for */
+
 /* Tunnel MTUs that occur: jumbo frames, Ethernet, PPPoE, clouds and tunnels in tunnels. */
-static const uint32_t usual[] = {8920, 4392, 1420, 1412, 1400, 1380, 1360, 1340, 1320, 1300,
+static const uint32_t usual[] = {MTU_MAX, 4392, 1420, 1412, 1400, 1380, 1360, 1340, 1320, 1300,
 				 1280, 1240, 1200, 1100, 1000, 800,  MTU_FLOOR};
 
 size_t mtu_ladder(uint32_t ceiling, uint32_t out[static MTU_LADDER_MAX])
@@ -86,4 +90,28 @@ void mtu_answered(struct mtu *mtu, uint32_t size)
 		mtu->is_pending = false;
 	if (mtu->round && mtu->best == mtu->ceiling)
 		finish(mtu);
+}
+
+uint32_t mtu_ceiling(uint32_t path)
+{
+	if (path < MTU_FLOOR + MTU_OVERHEAD)
+		return path ? MTU_FLOOR : MTU_DEFAULT;
+	return JACO_MIN(path - MTU_OVERHEAD, MTU_MAX);
+}
+
+void mtu_share(struct mtu_shared *shared, const struct mtu *mtu, uint32_t ceiling)
+{
+	uint32_t wanted = ceiling;
+
+	if (mtu && mtu->ceiling == ceiling && mtu->round)
+		shared->searching = JACO_MAX(shared->searching, ceiling);
+	else if (mtu && mtu->ceiling == ceiling && mtu->found)
+		wanted = mtu->found;
+	if (!shared->smallest || wanted < shared->smallest)
+		shared->smallest = wanted;
+}
+
+uint32_t mtu_of_all(const struct mtu_shared *shared)
+{
+	return JACO_MAX(shared->smallest ? shared->smallest : MTU_DEFAULT, shared->searching);
 }

@@ -13,6 +13,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define MTU_DEFAULT     1420 /* of the tunnel while nothing is known: Ethernet less the overhead */
+#define MTU_OVERHEAD    80   /* outer IPv6 40, UDP 8, WireGuard 32 */
 #define MTU_FLOOR       576  /* RFC 791 section 3.1: every host takes that much */
 #define MTU_LADDER_MAX  24
 #define MTU_ROUNDS      3    /* of a search */
@@ -48,8 +50,19 @@ void mtu_answered(struct mtu *mtu, uint32_t size);
 /* Start over with the next probe: the path is another one. */
 void mtu_restart(struct mtu *mtu);
 
-/* What the interface must allow for this peer: the ceiling during a search. */
-static inline uint32_t mtu_wanted(const struct mtu *mtu)
-{
-	return mtu->round || !mtu->found ? mtu->ceiling : mtu->found;
-}
+/* The largest tunnel packet for a path that takes @path bytes; 0 unknown. */
+uint32_t mtu_ceiling(uint32_t path);
+
+/* What all peers together ask of the one interface they share. */
+struct mtu_shared {
+	uint32_t smallest;  /* of all peers; 0 none */
+	uint32_t searching; /* largest ceiling of those that are being measured */
+};
+
+/* Count in one peer of @ceiling; @mtu NULL: not measured.  What was found below another ceiling
+ * says nothing. */
+void mtu_share(struct mtu_shared *shared, const struct mtu *mtu, uint32_t ceiling);
+
+/* The smallest of all; while one is being measured as large as the largest measured, because the
+ * interface bounds what can be sent. */
+uint32_t mtu_of_all(const struct mtu_shared *shared);

@@ -5,6 +5,15 @@
 
 #include "tests/lib/test.h"
 
+/* What the interface allows when there is no other peer. */
+static uint32_t wanted(const struct mtu *mtu)
+{
+	struct mtu_shared shared = {.smallest = 0};
+
+	mtu_share(&shared, mtu, mtu->ceiling);
+	return mtu_of_all(&shared);
+}
+
 /* One probe round over a path that lets @width through; @keep says which of the sizes arrive. */
 static void turn(struct mtu *mtu, uint32_t ceiling, uint32_t width)
 {
@@ -12,7 +21,7 @@ static void turn(struct mtu *mtu, uint32_t ceiling, uint32_t width)
 	size_t n = mtu_step(mtu, ceiling, true, sizes);
 
 	for (size_t i = 0; i < n; i++)
-		if (sizes[i] <= width && sizes[i] <= mtu_wanted(mtu))
+		if (sizes[i] <= width && sizes[i] <= wanted(mtu))
 			mtu_answered(mtu, sizes[i]);
 }
 
@@ -45,7 +54,7 @@ JT_CASE(a_narrow_path_is_found_and_stays_usable)
 	for (int i = 0; i < MTU_ROUNDS + 1; i++)
 		turn(&mtu, 1420, 1340);
 	JT_EQ(mtu.found, 1340);
-	JT_EQ(mtu_wanted(&mtu), 1340);
+	JT_EQ(wanted(&mtu), 1340);
 	for (int i = 0; i < 100; i++)
 		turn(&mtu, 1420, 1340);
 	JT_EQ(mtu.found, 1340);
@@ -84,6 +93,47 @@ JT_CASE(a_dead_path_changes_nothing)
 	JT_EQ(mtu.found, 1420);
 }
 
+JT_CASE(a_ceiling_leaves_room_for_the_tunnel)
+{
+	JT_EQ(mtu_ceiling(0), MTU_DEFAULT);
+	JT_EQ(mtu_ceiling(1500), 1420);
+	JT_EQ(mtu_ceiling(MTU_FLOOR), MTU_FLOOR);
+	JT_EQ(mtu_ceiling(MTU_FLOOR + MTU_OVERHEAD + 1), MTU_FLOOR + 1);
+	JT_EQ(mtu_ceiling(65535), 8920);
+}
+
+JT_CASE(the_interface_fits_the_narrowest_path_unless_a_wider_one_is_measured)
+{
+	struct mtu narrow = {.ceiling = 1420, .found = 1280};
+	struct mtu wide = {.ceiling = 8920, .found = 8920};
+	struct mtu_shared shared = {.smallest = 0};
+
+	JT_EQ(mtu_of_all(&shared), MTU_DEFAULT);
+	mtu_share(&shared, &wide, 8920);
+	JT_EQ(mtu_of_all(&shared), 8920);
+	mtu_share(&shared, &narrow, 1420);
+	JT_EQ(mtu_of_all(&shared), 1280);
+	mtu_share(&shared, NULL, 1420);
+	JT_EQ(mtu_of_all(&shared), 1280);
+	mtu_restart(&wide);
+	mtu_share(&shared, &wide, 8920);
+	JT_EQ(mtu_of_all(&shared), 8920);
+}
+
+JT_CASE(what_was_found_below_another_ceiling_says_nothing)
+{
+	struct mtu mtu = {.ceiling = 1420, .found = 1280};
+	struct mtu_shared shared = {.smallest = 0};
+
+	mtu_share(&shared, &mtu, 1400);
+	JT_EQ(mtu_of_all(&shared), 1400);
+}
+
 JT_MAIN(JT_RUN(the_ladder_falls_and_begins_at_the_ceiling),
-	JT_RUN(a_wide_path_is_found_in_one_round), JT_RUN(a_narrow_path_is_found_and_stays_usable),
-	JT_RUN(a_path_that_shrinks_and_widens_is_followed), JT_RUN(a_dead_path_changes_nothing))
+	JT_RUN(a_wide_path_is_found_in_one_round),
+	JT_RUN(a_narrow_path_is_found_and_stays_usable),
+	JT_RUN(a_path_that_shrinks_and_widens_is_followed),
+	JT_RUN(a_dead_path_changes_nothing),
+	JT_RUN(a_ceiling_leaves_room_for_the_tunnel),
+	JT_RUN(the_interface_fits_the_narrowest_path_unless_a_wider_one_is_measured),
+	JT_RUN(what_was_found_below_another_ceiling_says_nothing))
