@@ -13,7 +13,7 @@ import zlib
 
 import pytest
 
-from lab_cluster import Cluster, get, put, three, wait  # noqa: F401
+from lab_raftds import Cluster, get, put, three, wait  # noqa: F401
 from lab_remote import Person, Remote, api, deploy, fixture_person, issue  # noqa: F401
 
 STRIDE = int(os.environ.get("JACO_BACKUP_STRIDE", "400"))

@@ -8,7 +8,7 @@ import pytest
 
 from jacorpc import RpcError
 from lab_raft import DOWN, entries
-from lab_cluster import Cluster, voters, wait
+from lab_raftds import Cluster, voters, wait
 
 POINTS = ("log_append", "log_flush", "vote_save", "rename", "apply", "commit", "send",
           "compaction", "snapshot_write")

@@ -13,7 +13,7 @@ import msgpack
 import pytest
 
 from jacorpc import RpcError
-from lab_cluster import (Peer, cluster, counter, fails, get, log_bytes, put,  # noqa: F401
+from lab_raftds import (Peer, cluster, counter, fails, get, log_bytes, put,  # noqa: F401
                          refused, three, voters, wait)
 
 

@@ -6,7 +6,7 @@ import subprocess
 import msgpack
 
 from jacorpc import BUILD, RpcError
-from lab_cluster import cluster, fails, get, put, voters, wait  # noqa: F401
+from lab_raftds import cluster, fails, get, put, voters, wait  # noqa: F401
 
 JACO = os.path.join(BUILD, "cli/jaco")
 OFTEN = {"JACO_FAULT": "set300:integrity_ms"}

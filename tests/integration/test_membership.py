@@ -17,7 +17,7 @@ import pytest
 
 from jacorpc import BUILD, RpcError
 from lab_remote import Person, Remote, api, is_over, issue
-from lab_cluster import (Peer, cluster, fails, get, put, refused, voters,  # noqa: F401
+from lab_raftds import (Peer, cluster, fails, get, put, refused, voters,  # noqa: F401
                           wait)
 
 JACO = os.path.join(BUILD, "cli/jaco")

@@ -16,7 +16,7 @@ import pytest
 from jacorpc import BUILD, Raftd, RpcError
 from lab_raft import DOWN, entries, wait
 from power_cut import Recorder, cuts, moments_of
-from lab_cluster import Node
+from lab_raftds import Node
 
 SEED = int(os.environ.get("JACO_POWER_SEED", random.SystemRandom().randrange(1 << 32)))
 CUTS = int(os.environ.get("JACO_POWER_CUTS", 60))

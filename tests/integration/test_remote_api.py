@@ -12,7 +12,7 @@ import threading
 import pytest
 
 from jacorpc import BUILD
-from lab_cluster import Cluster, three  # noqa: F401
+from lab_raftds import Cluster, three  # noqa: F401
 from lab_remote import COMPOSE, JACO, api, deploy, fixture_person, issue  # noqa: F401
 
 

@@ -9,7 +9,7 @@ import msgpack
 import pytest
 
 from jacorpc import RpcError
-from lab_cluster import Cluster, three  # noqa: F401
+from lab_raftds import Cluster, three  # noqa: F401
 from lab_remote import Remote, is_over, issue, plain
 
 

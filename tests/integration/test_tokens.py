@@ -8,7 +8,7 @@ import msgpack
 import pytest
 
 from jacorpc import RpcError
-from lab_cluster import fails, three, wait  # noqa: F401
+from lab_raftds import fails, three, wait  # noqa: F401
 from lab_remote import COMPOSE, Remote, deploy, fixture_person, is_over, issue  # noqa: F401
 
 
