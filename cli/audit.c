@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * audit.c - jaco audit, jaco events: who did what, and what changes now. */
+ * audit.c - jaco audit: who did what. */
 #include <stdio.h>
 #include <string.h>
 
@@ -10,8 +10,12 @@
 #include "libjaco/base/time.h"
 #include "libjaco/wire/print.h"
 
+/* Widths of the longest type and of most names: lines are printed as they come. */
+#define COLUMNS "%-20s  %-8s  %-28s  %-20s "
+
 static void print_event(const struct cli *cli, const struct wire_audit_event *event)
 {
+	jaco_auto(jaco_arena) struct jaco_arena arena = JACO_ARENA_INIT;
 	const struct wire_audit *audit = event->event;
 	char when[JACO_RFC3339_BYTES];
 
@@ -23,10 +27,13 @@ static void print_event(const struct cli *cli, const struct wire_audit_event *ev
 		return;
 	}
 	jaco_rfc3339_render(when, (int64_t)audit->time);
-	printf("%s  %-8llu %-28s %-24s", when, (unsigned long long)event->revision,
-	       jaco_enum_word(&jaco_audit_type_enum, (int)audit->type), audit->identity);
+	printf(COLUMNS, when,
+	       jaco_arena_printf(&arena, "%llu", (unsigned long long)event->revision),
+	       jaco_enum_word(&jaco_audit_type_enum, (int)audit->type),
+	       out_printable(&arena, audit->identity));
 	for (size_t i = 0; i < audit->payload.n; i++)
-		printf(" %s=%s", audit->payload.v[i].key, audit->payload.v[i].value);
+		printf(" %s=%s", audit->payload.v[i].key,
+		       out_printable(&arena, audit->payload.v[i].value));
 	putchar('\n');
 	fflush(stdout);
 }
@@ -80,56 +87,7 @@ int audit_list(struct cli *cli, struct jaco_err *err)
 	}
 	if (take_types(cli, &req.types, err) < 0)
 		return -(int)err->code;
+	if (cli->format == CLI_TABLE)
+		printf(COLUMNS " %s\n", "TIME", "REVISION", "TYPE", "IDENTITY", "DETAILS");
 	return cli_stream(cli, &wire_raftd_audit_list, &req, on_page, cli, err);
-}
-
-/* --- events: every change of state, from the watch --- */
-
-static const char *const event_prefixes[] = {"/deployment/", "/replica/", "/rollout/", "/node/",
-					     "/route/",	     "/tcproute/", "/subnet/", "/obs/"};
-
-static void print_change(const struct cli *cli, const struct wire_entry *entry)
-{
-	jaco_auto(jaco_arena) struct jaco_arena arena = JACO_ARENA_INIT;
-	const struct jaco_keyspace *space = jaco_keyspace_find(entry->key);
-	jaco_auto(jaco_buf) struct jaco_buf line = JACO_BUF_INIT;
-	json_t *value = json_null();
-	json_t *json;
-
-	if (space && entry->value.data) {
-		void *msg = jaco_arena_alloc(&arena, space->desc->size);
-
-		if (jaco_unpack(space->desc, entry->value.data, entry->value.n, &arena, msg,
-				NULL) >= 0)
-			value = jaco_json_from_msg(space->desc, msg);
-	}
-	json = json_pack("{s:s, s:I, s:o}", "key", entry->key, "revision",
-			 (json_int_t)entry->revision, "value", value);
-	if (cli->format == CLI_YAML || cli->format == CLI_JSON) {
-		out_json(cli, json, true);
-	} else {
-		jaco_json_print_compact(&line, value);
-		printf("%s %s %s\n", entry->value.data ? "put" : "del", entry->key,
-		       jaco_buf_str(&line));
-		fflush(stdout);
-	}
-	json_decref(json);
-}
-
-static void on_watch_event(void *ctx, const void *msg)
-{
-	const struct wire_watch_event *event = msg;
-
-	if (event->kind != JACO_WATCH_CHANGE)
-		return; /* the snapshot is the past */
-	for (size_t i = 0; i < event->entries.n; i++)
-		print_change(ctx, &event->entries.v[i]);
-}
-
-int events_follow(struct cli *cli, struct jaco_err *err)
-{
-	struct wire_watch req = {
-		.prefixes = {(const char **)event_prefixes, JACO_ARRAY_SIZE(event_prefixes)}};
-
-	return cli_stream(cli, &wire_raftd_kv_watch, &req, on_watch_event, cli, err);
 }

@@ -14,7 +14,7 @@
 
 static const struct out_column daemon_columns[] = {
 	{"DAEMON", "name"}, {"STATE", "state"},     {"REVISION", "revision"},
-	{"STALE", "stale"}, {"CPU-MS", "cpu_ms"},   {"RSS", "rss_bytes"},
+	{"STALE", "stale"}, {"CPU", "cpu_ms"},      {"RSS", "rss_bytes"},
 	{"FDS", "fds"},     {"MESSAGE", "message"}, {NULL, NULL},
 };
 

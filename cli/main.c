@@ -119,6 +119,8 @@ static const struct cli_option audit_options[] = {
 	{"identity", 0, "ID", "only by this one"},
 	{"follow", 'f', NULL, "go on"},
 	{NULL, 0, NULL, NULL}};
+static const struct cli_option events_options[] = {
+	{"follow", 'f', NULL, "it always does"}, {NULL, 0, NULL, NULL}};
 static const struct cli_option backup_options[] = {
 	{"output", 0, "FILE", "where to"},
 	{"passphrase-file", 0, "FILE", "seal it with what this file says"},
@@ -226,7 +228,8 @@ const struct cli_command cli_commands[] = {
 	 registry_logout},
 	{"registry list", "", 0, 0, "stored credentials", "registry list", NULL, registry_list},
 	{"audit", "", 0, 0, "who did what", "audit --since 1h --type apply,delete", audit_options, audit_list},
-	{"events", "", 0, 0, "every change of state, as it happens", "events -o json", NULL, events_follow},
+	{"events", "", 0, 0, "every change of state, as it happens", "events -o json", events_options,
+	 events_follow},
 	{"backup", "", 0, 0, "the whole state in one file", "backup --output jaco.bak --passphrase-file p",
 	 backup_options, backup_take},
 	{"backup verify", "FILE", 1, 1, "prove a backup by loading it", "backup verify jaco.bak", verify_options,

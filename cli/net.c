@@ -15,7 +15,7 @@
 
 static const struct out_column mesh_columns[] = {
 	{"FROM", "from"},           {"TO", "to"},         {"VERDICT", "verdict"},
-	{"SINCE", "since"},         {"RTT-US", "rtt_us"}, {"LOSS/1000", "loss_permille"},
+	{"SINCE", "since"},         {"RTT", "rtt_us"},    {"LOSS", "loss_permille"},
 	{"HANDSHAKE", "handshake"}, {"MTU", "mtu"},       {"ENDPOINT", "endpoint"},
 	{"REASON", "message"},      {NULL, NULL},
 };

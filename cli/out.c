@@ -75,6 +75,51 @@ static void add_dict(struct jaco_buf *out, const struct wire_dict *dict)
 		jaco_buf_printf(out, "%s%s=%s", i ? "," : "", dict->v[i].key, dict->v[i].value);
 }
 
+/* The name of a field carries its unit; people read 10.9MiB sooner than 11411456. */
+static const struct unit {
+	const char *suffix;   /* of the field's name */
+	const char *below;    /* unit of the number itself */
+	double step;          /* from one unit of @above to the next */
+	const char *above[4]; /* larger units, then NULL */
+} units[] = {
+	{"_bytes", "B", 1024, {"KiB", "MiB", "GiB"}},
+	{"_us", "us", 1000, {"ms", "s"}},
+	{"_ms", "ms", 1000, {"s"}},
+	{"_permille", NULL, 10, {"%"}},
+};
+
+static const struct unit *unit_of(const char *name)
+{
+	size_t n = strlen(name);
+
+	for (size_t i = 0; i < JACO_ARRAY_SIZE(units); i++) {
+		size_t m = strlen(units[i].suffix);
+
+		if (n > m && strcmp(name + n - m, units[i].suffix) == 0)
+			return &units[i];
+	}
+	return NULL;
+}
+
+static void add_number(struct jaco_buf *out, const char *name, long long value)
+{
+	const struct unit *unit = unit_of(name);
+	double amount = (double)value;
+	size_t i = 0;
+
+	if (!unit) {
+		jaco_buf_printf(out, "%lld", value);
+		return;
+	}
+	if (unit->below && amount < unit->step && amount > -unit->step) {
+		jaco_buf_printf(out, "%lld%s", value, unit->below);
+		return;
+	}
+	for (amount /= unit->step; unit->above[i + 1] && amount >= unit->step; i++)
+		amount /= unit->step;
+	jaco_buf_printf(out, "%.1f%s", amount, unit->above[i]);
+}
+
 static void add_cell(struct jaco_buf *out, const struct jaco_field *field, const void *row)
 {
 	const void *at = (const char *)row + field->offset;
@@ -85,17 +130,17 @@ static void add_cell(struct jaco_buf *out, const struct jaco_field *field, const
 		jaco_buf_add_str(out, *(const char *const *)at ? *(const char *const *)at : "");
 		break;
 	case JACO_KIND_U32:
-		jaco_buf_printf(out, "%u", *(const uint32_t *)at);
+		add_number(out, field->name, *(const uint32_t *)at);
 		break;
-	case JACO_KIND_U64:
-		jaco_buf_printf(out, "%llu", (unsigned long long)*(const uint64_t *)at);
+	case JACO_KIND_U64: /* what is shown in a table is below 2^63 */
+		add_number(out, field->name, (long long)*(const uint64_t *)at);
 		break;
 	case JACO_KIND_TIME:
 		out_age(age, *(const uint64_t *)at);
 		jaco_buf_add_str(out, age);
 		break;
 	case JACO_KIND_I64:
-		jaco_buf_printf(out, "%lld", (long long)*(const int64_t *)at);
+		add_number(out, field->name, *(const int64_t *)at);
 		break;
 	case JACO_KIND_BOOL:
 		jaco_buf_add_str(out, *(const bool *)at ? "yes" : "no");
