@@ -8,7 +8,8 @@ import struct
 import subprocess
 import time
 
-from dnslib import (NS, OPT, PTR, SOA, SRV, Message, free_port, query, read_framed, read_name, send_framed)
+from dnslib import (LIMIT, NS, OPT, PTR, SOA, SRV, Message, query, read_framed, read_name, send_framed)
+from ports import free_port
 
 CNAME, MX, RRSIG = 5, 15, 46
 
@@ -84,7 +85,7 @@ class Server:
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen(command[kind] + [path], stdout=log, stderr=log,
                                             env=dict(os.environ, PATH=os.environ["PATH"] + ":/usr/sbin:/sbin"))
-        end = time.monotonic() + 20
+        end = time.monotonic() + LIMIT
         while not self.serves(probe):
             if self.process.poll() is not None or time.monotonic() > end:
                 self.close()
@@ -99,7 +100,7 @@ class Server:
 
     def close(self):
         self.process.terminate()
-        self.process.wait(20)
+        self.process.wait(LIMIT)
 
 
 def unbound_forwarder(directory, probe, ports):
@@ -142,7 +143,7 @@ def nsd_authority(directory, probe, zones):
                   "".join("zone:\n  name: %s\n  zonefile: %s\n" % z for z in zones))
 
 
-def ask(port, raw, transport="udp", limit=5):
+def ask(port, raw, transport="udp", limit=LIMIT):
     """The reply, or None when the server closes the connection instead."""
     kind = socket.SOCK_DGRAM if transport == "udp" else socket.SOCK_STREAM
     with socket.socket(socket.AF_INET, kind) as s:
@@ -223,7 +224,7 @@ def rcode_or_silence(port, raw):
     these servers answers one socket in order)."""
     last = query("jaco.internal", SOA, qid=0x7777)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
-        s.settimeout(5)
+        s.settimeout(LIMIT)
         s.connect(("127.0.0.1", port))
         s.send(raw)
         s.send(last)

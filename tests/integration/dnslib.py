@@ -12,11 +12,14 @@ import subprocess
 import threading
 import time
 
+from ports import free_port
+
 A, NS, SOA, PTR, TXT, AAAA, SRV, OPT, ANY = 1, 2, 6, 12, 16, 28, 33, 41, 255
 NOERROR, FORMERR, SERVFAIL, NXDOMAIN, NOTIMP, REFUSED = range(6)
 BUILD = os.environ.get("JACO_BUILD") or os.path.join(
     os.path.dirname(os.path.abspath(__file__)), "..", "..", "build")
 DNSD = os.path.join(BUILD, "daemons", "dnsd", "jaco-dnsd")
+LIMIT = 30  # seconds for what takes milliseconds on a machine that has time
 
 
 def wire_name(name):
@@ -184,18 +187,6 @@ class Upstream:
         os.close(self.wake_w)
 
 
-def free_port():
-    """A port free for both transports at this moment."""
-    while True:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as u, socket.socket() as t:
-            u.bind(("127.0.0.1", 0))
-            try:
-                t.bind(("127.0.0.1", u.getsockname()[1]))
-                return u.getsockname()[1]
-            except OSError:
-                continue
-
-
 def replicas(*addresses, **more):
     return [dict(index=i, host="n1", address=a, **more) for i, a in enumerate(addresses)]
 
@@ -214,7 +205,7 @@ class Dnsd:
                  "services": services or [{"name": "web", "replicas": replicas("10.1.0.2", "10.1.0.3")}]},
                 {"deployment": "blog", "subnets": ["10.2.0.0/24"],
                  "services": [{"name": "api", "replicas": replicas("10.2.0.2")}]}],
-            "forwarders": list(forwarders), "forwarder_timeout": "400ms"}
+            "forwarders": list(forwarders), "forwarder_timeout": "10s"}
         self.table.update(top)
         self.write()
         with open(self.log, "wb") as log:
@@ -231,7 +222,7 @@ class Dnsd:
         with open(self.log) as f:
             return f.read()
 
-    def wait_log(self, text, times=1, limit=10):
+    def wait_log(self, text, times=1, limit=LIMIT):
         end = time.monotonic() + limit
         while self.log_text().count(text) < times:
             assert self.process.poll() is None, self.log_text()
@@ -254,18 +245,18 @@ class Dnsd:
                 out[key[len("jaco_dnsd_"):]] = float(value)
         return out
 
-    def udp(self, limit=3):
+    def udp(self, limit=LIMIT):
         s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         s.connect(("127.0.0.1", self.port))
         s.settimeout(limit)
         return s
 
-    def tcp(self, limit=3):
+    def tcp(self, limit=LIMIT):
         s = socket.create_connection(("127.0.0.1", self.port), timeout=limit)
         s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return s
 
-    def ask(self, name, qtype=A, limit=5, raw=None, **how):
+    def ask(self, name, qtype=A, limit=LIMIT, raw=None, **how):
         with self.udp(limit) as s:
             sent = raw or query(name, qtype, **how)
             s.send(sent)
@@ -273,7 +264,7 @@ class Dnsd:
             assert got.id == struct.unpack(">H", sent[:2])[0]
             return got
 
-    def ask_tcp(self, name, qtype=A, limit=5, **how):
+    def ask_tcp(self, name, qtype=A, limit=LIMIT, **how):
         with self.tcp(limit) as s:
             send_framed(s, query(name, qtype, **how))
             return read_framed(s)
@@ -281,7 +272,7 @@ class Dnsd:
     def close(self):
         if self.process.poll() is None:
             self.process.terminate()
-        assert self.process.wait(10) == 0, self.log_text()
+        assert self.process.wait(LIMIT) == 0, self.log_text()
 
 
 def send_framed(sock, *messages):

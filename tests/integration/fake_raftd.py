@@ -66,7 +66,7 @@ class Store:
                 changes += [(k, None) for k in list(self.data) if k.startswith(prefix)]
             return {"succeeded": True, "revision": self.commit(changes)}
 
-    def wait(self, what, seconds=10, why="condition"):
+    def wait(self, what, seconds=30, why="condition"):
         """Until what() is true, woken by every change."""
         end = time.monotonic() + seconds
         with self.lock:
@@ -211,7 +211,7 @@ class FakeRaftd:
 class Rpc:
     """A plain client: one call at a time."""
 
-    def __init__(self, path, seconds=10):
+    def __init__(self, path, seconds=30):
         end = time.monotonic() + seconds
         while True:
             self.sock = socket.socket(socket.AF_UNIX)
@@ -223,7 +223,7 @@ class Rpc:
                 if time.monotonic() > end:
                     raise
                 time.sleep(0.02)
-        self.sock.settimeout(30)
+        self.sock.settimeout(60)
         self.unpacker = msgpack.Unpacker(raw=False)
         self.next = 0
 

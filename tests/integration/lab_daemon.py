@@ -48,14 +48,14 @@ class Daemon:
         finally:
             rpc.close()
 
-    def wait(self, what, seconds=10, why="condition"):
+    def wait(self, what, seconds=30, why="condition"):
         end = time.monotonic() + seconds
         while not what():
             assert self.process.poll() is None, "%s died: %s" % (self.name, self.log())
             assert time.monotonic() < end, "not in %s s: %s\n%s" % (seconds, why, self.log())
             time.sleep(0.02)
 
-    def wait_status(self, text, seconds=10):
+    def wait_status(self, text, seconds=30):
         self.wait(lambda: text in str(self.call("status")), seconds, "status has %r" % text)
 
     def log(self):
@@ -72,6 +72,6 @@ class Daemon:
     def stop(self):
         """SIGTERM; the exit status."""
         self.process.send_signal(signal.SIGTERM)
-        status = self.process.wait(10)
+        status = self.process.wait(30)
         self.process = None
         return status

@@ -12,15 +12,11 @@ import time
 import pytest
 
 from lab_daemon import BUILD
+from ports import free_port
 
 PROXYD = os.path.join(BUILD, "daemons", "proxyd", "jaco-proxyd")
 GET = b"GET / HTTP/1.1\r\nHost: a.test\r\n\r\n"
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+LIMIT = 30  # seconds for what takes milliseconds on a machine that has time
 
 
 class Replica:
@@ -65,7 +61,7 @@ class Peer:
 
     def __init__(self, sock, replica=None):
         self.sock, self.buf, self.replica = sock, b"", replica
-        sock.settimeout(10)
+        sock.settimeout(LIMIT)
 
     def send(self, data):
         self.sock.sendall(data if isinstance(data, bytes) else data.encode("latin1"))
@@ -177,7 +173,7 @@ class Proxy:
         os.rename(self.path + ".new", self.path)
 
     def wait_serving(self):
-        end = time.monotonic() + 10
+        end = time.monotonic() + LIMIT
         while "serving" not in self.text():
             assert self.process.poll() is None and time.monotonic() < end, self.text()
             time.sleep(0.01)
@@ -191,13 +187,13 @@ class Proxy:
         before = self.text().count("tables read")
         self.write()
         self.process.send_signal(signal.SIGHUP)
-        end = time.monotonic() + 10
+        end = time.monotonic() + LIMIT
         while self.text().count("tables read") == before:
             assert time.monotonic() < end, self.text()
             time.sleep(0.01)
 
     def connect(self, port=None):
-        return Peer(socket.create_connection(("127.0.0.1", port or self.port), 10))
+        return Peer(socket.create_connection(("127.0.0.1", port or self.port), LIMIT))
 
     def ask(self, raw, method="GET"):
         peer = self.connect()
@@ -210,7 +206,7 @@ class Proxy:
         if self.process.poll() is None:
             self.process.terminate()
             try:
-                self.process.wait(5)
+                self.process.wait(LIMIT)
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
@@ -262,5 +258,5 @@ def tls_connect(port, name, alpn=None, version=None):
         ctx.set_alpn_protocols(alpn)
     if version:
         ctx.maximum_version = version
-    sock = socket.create_connection(("127.0.0.1", port), 10)
+    sock = socket.create_connection(("127.0.0.1", port), LIMIT)
     return Peer(ctx.wrap_socket(sock, server_hostname=name))

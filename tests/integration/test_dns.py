@@ -14,8 +14,9 @@ import time
 import pytest
 
 from dnslib import (A, AAAA, ANY, DNSD, FORMERR, NOERROR, NOTIMP, NXDOMAIN, REFUSED, SERVFAIL, SOA, SRV,
-                    TXT, Dnsd, Message, Upstream, addr, free_port, query, read_framed, record, replicas,
-                    reply, send_framed, soa)
+                    TXT, LIMIT, Dnsd, Message, Upstream, addr, query, read_framed, record, replicas, reply,
+                    send_framed, soa)
+from ports import free_port
 
 
 @pytest.fixture
@@ -65,11 +66,11 @@ def test_dig_and_kdig_read_our_answers(made):
             continue
         for extra in ([], ["+tcp"], ["+dnssec"], ["+noedns"]):
             out = subprocess.run([tool, "@127.0.0.1", "-p", str(d.port), "+short", "web.shop", "A"] + extra,
-                                 capture_output=True, text=True, timeout=10)
+                                 capture_output=True, text=True, timeout=60)
             assert sorted(out.stdout.split()) == ["10.1.0.2", "10.1.0.3"], out
             ran += 1
         full = subprocess.run([tool, "@127.0.0.1", "-p", str(d.port), "nosuch.jaco.internal", "A"],
-                              capture_output=True, text=True, timeout=10).stdout
+                              capture_output=True, text=True, timeout=60).stdout
         assert "NXDOMAIN" in full and "SOA" in full
     assert ran >= 4
 
@@ -105,7 +106,7 @@ def ask_from(port, source, name, transport):
     """What the listener at @port says to a client at the address @source."""
     kind = socket.SOCK_DGRAM if transport == "udp" else socket.SOCK_STREAM
     with socket.socket(socket.AF_INET, kind) as s:
-        s.settimeout(5)
+        s.settimeout(LIMIT)
         s.bind((source, 0))
         s.connect(("127.0.0.1", port))
         if transport == "tcp":
@@ -186,14 +187,13 @@ def test_an_upstream_from_before_edns_is_asked_again_without_it(made):
 
 def test_a_dead_upstream_costs_nothing_and_a_silent_one_its_timeout(made):
     good = made.upstream()
-    began = time.monotonic()
-    assert made.dnsd("127.0.0.1:%d" % free_port(), good).ask("example.com").addresses
-    assert time.monotonic() - began < 2
+    d = made.dnsd("127.0.0.1:%d" % free_port(), good, forwarder_timeout="60s")
+    assert d.ask("example.com", limit=30).addresses, "before a timeout of the dead one"
     hush = made.upstream(silent)
-    d = made.dnsd(hush, good)
+    d = made.dnsd(hush, good, forwarder_timeout="1s")
     began = time.monotonic()
     assert d.ask("example.org").addresses == ["192.0.2.1"]
-    assert time.monotonic() - began >= 0.39
+    assert time.monotonic() - began >= 0.99
     assert hush.count() == 1
 
 
@@ -206,7 +206,7 @@ def test_nxdomain_wins_and_is_not_asked_again(made):
 
 def test_all_failed_is_servfail_never_nxdomain(made):
     d = made.dnsd(made.upstream(failing(REFUSED)), made.upstream(silent),
-                  "127.0.0.1:%d" % free_port())
+                  "127.0.0.1:%d" % free_port(), forwarder_timeout="1s")
     got = d.ask("example.com", edns=1232)
     assert got.rcode == SERVFAIL and got.question[0] == "example.com" and got.opt is not None
     assert made.dnsd().ask("example.com").rcode == SERVFAIL
@@ -279,16 +279,22 @@ def test_tcp_clients_are_served_by_an_upstream_without_tcp(made):
 
 
 def test_identical_queries_are_asked_once_and_all_answered(made):
+    all_came = threading.Event()
+
     def behave(raw, transport):
-        time.sleep(0.3)
+        all_came.wait(LIMIT)
         return reply(raw, answers=[addr("192.0.2.1", ttl=0)])
 
     u = made.upstream(behave)
-    d = made.dnsd(u, forwarder_timeout="5s")
+    d = made.dnsd(u, forwarder_timeout="60s")
     clients = [d.udp() for _ in range(50)]
     for i, c in enumerate(clients):
         name = "".join(x.upper() if (i >> k) & 1 else x for k, x in enumerate("slow.example.com"))
         c.send(query(name, qid=1000 + i, edns=1232, options=b"\0\x0a\0\x08" + bytes([i]) * 8))
+    deadline = time.monotonic() + LIMIT
+    while d.metrics()["coalesced_total"] < 49:
+        assert time.monotonic() < deadline
+    all_came.set()
     for i, c in enumerate(clients):
         got = Message(c.recv(4096))
         assert got.id == 1000 + i and got.addresses == ["192.0.2.1"]
@@ -305,11 +311,11 @@ def test_an_answer_is_kept_and_grows_older(made):
     u = made.upstream(lambda raw, t: reply(raw, answers=[addr("192.0.2.1", ttl=300)]))
     d = made.dnsd(u)
     assert d.ask("example.com").answers[0].ttl == 300
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + LIMIT
     while d.ask("EXAMPLE.com").answers[0].ttl == 300:
         assert time.monotonic() < deadline
         time.sleep(0.02)
-    assert 295 <= d.ask("example.com").answers[0].ttl < 300
+    assert 250 <= d.ask("example.com").answers[0].ttl < 300
     assert u.count() == 1
     assert d.ask("example.com", AAAA).rcode == NOERROR and u.count() == 2
 
@@ -368,11 +374,11 @@ def test_pipelined_queries_are_answered_out_of_order(made):
     gate = threading.Event()
 
     def behave(raw, transport):
-        gate.wait(5)
+        gate.wait(LIMIT)
         return reply(raw, answers=[addr("192.0.2.1")])
 
-    d = made.dnsd(made.upstream(behave), forwarder_timeout="8s")
-    with d.tcp(8) as s:
+    d = made.dnsd(made.upstream(behave), forwarder_timeout="60s")
+    with d.tcp() as s:
         sent = [query("slow%d.example.com" % i, qid=i) for i in range(10)]
         sent += [query("web", qid=100 + i) for i in range(90)]
         send_framed(s, *sent)
@@ -399,7 +405,7 @@ def test_a_query_may_come_byte_by_byte_and_the_client_may_close_its_half(made):
 
 def test_two_thousand_pipelined_queries_and_a_reader_that_sleeps(made):
     d = made.dnsd()
-    with d.tcp(10) as s:
+    with d.tcp() as s:
         s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         writer = threading.Thread(
             target=lambda: send_framed(s, *[query("web", qid=i) for i in range(2000)]))
@@ -412,8 +418,8 @@ def test_two_thousand_pipelined_queries_and_a_reader_that_sleeps(made):
 
 def test_idle_connections_end_and_the_oldest_makes_room(made):
     d = made.dnsd(tcp_idle_timeout="300ms", tcp_connections=4)
+    began = time.monotonic()
     with d.tcp() as s:
-        began = time.monotonic()
         assert s.recv(1) == b""
         assert time.monotonic() - began >= 0.29
     d.table["tcp_idle_timeout"] = "60s"
@@ -489,23 +495,25 @@ def test_reload_changes_names_and_loses_no_query(made):
     def load():
         while not stop.is_set():
             try:
-                assert d.ask("web", limit=2).addresses
+                assert d.ask("web").addresses
                 n[0] += 1
-            except socket.timeout:
-                lost.append(1)
+            except (OSError, AssertionError) as e:
+                lost.append(repr(e))
 
     thread = threading.Thread(target=load)
     thread.start()
     assert d.ask("new").rcode == NXDOMAIN
     with d.tcp() as s:
-        for _ in range(20):
+        reloads = 0
+        while (reloads < 20 or n[0] <= 20) and not lost:
             d.write()
             d.reload()
+            reloads += 1
         send_framed(s, query("new"))
         assert read_framed(s).addresses == ["10.1.0.9"]
     stop.set()
     thread.join()
-    assert not lost and n[0] > 20
+    assert not lost
     assert d.ask("new").addresses == ["10.1.0.9"]
 
 
@@ -525,7 +533,7 @@ def test_listeners_come_and_go_with_the_file(made):
     d.write()
     d.reload()
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
-        s.settimeout(3)
+        s.settimeout(LIMIT)
         s.connect(("127.0.0.1", port))
         s.send(query("api"))
         assert Message(s.recv(512)).addresses == ["10.2.0.2"]
@@ -538,19 +546,18 @@ def test_listeners_come_and_go_with_the_file(made):
         with pytest.raises(ConnectionRefusedError):
             s.recv(512)
     with pytest.raises(ConnectionRefusedError):
-        socket.create_connection(("127.0.0.1", port), timeout=1)
+        socket.create_connection(("127.0.0.1", port), timeout=LIMIT)
 
 
 def test_an_upstream_that_is_ourselves_is_refused(made, tmp_path):
     d = made.dnsd()
     d.table["forwarders"] = ["127.0.0.1:%d" % d.port, "127.0.0.11"]
+    d.table["forwarder_timeout"] = "60s"
     d.write()
     d.reload()
     assert d.log_text().count("would come back to us") == 2
     assert d.log_text().count("no usable upstream") == 2
-    began = time.monotonic()
-    assert d.ask("example.com").rcode == SERVFAIL
-    assert time.monotonic() - began < 1
+    assert d.ask("example.com", limit=30).rcode == SERVFAIL, "without waiting for anybody"
 
 
 def test_check_reads_only(tmp_path):
@@ -571,8 +578,8 @@ def test_it_runs_as_nobody(made, tmp_path):
 
 def test_two_hundred_upstream_queries_at_once(made):
     u = made.upstream()
-    d = made.dnsd(u, forwarder_timeout="5s")
-    clients = [d.udp(10) for _ in range(200)]
+    d = made.dnsd(u, forwarder_timeout="60s")
+    clients = [d.udp() for _ in range(200)]
     for i, c in enumerate(clients):
         c.send(query("n%d.example.com" % i, qid=i))
     for i, c in enumerate(clients):

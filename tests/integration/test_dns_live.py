@@ -11,7 +11,8 @@ import time
 import msgpack
 import pytest
 
-from dnslib import DNSD, NOERROR, NXDOMAIN, REFUSED, SERVFAIL, Message, Upstream, free_port, query
+from dnslib import DNSD, LIMIT, NOERROR, NXDOMAIN, REFUSED, SERVFAIL, Message, Upstream, query
+from ports import free_port
 
 
 class Raftd:
@@ -23,7 +24,8 @@ class Raftd:
         self.records, self.revision = {}, 10
         self.observed = {}
         self.lock = threading.Condition()
-        self.conns, self.server = [], None
+        self.conns, self.server = set(), None
+        self.watches = []  # (conn, its call)
 
     def start(self):
         if os.path.exists(self.path):
@@ -40,9 +42,8 @@ class Raftd:
             os.unlink(self.path)
         self.server = None
         with self.lock:
-            for conn, _ in self.conns:
+            for conn in self.conns:
                 conn.shutdown(socket.SHUT_RDWR)
-            self.conns = []
 
     def accept(self, server):
         while True:
@@ -50,6 +51,8 @@ class Raftd:
                 conn, _ = server.accept()
             except OSError:
                 return
+            with self.lock:
+                self.conns.add(conn)
             threading.Thread(target=self.serve, args=(conn,), daemon=True).start()
 
     def entry(self, key, value):
@@ -64,29 +67,32 @@ class Raftd:
 
     def serve(self, conn):
         unpacker = msgpack.Unpacker(raw=False)
-        while True:
-            try:
+        try:
+            while True:
                 data = conn.recv(65536)
-            except OSError:
-                return
-            if not data:
-                return
-            unpacker.feed(data)
-            for _, call, method, params in unpacker:
-                with self.lock:
-                    if method == "kv.watch":
-                        entries = [self.entry(k, v) for k, v in sorted(self.records.items())]
-                        conn.sendall(self.event(call, "snapshot", entries) + self.event(call, "synced", []))
-                        self.conns.append((conn, call))
-                        continue
-                    assert method == "obs.put", method
-                    value = params[0].get("value")
-                    self.observed[params[0]["key"]] = msgpack.unpackb(value, raw=False) if value else None
-                    self.lock.notify_all()
-                    try:
-                        conn.sendall(msgpack.packb([1, call, None, {}]))
-                    except OSError:
-                        return  # killed in between
+                if not data:
+                    break
+                unpacker.feed(data)
+                for _, call, method, params in unpacker:
+                    with self.lock:
+                        conn.sendall(self.answer(conn, call, method, params[0]))
+        except OSError:
+            pass  # killed in between
+        with self.lock:
+            self.watches = [(c, call) for c, call in self.watches if c is not conn]
+            self.conns.discard(conn)
+            conn.close()
+
+    def answer(self, conn, call, method, params):
+        if method == "kv.watch":
+            self.watches.append((conn, call))
+            entries = [self.entry(k, v) for k, v in sorted(self.records.items())]
+            return self.event(call, "snapshot", entries) + self.event(call, "synced", [])
+        assert method == "obs.put", method
+        value = params.get("value")
+        self.observed[params["key"]] = msgpack.unpackb(value, raw=False) if value else None
+        self.lock.notify_all()
+        return msgpack.packb([1, call, None, {}])
 
     def change(self, records):
         """Commit: values of None delete.  Returns the revision."""
@@ -97,11 +103,14 @@ class Raftd:
                     self.records.pop(key, None)
                 else:
                     self.records[key] = value
-            for conn, watch in self.conns:
-                conn.sendall(self.event(watch, "change", [self.entry(k, v) for k, v in records.items()]))
+            for conn, watch in self.watches:
+                try:
+                    conn.sendall(self.event(watch, "change", [self.entry(k, v) for k, v in records.items()]))
+                except OSError:
+                    pass  # its thread is about to see that it ended
             return self.revision
 
-    def wait_dns(self, revision, limit=10):
+    def wait_dns(self, revision, limit=LIMIT):
         end = time.monotonic() + limit
         with self.lock:
             while self.observed.get("/obs/node/n1/dns", {"generation": -1})["generation"] < revision:
@@ -113,7 +122,7 @@ class Node:
     def __init__(self, root, forwarders):
         self.root, self.port = str(root), free_port()
         with open(os.path.join(self.root, "jacod.yaml"), "w") as f:
-            f.write("node_name: n1\ndns:\n  forwarder_timeout: 500ms\n  alias_zone: z.test\n  forwarders:\n")
+            f.write("node_name: n1\ndns:\n  forwarder_timeout: 10s\n  alias_zone: z.test\n  forwarders:\n")
             f.write("".join('    - "%s"\n' % x for x in forwarders))
         self.raftd = Raftd(self.root)
         self.log = os.path.join(self.root, "dnsd.log")
@@ -127,34 +136,34 @@ class Node:
     def stop(self, sig=signal.SIGTERM):
         if self.process:
             self.process.send_signal(sig)
-            code = self.process.wait(10)
+            code = self.process.wait(LIMIT)
             assert code == (0 if sig == signal.SIGTERM else -sig), open(self.log).read()
         self.process = None
 
-    def ask(self, gateway, name, limit=3):
+    def ask(self, gateway, name, limit=LIMIT):
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
             s.settimeout(limit)
             s.connect((gateway, self.port))
             s.send(query(name))
             return Message(s.recv(4096))
 
-    def ask_patiently(self, gateway, name, limit=5):
+    def ask_patiently(self, gateway, name, limit=LIMIT):
         """While the listener is not there yet."""
         end = time.monotonic() + limit
         while True:
             try:
-                return self.ask(gateway, name, 0.5)
+                return self.ask(gateway, name, 2)
             except (ConnectionRefusedError, socket.timeout):
                 assert time.monotonic() < end, open(self.log).read()
                 time.sleep(0.01)
 
-    def until(self, gateway, name, test, limit=1.0):
-        """Seconds until @test holds for the addresses of @name."""
-        began = time.monotonic()
+    def until(self, gateway, name, test, limit=20):
+        """@test holds for the addresses of @name, well before the 30 s after which dnsd looks again in any
+        case."""
+        end = time.monotonic() + limit
         while not test(self.ask(gateway, name).addresses):
-            assert time.monotonic() - began < limit
+            assert time.monotonic() < end
             time.sleep(0.005)
-        return time.monotonic() - began
 
     def call(self, method):
         with socket.socket(socket.AF_UNIX) as s:
@@ -252,7 +261,7 @@ def test_names_follow_the_view_and_the_generation_follows_the_names(node):
     {"/replica/shop/web/1": replica(1, "n1")},
     {"/obs/node/n2/liveness": {"state": "unreachable"}},
 ])
-def test_what_is_not_fit_leaves_within_a_second_and_returns(node, change):
+def test_what_is_not_fit_leaves_at_once_and_returns(node, change):
     node.start()
     node.raftd.wait_dns(node.raftd.revision)
     assert sorted(node.ask(GATE, "web").addresses) == BOTH
@@ -291,7 +300,7 @@ def test_a_gateway_that_cannot_be_served_holds_the_generation_back(node):
     node.start()
     first = node.raftd.wait_dns(node.raftd.revision)["generation"]
     last = node.raftd.change({"/subnet/shop/back/n1": subnet("shop", "back", "n1", "10.128.9.0/24", BACK)})
-    end = time.monotonic() + 5
+    end = time.monotonic() + LIMIT
     while "not served" not in (node.raftd.observed["/obs/node/n1/dns"].get("message") or ""):
         assert time.monotonic() < end
         time.sleep(0.01)
@@ -317,7 +326,7 @@ def test_without_raftd_names_stay_also_over_a_restart(node):
     node.start()
     node.raftd.start()
     node.raftd.wait_dns(node.raftd.revision)
-    end = time.monotonic() + 5
+    end = time.monotonic() + LIMIT
     while node.call("status")["state"] != "ready":
         assert time.monotonic() < end
         time.sleep(0.01)
@@ -381,7 +390,7 @@ class ServiceManager:
                 stderr=log, stdout=log, preexec_fn=settle, close_fds=False,
                 env=dict(os.environ, NOTIFY_SOCKET=self.path, LISTEN_FDS=str(len(names)),
                          LISTEN_FDNAMES=":".join(names)))
-        assert self.ready.wait(10), open(node.log).read()
+        assert self.ready.wait(LIMIT), open(node.log).read()
 
 
 def test_no_query_is_lost_over_restarts_under_load(node):
@@ -391,7 +400,7 @@ def test_no_query_is_lost_over_restarts_under_load(node):
     manager.start(node)
     node.raftd.wait_dns(node.raftd.revision)
     wanted = ["tcp-%s-%d" % (GATE, node.port), "udp-%s-%d" % (GATE, node.port)]
-    end = time.monotonic() + 5
+    end = time.monotonic() + LIMIT
     while sorted(manager.kept) != wanted:
         assert time.monotonic() < end, manager.kept
         time.sleep(0.005)
@@ -400,7 +409,7 @@ def test_no_query_is_lost_over_restarts_under_load(node):
     def load():
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
             s.connect((GATE, node.port))
-            s.settimeout(5)
+            s.settimeout(LIMIT)
             while not stop.is_set():
                 burst = [query("web", qid=(n[0] + i) & 0xffff) for i in range(8)]
                 for raw in burst:
@@ -409,7 +418,7 @@ def test_no_query_is_lost_over_restarts_under_load(node):
                     for _ in burst:
                         assert len(Message(s.recv(4096)).addresses) == 2
                         n[0] += 1
-                except OSError as e:
+                except (OSError, AssertionError) as e:
                     lost.append(repr(e))
 
     thread = threading.Thread(target=load)

@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """jaco-proxyd as a daemon of a node: it follows what raftd tells and says what it has applied."""
-import os
 import socket
-import time
 
 import pytest
 
 from fake_raftd import FakeRaftd, Store
 from lab_daemon import Daemon
-from lab_proxy import GET, Peer, free_port, lab  # noqa: F401
+from lab_proxy import GET, LIMIT, Peer, lab  # noqa: F401
+from ports import free_port
 
 
 class Node:
@@ -22,13 +21,13 @@ class Node:
         self.daemon.start()
 
     def ask(self, raw=GET, port=None):
-        peer = Peer(socket.create_connection(("127.0.0.1", port or self.port), 10))
+        peer = Peer(socket.create_connection(("127.0.0.1", port or self.port), LIMIT))
         peer.send(raw)
         out = peer.response()
         peer.close()
         return out
 
-    def wait_status(self, status, seconds=10):
+    def wait_status(self, status, seconds=LIMIT):
         def there():
             try:
                 return self.ask()[0] == status
@@ -97,8 +96,8 @@ def test_daemon_works_from_its_saved_view(node, lab):
                                  "port": r.port, "tls": "auto", "revision": 1})
     put_replica(store, 0, "127.0.0.1")
     node.wait_status(200)
-    node.daemon.wait(lambda: os.path.exists(str(node.root / "cache" / "proxyd" / "view")), 15, "view saved")
-    time.sleep(0.1)
+    view = node.root / "cache" / "proxyd" / "view"
+    node.daemon.wait(lambda: view.exists() and b"/obs/replica/shop-web-0@n1" in view.read_bytes(), LIMIT, "view saved")
     node.raftd.close()
     node.raftd = None
     assert node.ask()[0] == 200
@@ -124,8 +123,8 @@ def test_daemon_opens_published_ports_and_says_when_it_cannot(node, lab):
     store.wait(lambda: any(x["port"] == port and x["code"] == "port_in_use"
                            for x in ingress(store).get("problems", [])), why="problem published")
     blocker.close()
-    store.wait(lambda: not ingress(store).get("problems"), 15, why="port taken later")
-    peer = Peer(socket.create_connection(("127.0.0.1", port), 10))
+    store.wait(lambda: not ingress(store).get("problems"), why="port taken later")
+    peer = Peer(socket.create_connection(("127.0.0.1", port), LIMIT))
     peer.send("abc")
     peer.sock.shutdown(socket.SHUT_WR)
     assert peer.rest() == b"cba"
@@ -137,4 +136,4 @@ def test_daemon_opens_published_ports_and_says_when_it_cannot(node, lab):
             return False
         except OSError:
             return True
-    node.daemon.wait(closed, 10, "port closed")
+    node.daemon.wait(closed, LIMIT, "port closed")

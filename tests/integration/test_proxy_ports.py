@@ -7,7 +7,8 @@ import threading
 
 import pytest
 
-from lab_proxy import GET, free_port, lab, make_cert, tls_connect  # noqa: F401
+from lab_proxy import GET, LIMIT, lab, make_cert, tls_connect  # noqa: F401
+from ports import free_port
 
 
 def test_tcp_port_passes_bytes_and_half_closes(lab):
@@ -62,7 +63,7 @@ def test_udp_port_keeps_flows_apart(lab):
     clients = []
     for i in range(20):
         c = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        c.settimeout(5)
+        c.settimeout(LIMIT)
         c.connect(("127.0.0.1", port))
         clients.append(c)
     for round_ in range(3):
@@ -73,7 +74,7 @@ def test_udp_port_keeps_flows_apart(lab):
     clients[0].send(os.urandom(8000))
     assert len(clients[0].recv(65536)) == 8000
     sock.sendto(b"end", sock.getsockname())
-    thread.join(5)
+    thread.join(LIMIT)
     sock.close()
 
 

@@ -5,7 +5,7 @@ import subprocess
 import threading
 import time
 
-from lab_proxy import GET, PROXYD, lab, ok  # noqa: F401
+from lab_proxy import GET, LIMIT, PROXYD, lab, ok  # noqa: F401
 
 
 def test_reload_under_load_fails_no_request(lab):
@@ -32,11 +32,12 @@ def test_reload_under_load_fails_no_request(lab):
                 peer.close()
                 peer = None
 
-    ws_down = threading.Event()
     threads = [threading.Thread(target=load, args=(i % 2 == 0,)) for i in range(4)]
     for t in threads:
         t.start()
-    for i in range(30):
+    i = 0
+    while (i < 30 or counts["ok"] <= 100) and not counts["bad"]:
+        i += 1
         p.doc["routes"] = [{"domain": "a.test", "service": "a/web"}] + [
             {"domain": "n%d-%d.test" % (i, k), "service": "a/web"} for k in range(50)]
         p.doc["services"]["a/web"]["replicas"][i % 3]["state"] = "running"
@@ -46,7 +47,7 @@ def test_reload_under_load_fails_no_request(lab):
     for t in threads:
         t.join()
     print("requests", counts)
-    assert counts["bad"] == 0 and counts["ok"] > 100
+    assert counts["bad"] == 0
 
 
 def test_a_broken_file_keeps_the_old_tables(lab):
@@ -54,7 +55,7 @@ def test_a_broken_file_keeps_the_old_tables(lab):
     with open(p.path, "w") as f:
         f.write("{\"routes\": 1}")
     p.process.send_signal(signal.SIGHUP)
-    end = time.monotonic() + 5
+    end = time.monotonic() + LIMIT
     while "old tables kept" not in p.text():
         assert time.monotonic() < end
         time.sleep(0.02)
@@ -63,24 +64,25 @@ def test_a_broken_file_keeps_the_old_tables(lab):
 
 
 def test_stop_finishes_requests_under_way(lab):
-    go = threading.Event()
+    came, go = threading.Event(), threading.Event()
 
     def serve(peer, n):
         peer.head()
-        assert go.wait(10)
+        came.set()
+        assert go.wait(LIMIT)
         peer.send(ok(b"late"))
 
     p = lab.proxy(lab.replica(serve))
     peer = p.connect()
     idle = p.connect()
     peer.send(GET)
-    time.sleep(0.2)
+    assert came.wait(LIMIT)
     p.process.terminate()
     assert idle.is_closed()
     go.set()
     status, head, body = peer.response()
     assert (status, body) == (200, b"late")
-    assert p.process.wait(5) == 0
+    assert p.process.wait(LIMIT) == 0
 
 
 def test_three_restarts_under_load_fail_no_request(lab):
@@ -105,20 +107,22 @@ def test_three_restarts_under_load_fail_no_request(lab):
     threads = [threading.Thread(target=load) for _ in range(4)]
     for t in threads:
         t.start()
-    for _ in range(3):
+    for restart in range(3):
+        while counts["ok"] <= 40 * restart and not counts["bad"]:
+            time.sleep(0.01)
         old, before = p.process, p.text().count("serving")
         p.process = subprocess.Popen([PROXYD, "--standalone", p.path], stderr=p.log, stdout=p.log)
-        end = time.monotonic() + 10
+        end = time.monotonic() + LIMIT
         while p.text().count("serving") == before:
             assert time.monotonic() < end
             time.sleep(0.01)
         old.terminate()
-        assert old.wait(20) == 0
+        assert old.wait(LIMIT) == 0
     stop.set()
     for t in threads:
         t.join()
     print("requests", counts)
-    assert counts["bad"] == 0 and counts["ok"] > 100
+    assert counts["bad"] == 0
 
 
 def test_check_option_names_the_place(tmp_path):

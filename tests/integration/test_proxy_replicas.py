@@ -5,7 +5,8 @@ import threading
 
 import pytest
 
-from lab_proxy import GET, echo, free_port, lab, ok  # noqa: F401
+from lab_proxy import GET, echo, lab, ok  # noqa: F401
+from ports import free_port
 
 
 def test_connections_to_replicas_are_reused(lab):
