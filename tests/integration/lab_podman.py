@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 import time
 
-from lab_engine import IMAGES, Api, clean, running, wait_version
+from lab_engine import IMAGES, Api, clean, empty, running, wait_version
 
 
 class Podman:
@@ -47,11 +47,7 @@ class Podman:
 
     def tidy(self):
         """Every container and network of tests away; images stay."""
-        for c in self.api.call("GET", "/containers/json?all=1"):
-            self.api.call("DELETE", "/containers/%s?force=1&v=1" % c["Id"], ok=(200, 204, 404, 409))
-        for name, n in self.api.networks().items():
-            if name not in ("bridge", "podman"):
-                self.api.call("DELETE", "/networks/" + n["Name"], ok=(200, 204, 404))
+        empty(self.api, ("bridge", "podman"))
 
     def close(self):
         try:

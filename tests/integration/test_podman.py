@@ -110,7 +110,7 @@ class Node(Lab):
 def listen(netns, found):
     """One datagram that arrives there on port 9999: from whom."""
     code = ("import socket\ns=socket.socket(socket.AF_INET,socket.SOCK_DGRAM)\ns.bind(('',9999))\n"
-            "print('up',flush=True)\ns.settimeout(30)\nprint(s.recvfrom(64)[1][0],flush=True)\n")
+            "print('up',flush=True)\ns.settimeout(60)\nprint(s.recvfrom(64)[1][0],flush=True)\n")
     child = subprocess.Popen(["nsenter", "--net=/run/netns/" + netns, "/usr/bin/python3", "-c", code],
                              stdout=subprocess.PIPE, text=True)
     assert child.stdout.readline() == "up\n"
@@ -127,13 +127,13 @@ def test_names_and_isolation_beside_netavark(engine, tmp_path):
         node.names("shop", "web", "api")
         node.names("blog", "web")
         for args in (("web",), ("api",)):
-            node.wait_healthy(node.want(*args), 40)
-        node.wait_healthy(node.want("web", deployment="blog"), 40)
+            node.wait_healthy(node.want(*args), 60)
+        node.wait_healthy(node.want("web", deployment="blog"), 60)
         address = {rid: node.seen(rid)["addresses"][0]["address"]
                    for rid in ("shop-web-0", "shop-api-0", "blog-web-0")}
         # by name in the own scope
         node.runtimed.wait(lambda: '"replica":"shop-api-0"' in node.probe("shop-web-0", "http", "api", "8080", "/"),
-                           30, "the neighbour answers by name")
+                           60, "the neighbour answers by name")
         # by address and by name in another
         for rid, other in (("blog-web-0", "shop-api-0"), ("shop-web-0", "blog-web-0")):
             assert node.probe(rid, "tcp", address[other], "8080").startswith("failed")
@@ -144,12 +144,12 @@ def test_names_and_isolation_beside_netavark(engine, tmp_path):
         found = []
         thread = listen(node.other, found)
         node.probe("shop-web-0", "udp", REMOTE, "9999")
-        thread.join(40)
+        thread.join(70)
         assert found == [address["shop-web-0"]]
         # and netavark takes its own rules away without ours
         for service in ("web", "api"):
             node.unwant(service)
         node.unwant("web", deployment="blog")
-        node.wait(lambda: not node.store.keys("/obs/replica/"), "all is removed", 40)
+        node.wait(lambda: not node.store.keys("/obs/replica/"), "all is removed", 60)
     finally:
         node.close()
