@@ -39,6 +39,8 @@ static void print_plan(const struct cli *cli, const struct wire_applied *got)
 			  change_columns);
 		fputs(jaco_buf_str(&table), stdout);
 	}
+	if (got->omitted)
+		out_say(cli, "... and %u more", got->omitted);
 }
 
 /* Whether a plan changes the number of replicas, which ends an override. */
@@ -92,7 +94,7 @@ static int apply(struct cli *cli, bool dry_run, struct wire_applied *out,
 	struct wire_apply req = {.message = cli_opt(cli, "message"),
 				 .dry_run = dry_run,
 				 .plan = cli_opt(cli, "plan")};
-	int rc = manifest_resolve(cli, &findings, false, &resolved, err);
+	int rc = manifest_resolve_fitting(cli, &findings, &resolved, err);
 
 	manifest_print(cli, &findings);
 	if (rc < 0) {

@@ -18,6 +18,7 @@
 #include "libjaco/io/fs.h"
 #include "libjaco/model/manifest/yaml.h"
 #include "libjaco/wire/finding.h"
+#include "libjaco/wire/fits.h"
 #include "libjaco/wire/print.h"
 
 #define FILE_BYTES_MAX (4u * 1024 * 1024)
@@ -99,7 +100,7 @@ static int check_path(struct cli *cli, const char **path, struct jaco_findings *
 	return jaco_findings_to_err(findings, err);
 }
 
-int manifest_resolve(struct cli *cli, struct jaco_findings *findings, bool is_check,
+int manifest_resolve(struct cli *cli, struct jaco_findings *findings,
 		     struct jaco_resolved *out, struct jaco_err *err)
 {
 	char cwd[PATH_MAX];
@@ -108,7 +109,6 @@ int manifest_resolve(struct cli *cli, struct jaco_findings *findings, bool is_ch
 		.home = getenv("HOME"),
 		.jaco_path = cli_arg(cli, 0) ? cli_arg(cli, 0) : "jaco.yaml",
 		.is_strict = cli_opt(cli, "strict") != NULL,
-		.is_check = is_check,
 		.host_env = cli_opt(cli, "host-env") ? (const char *const *)environ : NULL,
 		.read = read_file,
 	};
@@ -127,6 +127,14 @@ int manifest_resolve(struct cli *cli, struct jaco_findings *findings, bool is_ch
 			return -(int)err->code;
 	}
 	return jaco_manifest_resolve(&options, findings, out, err);
+}
+
+int manifest_resolve_fitting(struct cli *cli, struct jaco_findings *findings,
+			     struct jaco_resolved *out, struct jaco_err *err)
+{
+	if (manifest_resolve(cli, findings, out, err) < 0)
+		return -(int)err->code;
+	return jaco_fits_check(out->manifest, &out->jaco, &out->compose, findings, err);
 }
 
 /* The first "compose.yaml:LINE:COLUMN" in @text as the place it stands for; false when there is
@@ -233,7 +241,7 @@ int deploy_validate(struct cli *cli, struct jaco_err *err)
 {
 	struct jaco_findings findings = JACO_FINDINGS_INIT(&cli->arena);
 	struct jaco_resolved resolved;
-	int rc = manifest_resolve(cli, &findings, true, &resolved, err);
+	int rc = manifest_resolve_fitting(cli, &findings, &resolved, err);
 
 	if (cli->format == CLI_JSON || cli->format == CLI_YAML) {
 		json_t *json = json_pack("{s:b, s:o}", "valid", rc >= 0, "findings",
@@ -310,7 +318,7 @@ int deploy_config(struct cli *cli, struct jaco_err *err)
 {
 	struct jaco_findings findings = JACO_FINDINGS_INIT(&cli->arena);
 	struct jaco_resolved resolved;
-	int rc = manifest_resolve(cli, &findings, false, &resolved, err);
+	int rc = manifest_resolve(cli, &findings, &resolved, err);
 
 	manifest_print(cli, &findings);
 	if (rc < 0) {

@@ -7,10 +7,14 @@
 #include "libjaco/model/manifest/manifest.h"
 
 /* Read what the arguments and --jaco, --compose, --env-file, --set, --host-env, --profile and
- * --strict say.  @is_check: only to look, nothing is sent.  Memory is the command's.  Errors: as
- * jaco_manifest_resolve(). */
-int manifest_resolve(struct cli *cli, struct jaco_findings *findings, bool is_check,
-		     struct jaco_resolved *out, struct jaco_err *err);
+ * --strict say.  Memory is the command's.  Errors: as jaco_manifest_resolve(). */
+int manifest_resolve(struct cli *cli, struct jaco_findings *findings, struct jaco_resolved *out,
+		     struct jaco_err *err);
+
+/* The same for who applies it, now or later: what has no room in the store is an error too
+ * (libjaco/wire/fits.h). */
+int manifest_resolve_fitting(struct cli *cli, struct jaco_findings *findings,
+			     struct jaco_resolved *out, struct jaco_err *err);
 
 /* Findings on standard error, warnings unless -q or a format for programs. */
 void manifest_print(const struct cli *cli, struct jaco_findings *findings);

@@ -26,11 +26,18 @@
 #define JACO_ROUTES_PER_DEPLOYMENT  200
 #define JACO_NETWORKS_PER_SERVICE   32
 #define JACO_PORTS_PER_SERVICE      256
+#define JACO_NETWORKS_PER_DEPLOYMENT 64 /* each costs a subnet on every node */
+/* Published: the ports of the old revision leave and those of the new come in one transaction. */
+#define JACO_PORTS_PER_DEPLOYMENT 1800
 
 /* Store. */
 #define JACO_KEY_MAX        512
 #define JACO_VALUE_MAX      (768 * 1024) /* a revision holds two documents; fits one message */
+#define JACO_DOCUMENT_MAX   (512 * 1024) /* jaco.yaml, and the resolved compose document */
+#define JACO_DOCUMENTS_MAX  (JACO_VALUE_MAX - 2048) /* both, beside author and message */
 #define JACO_TXN_OPS_MAX    4096         /* one scheduler pass over a large deployment */
+#define JACO_TXN_BYTES_MAX  (2 * 1024 * 1024)
+#define JACO_TXN_VALUES_MAX (JACO_TXN_BYTES_MAX - 512 * 1024) /* of an apply; the rest is keys */
 #define JACO_WATCH_HISTORY  8192         /* changes kept for a watcher that reconnects */
 #define JACO_RANGE_PAGE_MAX 4096
 
@@ -60,4 +67,7 @@
 #define JACO_YAML_NODES_MAX 100000
 
 static_assert(JACO_VALUE_MAX < JACO_MESSAGE_MAX, "a value travels inside a message");
+static_assert(2 * (JACO_ROUTES_PER_DEPLOYMENT + JACO_PORTS_PER_DEPLOYMENT) + 16 <=
+		      JACO_TXN_OPS_MAX,
+	      "an apply is one transaction");
 static_assert(JACO_SNAPSHOT_BATCH_MAX < JACO_MESSAGE_MAX, "a batch travels inside a message");

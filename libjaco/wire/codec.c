@@ -111,8 +111,11 @@ void jaco_pack_nil(struct jaco_buf *out)
 static int too_long(const struct jaco_desc *desc, const struct jaco_field *field, size_t n,
 		    struct jaco_err *err)
 {
-	return jaco_err_set(err, JACO_VALIDATION_FAILED, "%s.%s: %zu exceeds its bound of %llu",
-			    desc->name, field->name, n, (unsigned long long)field->max);
+	bool is_text = field->kind == JACO_KIND_STR || field->kind == JACO_KIND_BIN;
+
+	return jaco_err_set(err, JACO_VALIDATION_FAILED, "%s.%s has %zu %s, at most %llu fit",
+			    desc->name, field->name, n, is_text ? "bytes" : "entries",
+			    (unsigned long long)field->max);
 }
 
 static int pack_msg(struct jaco_buf *out, const struct jaco_desc *desc, const void *msg,

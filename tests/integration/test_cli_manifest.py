@@ -246,6 +246,9 @@ REFUSED = [
     ("limit_exceeded", "deployment: d\n",
      "services: {" + ",".join("s%d: {image: x}" % i for i in range(500)) + "}"),
     ("limit_exceeded", "deployment: d\nservices: [{name: a, replicas: 10000}]\n", "services: {a: {image: x}}"),
+    ("limit_exceeded", "deployment: d\nroutes: [{domain: b.test, service: a, port: 1, path: /%s}]\n" % ("p" * 600),
+     "services: {a: {image: x}}"),
+    ("limit_exceeded", "deployment: d\n#%s\n" % ("x" * 500000), "services: {a: {image: x}}\n#%s\n" % ("x" * 500000)),
     ("permission_denied", "deployment: d\n", "services: {a: {image: x, privileged: true}}"),
 ]
 ADMITTED = [  # the same number on the other protocol; the fence opened by its label; one's own again
@@ -274,7 +277,8 @@ def fenced(tmp_path_factory):
     raftd.stop()
 
 
-@pytest.mark.parametrize("code,overlay,compose", REFUSED)
+@pytest.mark.parametrize("code,overlay,compose", REFUSED,
+                         ids=["%s-%d" % (row[0], i) for i, row in enumerate(REFUSED)])
 def test_the_cluster_refuses_and_changes_nothing(fenced, code, overlay, compose):
     before = fenced.rpc().call("cluster.status")["state_hash"]
     with pytest.raises(RpcError) as caught:
@@ -295,6 +299,39 @@ def test_what_the_cluster_refuses_is_shown_where_it_was_written(fenced, work):
     details = json.loads(r.stdout)["details"]
     assert (details["file"], details["line"], details["column"]) == ("compose.yaml", "8", "13")
     assert details["owner"] == "first" and "more.yaml:3:25: services.b.ports" in details["finding_2"], details
+
+
+TOO_LARGE = [  # each limit by itself: tests/unit/wire/test_fits.c
+    ("deployment: d\n", "services: {a: {image: x}}\nconfigs: {c: {content: %s}}\n" % ("x" * 600000)),
+    ("deployment: d\n#%s\n" % ("x" * 500000),
+     "services: {a: {image: x}}\nconfigs: {c: {content: %s}}\n" % ("x" * 500000)),
+    ("deployment: d\nroutes: [{domain: a.example, service: a, port: 1, path: /%s}]\n" % ("p" * 600),
+     "services: {a: {image: x}}\n"),
+    ("deployment: d\n", "services: {%s}\n" % ", ".join(
+        "s%d: {image: x, ports: ['%d-%d:1-200']}" % (i, 10000 + 200 * i, 10199 + 200 * i)
+        for i in range(10))),
+]
+
+
+@pytest.mark.parametrize("overlay,compose", TOO_LARGE, ids=["document", "both", "path", "ports"])
+def test_what_has_no_room_in_the_store_is_told_before_anything_is_sent(fenced, work, overlay, compose):
+    (work / "jaco.yaml").write_text(overlay)
+    (work / "compose.yaml").write_text(compose)
+    said = {jaco(work, *argv, root=fenced.root).stderr.split("\nError:")[0]
+            for argv in (["validate"], ["diff"], ["apply", "--dry-run"], ["apply", "--no-wait"])}
+    assert len(said) == 1 and said.pop().startswith("error: limit_exceeded: "), said
+
+
+def test_a_plan_larger_than_a_message_is_answered_all_the_same(fenced):
+    def wide(word):
+        env = ", ".join("%s_A_NAME_OF_SOME_LENGTH_%02d: x" % (word, i) for i in range(32))
+        return ("services:\n" + "".join("  s%d: {image: x, network_mode: none, environment: {%s}}\n" % (i, env)
+                                        for i in range(300))).encode()
+    rpc, jaco_yaml = fenced.rpc(), b"deployment: wide\n"
+    rpc.call("deploy.apply", jaco=jaco_yaml, compose=wide("OLD"))
+    got = rpc.call("deploy.apply", jaco=jaco_yaml, compose=wide("NEW"))
+    assert got["revision"] == 2 and len(got["changes"]) + got["omitted"] == 300, got["omitted"]
+    rpc.call("deploy.delete", deployment="wide")
 
 
 @pytest.mark.parametrize("overlay,compose", ADMITTED)

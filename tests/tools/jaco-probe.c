@@ -14,6 +14,7 @@
 #include "libjaco/model/manifest/dotenv.h"
 #include "libjaco/model/manifest/interpolate.h"
 #include "libjaco/model/manifest/merge.h"
+#include "libjaco/wire/fits.h"
 
 /* One question being answered. */
 struct ask {
@@ -111,6 +112,8 @@ static void op_apply(struct ask *ask)
 	const json_t *hosts = json_object_get(ask->in, "hosts");
 	struct jaco_cluster_facts facts = {
 		.port_owner = owner_of_port, .ctx = ask, .may_privileged = true};
+	struct jaco_document jaco = document_of(ask, "jaco", "jaco.yaml");
+	struct jaco_document compose = document_of(ask, "compose", "compose.yaml");
 	const json_t *privileged = json_object_get(ask->in, "allows_privileged");
 	struct jaco_err err = JACO_ERR_INIT;
 
@@ -132,7 +135,8 @@ static void op_apply(struct ask *ask)
 		facts.may_privileged = json_is_true(privileged);
 	facts.require_privileged_label =
 		json_is_true(json_object_get(ask->in, "require_privileged_label"));
-	if (jaco_manifest_admit(manifest, &facts, &ask->findings, &err) < 0)
+	if (jaco_manifest_admit(manifest, &facts, &ask->findings, &err) < 0 ||
+	    jaco_fits_check(manifest, &jaco, &compose, &ask->findings, &err) < 0)
 		(void)fail_findings(ask);
 }
 

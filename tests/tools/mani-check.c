@@ -21,6 +21,7 @@
 #include "libjaco/base/str.h"
 #include "libjaco/base/time.h"
 #include "libjaco/model/manifest/manifest.h"
+#include "libjaco/wire/fits.h"
 #include "tests/tools/mani_cluster.h"
 #include "tests/tools/mani_files.h"
 
@@ -226,13 +227,17 @@ static int run_golden(const char *path)
 		const struct section *jaco = find_section(&input, "jaco.yaml");
 		const struct section *compose = find_section(&input, "compose.yaml");
 
-		rc = jaco_manifest_load(
-			&(struct jaco_document){"jaco.yaml", jaco->text, jaco->n},
-			&(struct jaco_document){"compose.yaml", compose->text, compose->n},
-			&findings, &resolved.manifest, &err);
+		resolved.jaco = (struct jaco_document){"jaco.yaml", jaco->text, jaco->n};
+		resolved.compose =
+			(struct jaco_document){"compose.yaml", compose->text, compose->n};
+		rc = jaco_manifest_load(&resolved.jaco, &resolved.compose, &findings,
+					&resolved.manifest, &err);
 	} else {
 		rc = jaco_manifest_resolve(&request.options, &findings, &resolved, &err);
 	}
+	if (rc == 0)
+		rc = jaco_fits_check(resolved.manifest, &resolved.jaco, &resolved.compose,
+				     &findings, &err);
 	cluster = find_section(&input, "cluster");
 	if (rc == 0 && cluster)
 		rc = mani_admit(resolved.manifest,
@@ -286,7 +291,10 @@ static int resolve_file(const char *path, const char *routes, struct jaco_findin
 						.read = read_disk,
 						.read_ctx = (void *)routes};
 
-	return jaco_manifest_resolve(&options, findings, resolved, err);
+	if (jaco_manifest_resolve(&options, findings, resolved, err) < 0)
+		return -(int)err->code;
+	return jaco_fits_check(resolved->manifest, &resolved->jaco, &resolved->compose, findings,
+			       err);
 }
 
 static void count_findings(const struct jaco_findings *findings, const char *path,

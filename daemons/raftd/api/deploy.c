@@ -11,12 +11,14 @@
 #include "daemons/raftd/api/api.h"
 #include "daemons/raftd/api/facts.h"
 #include "daemons/raftd/api/foresee.h"
-#include "daemons/raftd/api/resolve.h"
+#include "daemons/raftd/api/plan_answer.h"
 #include "daemons/raftd/api/scope.h"
 #include "libjaco/base/log.h"
 #include "libjaco/base/str.h"
 #include "libjaco/base/time.h"
 #include "libjaco/wire/finding.h"
+#include "libjaco/wire/fits.h"
+#include "libjaco/wire/records.h"
 
 #define HISTORY_MAX     100
 #define PLAN_DIGITS_MIN 12 /* of its hash: what jaco diff shows people */
@@ -111,7 +113,8 @@ static int load(struct apply *apply, struct jaco_err *err)
 	    check_volumes(apply, err) < 0 ||
 	    facts_gather(apply->raftd, apply->call, apply->manifest->deployment, &facts, err) < 0)
 		return -(int)err->code;
-	if (jaco_manifest_admit(apply->manifest, &facts, &apply->findings, err) < 0) {
+	if (jaco_manifest_admit(apply->manifest, &facts, &apply->findings, err) < 0 ||
+	    jaco_fits_check(apply->manifest, &jaco, &compose, &apply->findings, err) < 0) {
 		add_findings(&apply->findings, err);
 		return -(int)err->code;
 	}
@@ -238,21 +241,23 @@ static int put_ingress(struct api_txn *txn, const struct apply *apply, uint64_t 
 	size_t n = 0;
 
 	for (size_t i = 0; i < manifest->n_routes; i++)
-		keys[n++] = resolve_route_key(manifest->routes[i].domain, manifest->routes[i].path,
-					      arena);
+		keys[n++] = jaco_records_route_key(manifest->routes[i].domain,
+						   manifest->routes[i].path, arena);
 	for (size_t i = 0; i < manifest->n_published; i++)
-		keys[n++] = resolve_tcproute_key(manifest->published[i].port.proto,
-						 manifest->published[i].port.published, arena);
+		keys[n++] = jaco_records_tcproute_key(manifest->published[i].port.proto,
+						      manifest->published[i].port.published, arena);
 	if (drop_keys(txn, apply->raftd, manifest->deployment, keys, n, err) < 0)
 		return -(int)err->code;
 	for (size_t i = 0; i < n; i++)
 		take_key(txn, apply->raftd, keys[i]);
 	for (size_t i = 0; i < manifest->n_routes; i++)
 		api_put(txn, keys[i], &wire_route_desc,
-			resolve_route(&manifest->routes[i], manifest->deployment, revision, arena));
+			jaco_records_route(&manifest->routes[i], manifest->deployment, revision,
+					   arena));
 	for (size_t i = 0; i < manifest->n_published; i++)
 		api_put(txn, keys[manifest->n_routes + i], &wire_tcproute_desc,
-			resolve_tcproute(&manifest->published[i], manifest->deployment, arena));
+			jaco_records_tcproute(&manifest->published[i], manifest->deployment,
+					      arena));
 	return 0;
 }
 
@@ -310,75 +315,6 @@ static void put_audit(struct api_txn *txn, const struct apply *apply, uint64_t n
 
 /* --- the answer --- */
 
-static const char *object_name(const struct jaco_change_item *item, struct jaco_arena *arena)
-{
-	static const char *const words[] = {[JACO_CHANGE_SERVICE] = "service",
-					    [JACO_CHANGE_ROUTE] = "route",
-					    [JACO_CHANGE_PORT] = "port",
-					    [JACO_CHANGE_NETWORK] = "network",
-					    [JACO_CHANGE_VOLUME] = "volume"};
-
-	return jaco_arena_printf(arena, "%s %.200s", words[item->kind], item->name);
-}
-
-static enum jaco_difference to_difference(enum jaco_change change)
-{
-	switch (change) {
-	case JACO_CHANGE_ADDED:
-		return JACO_DIFF_ADDED;
-	case JACO_CHANGE_REMOVED:
-		return JACO_DIFF_REMOVED;
-	case JACO_CHANGE_CHANGED:
-		break;
-	}
-	return JACO_DIFF_CHANGED;
-}
-
-static const char *effect_of(const struct apply *apply, const struct jaco_change_item *item)
-{
-	const struct jaco_service *service;
-
-	if (item->kind != JACO_CHANGE_SERVICE)
-		return NULL;
-	if (item->change == JACO_CHANGE_REMOVED)
-		return "its replicas are drained and removed";
-	service = jaco_manifest_service(apply->manifest, item->name);
-	if (item->change == JACO_CHANGE_ADDED)
-		return jaco_arena_printf(apply->call->arena, "%u replicas start",
-					 service ? service->replicas : 0);
-	if (!item->recreates)
-		return "containers are left alone";
-	return service && service->rollout.order == JACO_ORDER_STOP_FIRST
-		       ? "containers are replaced, old one stopped first: a gap is expected"
-		       : "containers are replaced, new one started first";
-}
-
-static void fill_answer(const struct apply *apply, struct wire_applied *out)
-{
-	struct jaco_arena *arena = apply->call->arena;
-
-	out->deployment = apply->manifest->deployment;
-	out->plan = apply->plan;
-	out->changes.v = jaco_arena_alloc_n(arena, apply->diff.n + 1, sizeof(*out->changes.v));
-	for (size_t i = 0; i < apply->diff.n && i < 2048; i++) {
-		const struct jaco_change_item *item = &apply->diff.items[i];
-		struct wire_change *change = &out->changes.v[out->changes.n++];
-
-		*change = (struct wire_change){.kind = to_difference(item->change),
-					       .object = object_name(item, arena),
-					       .effect = effect_of(apply, item)};
-		change->fields.v =
-			jaco_arena_alloc_n(arena, item->n_fields + 1, sizeof(*change->fields.v));
-		for (size_t k = 0; k < item->n_fields && k < 64; k++)
-			change->fields.v[change->fields.n++] = item->fields[k].key;
-	}
-	out->findings.v =
-		jaco_arena_alloc_n(arena, apply->findings.n + 1, sizeof(*out->findings.v));
-	for (size_t i = 0; i < apply->findings.n; i++)
-		out->findings.v[out->findings.n++] =
-			jaco_finding_to_wire(&apply->findings.items[i], arena);
-}
-
 static void on_applied(struct raftd *raftd, struct jaco_call *call, uint64_t revision, void *ctx)
 {
 	struct wire_applied *answer = ctx;
@@ -395,7 +331,7 @@ static int commit(struct apply *apply, struct wire_applied *answer, jaco_handler
 {
 	struct jaco_call *call = apply->call;
 	struct api_txn txn = api_begin(apply->raftd, call);
-	struct wire_deployment *deployment = resolve_deployment(apply->manifest, call->arena);
+	struct wire_deployment *deployment = jaco_records_deployment(apply->manifest, call->arena);
 	const char *key = deployment_key(call->arena, apply->manifest->deployment);
 	uint64_t now = (uint64_t)jaco_time_wall_ms();
 
@@ -425,7 +361,8 @@ static int run_apply(struct raftd *raftd, struct jaco_call *call, const struct w
 
 	*apply = (struct apply){.raftd = raftd, .call = call, .req = req, .audit = audit};
 	if (load(apply, err) < 0 || load_old(apply, err) < 0 ||
-	    foresee_apply(raftd, call, resolve_deployment(apply->manifest, call->arena), err) < 0)
+	    foresee_apply(raftd, call, jaco_records_deployment(apply->manifest, call->arena), err) <
+		    0)
 		return -(int)err->code;
 	apply->diff = jaco_manifest_diff(apply->old_manifest, apply->manifest, call->arena);
 	jaco_plan_hash(apply->manifest, apply->had_old ? apply->old.revision : 0, apply->plan);
@@ -436,7 +373,8 @@ static int run_apply(struct raftd *raftd, struct jaco_call *call, const struct w
 			"the plan %s no longer holds: the deployment changed meanwhile, "
 			"look at the diff again",
 			req->plan);
-	fill_answer(apply, answer);
+	plan_answer_fill(apply->manifest, &apply->diff, &apply->findings, call->arena, answer);
+	answer->plan = apply->plan;
 	answer->changed = apply->diff.n > 0;
 	answer->dry_run = req->dry_run;
 	answer->revision = apply->had_old ? apply->old.revision : 0;

@@ -6,8 +6,8 @@
 #include <string.h>
 
 #include "daemons/raftd/api/api.h"
-#include "daemons/raftd/api/resolve.h"
 #include "libjaco/base/str.h"
+#include "libjaco/wire/records.h"
 
 #define RESERVED_MAX 4
 
@@ -30,7 +30,7 @@ static const char *port_owner(void *ctx, enum jaco_proto proto, uint16_t port)
 	struct wire_tcproute route;
 	struct jaco_err err = JACO_ERR_INIT;
 
-	if (api_get(facts->raftd, resolve_tcproute_key(proto, port, facts->arena),
+	if (api_get(facts->raftd, jaco_records_tcproute_key(proto, port, facts->arena),
 		    &wire_tcproute_desc, facts->arena, &route, NULL, &err) <= 0)
 		return NULL;
 	return other(facts, route.deployment);
@@ -42,8 +42,8 @@ static const char *route_owner(void *ctx, const char *domain, const char *path)
 	struct wire_route route;
 	struct jaco_err err = JACO_ERR_INIT;
 
-	if (api_get(facts->raftd, resolve_route_key(domain, path, facts->arena), &wire_route_desc,
-		    facts->arena, &route, NULL, &err) <= 0)
+	if (api_get(facts->raftd, jaco_records_route_key(domain, path, facts->arena),
+		    &wire_route_desc, facts->arena, &route, NULL, &err) <= 0)
 		return NULL;
 	return other(facts, route.deployment);
 }

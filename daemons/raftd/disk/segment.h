@@ -23,11 +23,12 @@
 
 #include "libjaco/base/buf.h"
 #include "libjaco/base/err.h"
+#include "libjaco/base/limits.h"
 
 #define SEGMENT_BYTES        (4u * 1024 * 1024) /* the most; any multiple of 8 is read */
 #define SEGMENT_HEADER_BYTES 64
 #define SEGMENT_RECORD_BYTES 32
-#define SEGMENT_DATA_MAX     (2u * 1024 * 1024)
+#define SEGMENT_DATA_MAX     ((unsigned)JACO_TXN_BYTES_MAX)
 
 #define SEGMENT_RESET 1u /* flag: everything before this file is void (a snapshot replaced it) */
 

@@ -214,8 +214,7 @@ int jaco_manifest_resolve(const struct jaco_manifest_options *options,
 	}
 	if (rc < 0)
 		return rc;
-	if (!options->is_check)
-		render(&client, root, &resolved);
+	render(&client, root, &resolved);
 	*out = resolved;
 	return 0;
 }

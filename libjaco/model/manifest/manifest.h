@@ -151,7 +151,6 @@ struct jaco_manifest_options {
 		*cwd; /* absolute: relative bind sources become absolute; NULL: they are refused */
 	const char *home; /* what ~ means in bind sources; NULL: they are refused */
 	bool is_strict;   /* warnings are errors */
-	bool is_check;    /* the manifest is wanted, not the bytes: out->compose stays empty */
 	jaco_manifest_read_fn read;
 	void *read_ctx;
 };

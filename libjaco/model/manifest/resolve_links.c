@@ -291,16 +291,14 @@ static int compare_networks(const void *a, const void *b)
 		      ((const struct jaco_network *)b)->name);
 }
 
-/* At most this many different networks in one deployment: each costs a subnet on every node. */
-#define NETWORKS_MAX 500
-
 void jaco_resolve_networks(struct resolve *resolve)
 {
 	struct compose_doc *doc = resolve->compose;
 	struct jaco_manifest *manifest = resolve->manifest;
 
 	manifest->networks =
-		jaco_arena_alloc_n(resolve->read->arena, NETWORKS_MAX, sizeof(*manifest->networks));
+		jaco_arena_alloc_n(resolve->read->arena, JACO_NETWORKS_PER_DEPLOYMENT,
+				   sizeof(*manifest->networks));
 	for (size_t i = 0; i < doc->n_services; i++) {
 		struct compose_service *service = doc->services[i];
 		struct jaco_service *s = &service->s;
@@ -323,11 +321,13 @@ void jaco_resolve_networks(struct resolve *resolve)
 		if (s->n_attachments == 0)
 			attach_default(resolve, s);
 		for (size_t j = 0; j < s->n_attachments; j++) {
-			if (manifest->n_networks >= NETWORKS_MAX) {
-				jaco_resolve_error(
-					resolve, JACO_LIMIT_EXCEEDED, s->attachments[j].pos,
-					s->name, "networks", "use fewer networks",
-					"more than %d networks in one deployment", NETWORKS_MAX);
+			if (manifest->n_networks >= JACO_NETWORKS_PER_DEPLOYMENT &&
+			    !find_used(manifest, s->attachments[j].network)) {
+				jaco_resolve_error(resolve, JACO_LIMIT_EXCEEDED,
+						   s->attachments[j].pos, s->name, "networks",
+						   "use fewer networks",
+						   "more than %d networks in one deployment",
+						   JACO_NETWORKS_PER_DEPLOYMENT);
 				return;
 			}
 			use_network(resolve, s, &s->attachments[j]);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * resolve.c - field by field from the manifest to the store's records. */
-#include "daemons/raftd/api/resolve.h"
+ * records.c - field by field from the manifest to the store's records. */
+#include "libjaco/wire/records.h"
 
 #include <string.h>
 
@@ -78,11 +78,11 @@ static int64_t to_max_restarts(const struct jaco_restart *restart)
 	case JACO_RESTART_NO:
 		return 0;
 	case JACO_RESTART_ON_FAILURE:
-		return restart->max_attempts ? restart->max_attempts : RESOLVE_RESTART_BUDGET;
+		return restart->max_attempts ? restart->max_attempts : JACO_RESTART_BUDGET;
 	case JACO_RESTART_ALWAYS:
 		break;
 	}
-	return restart->is_set ? -1 : RESOLVE_RESTART_BUDGET;
+	return restart->is_set ? -1 : JACO_RESTART_BUDGET;
 }
 
 static const char *to_network_mode(const struct jaco_service *service, struct jaco_arena *arena)
@@ -103,8 +103,8 @@ static const char *to_network_mode(const struct jaco_service *service, struct ja
 static void set_networks(struct wire_service *out, const struct jaco_manifest *manifest,
 			 const struct jaco_service *service, struct jaco_arena *arena)
 {
-	out->networks.v = jaco_arena_alloc_n(arena, service->n_attachments + 1,
-					     sizeof(*out->networks.v));
+	out->networks.v =
+		jaco_arena_alloc_n(arena, service->n_attachments + 1, sizeof(*out->networks.v));
 	for (size_t i = 0; i < service->n_attachments; i++) {
 		const struct jaco_attachment *attachment = &service->attachments[i];
 		const struct jaco_network *network =
@@ -126,8 +126,8 @@ static void set_networks(struct wire_service *out, const struct jaco_manifest *m
 static void set_depends(struct wire_service *out, const struct jaco_service *service,
 			struct jaco_arena *arena)
 {
-	out->depends_on.v = jaco_arena_alloc_n(arena, service->n_depends_on + 1,
-					       sizeof(*out->depends_on.v));
+	out->depends_on.v =
+		jaco_arena_alloc_n(arena, service->n_depends_on + 1, sizeof(*out->depends_on.v));
 	for (size_t i = 0; i < service->n_depends_on; i++) {
 		const struct jaco_dependency *dependency = &service->depends_on[i];
 		struct wire_depend *to = &out->depends_on.v[out->depends_on.n++];
@@ -209,22 +209,21 @@ static struct wire_rollout_policy *to_rollout(const struct jaco_service *service
 static void set_service(struct wire_service *out, const struct jaco_manifest *manifest,
 			const struct jaco_service *service, struct jaco_arena *arena)
 {
-	*out = (struct wire_service){
-		.name = service->name,
-		.image = service->image,
-		.spec_hash = jaco_arena_strdup(arena, service->spec_hash),
-		.replicas = service->replicas,
-		.per_host = service->per_host,
-		.placement = service->placement,
-		.hosts = to_strs(&service->hosts, arena),
-		.platform = service->platform,
-		.network_mode = to_network_mode(service, arena),
-		.stateful = service->is_stateful,
-		.one_shot = service->is_one_shot,
-		.reschedule = !service->failover_stay,
-		.single = service->is_single,
-		.max_per_node = service->max_replicas_per_node,
-		.rollout = to_rollout(service, arena)};
+	*out = (struct wire_service){.name = service->name,
+				     .image = service->image,
+				     .spec_hash = jaco_arena_strdup(arena, service->spec_hash),
+				     .replicas = service->replicas,
+				     .per_host = service->per_host,
+				     .placement = service->placement,
+				     .hosts = to_strs(&service->hosts, arena),
+				     .platform = service->platform,
+				     .network_mode = to_network_mode(service, arena),
+				     .stateful = service->is_stateful,
+				     .one_shot = service->is_one_shot,
+				     .reschedule = !service->failover_stay,
+				     .single = service->is_single,
+				     .max_per_node = service->max_replicas_per_node,
+				     .rollout = to_rollout(service, arena)};
 	JACO_SET(out, service, max_restarts, to_max_restarts(&service->restart));
 	out->constraints.v =
 		jaco_arena_alloc_n(arena, service->n_constraints + 1, sizeof(*out->constraints.v));
@@ -241,16 +240,18 @@ static void set_service(struct wire_service *out, const struct jaco_manifest *ma
 static bool is_ready(const struct jaco_manifest *manifest, const bool *is_placed,
 		     const struct jaco_service *service)
 {
-	for (size_t i = 0; i < service->n_depends_on; i++)
-		for (size_t k = 0; k < manifest->n_services; k++)
-			if (!is_placed[k] && strcmp(manifest->services[k].name,
-						    service->depends_on[i].service) == 0)
-				return false;
+	for (size_t i = 0; i < service->n_depends_on; i++) {
+		const struct jaco_service *on =
+			jaco_manifest_service(manifest, service->depends_on[i].service);
+
+		if (on && !is_placed[on - manifest->services])
+			return false;
+	}
 	return true;
 }
 
-struct wire_deployment *resolve_deployment(const struct jaco_manifest *manifest,
-					   struct jaco_arena *arena)
+struct wire_deployment *jaco_records_deployment(const struct jaco_manifest *manifest,
+						struct jaco_arena *arena)
 {
 	struct wire_deployment *out = jaco_arena_alloc(arena, sizeof(*out));
 	bool *is_placed = jaco_arena_alloc_n(arena, manifest->n_services + 1, sizeof(*is_placed));
@@ -285,35 +286,35 @@ static uint32_t to_ms(const struct jaco_opt_i64 *value)
 	return value->is_set ? (uint32_t)value->value : 0;
 }
 
-struct wire_route *resolve_route(const struct jaco_route *route, const char *deployment,
-				 uint64_t revision, struct jaco_arena *arena)
+struct wire_route *jaco_records_route(const struct jaco_route *route, const char *deployment,
+				      uint64_t revision, struct jaco_arena *arena)
 {
 	struct wire_route *out = jaco_arena_alloc(arena, sizeof(*out));
 
-	*out = (struct wire_route){
-		.deployment = deployment,
-		.domain = route->domain,
-		.path = route->path,
-		.service = route->service,
-		.port = route->port,
-		.tls = route->tls,
-		.cert = route->tls_cert,
-		.key = route->tls_key,
-		.strip_path = route->strip_path,
-		.redirect_to = route->redirect_to,
-		.redirect_code = route->redirect_to ? route->redirect_code : 0,
-		.request_set = to_dict(&route->request_headers.set, arena),
-		.request_remove = to_strs(&route->request_headers.remove, arena),
-		.response_set = to_dict(&route->response_headers.set, arena),
-		.response_remove = to_strs(&route->response_headers.remove, arena),
-		.connect_ms = to_ms(&route->connect_ms),
-		.response_ms = to_ms(&route->response_ms),
-		.idle_ms = to_ms(&route->idle_ms),
-		.sticky_cookie = route->sticky_cookie,
-		.sticky_ttl_s = (uint32_t)(route->sticky_ttl_ms / 1000),
-		.h2c = route->h2c,
-		.maintenance = route->maintenance,
-		.revision = revision};
+	*out = (struct wire_route){.deployment = deployment,
+				   .domain = route->domain,
+				   .path = route->path,
+				   .service = route->service,
+				   .port = route->port,
+				   .tls = route->tls,
+				   .cert = route->tls_cert,
+				   .key = route->tls_key,
+				   .strip_path = route->strip_path,
+				   .redirect_to = route->redirect_to,
+				   .redirect_code = route->redirect_to ? route->redirect_code : 0,
+				   .request_set = to_dict(&route->request_headers.set, arena),
+				   .request_remove = to_strs(&route->request_headers.remove, arena),
+				   .response_set = to_dict(&route->response_headers.set, arena),
+				   .response_remove =
+					   to_strs(&route->response_headers.remove, arena),
+				   .connect_ms = to_ms(&route->connect_ms),
+				   .response_ms = to_ms(&route->response_ms),
+				   .idle_ms = to_ms(&route->idle_ms),
+				   .sticky_cookie = route->sticky_cookie,
+				   .sticky_ttl_s = (uint32_t)(route->sticky_ttl_ms / 1000),
+				   .h2c = route->h2c,
+				   .maintenance = route->maintenance,
+				   .revision = revision};
 	out->balance = route->balance == JACO_BALANCE_HASH_HEADER
 			       ? jaco_arena_printf(arena, "hash(%s)", route->balance_header)
 			       : jaco_balance_name(route->balance);
@@ -342,8 +343,8 @@ struct wire_route *resolve_route(const struct jaco_route *route, const char *dep
 	return out;
 }
 
-struct wire_tcproute *resolve_tcproute(const struct jaco_published *published,
-				       const char *deployment, struct jaco_arena *arena)
+struct wire_tcproute *jaco_records_tcproute(const struct jaco_published *published,
+					    const char *deployment, struct jaco_arena *arena)
 {
 	struct wire_tcproute *out = jaco_arena_alloc(arena, sizeof(*out));
 
@@ -357,12 +358,13 @@ struct wire_tcproute *resolve_tcproute(const struct jaco_published *published,
 	return out;
 }
 
-const char *resolve_route_key(const char *domain, const char *path, struct jaco_arena *arena)
+const char *jaco_records_route_key(const char *domain, const char *path, struct jaco_arena *arena)
 {
 	return jaco_arena_printf(arena, "/route/%s%s", domain, path);
 }
 
-const char *resolve_tcproute_key(enum jaco_proto proto, uint16_t port, struct jaco_arena *arena)
+const char *jaco_records_tcproute_key(enum jaco_proto proto, uint16_t port,
+				      struct jaco_arena *arena)
 {
 	return jaco_arena_printf(arena, "/tcproute/%u/%s", port, jaco_proto_name(proto));
 }
