@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * tls.h - one TLS 1.3 stream on the loop (RFC 8446), by OpenSSL over a jaco_chan.
+ * tls.h - one TLS 1.3 stream on the loop (RFC 8446): a pump (pump.h) over a jaco_chan.
  *
- * OpenSSL only ever sees memory: bytes from the channel go in, bytes for the channel come out, so
- * nothing blocks and no descriptor is shared.  Who is at the other end is the owner's question: it
+ * Not a channel's filter as wire/tls.h is one: what follows the handshake depends on who is there,
+ * and what is sent before it is over is lost.  Who is at the other end is the owner's question: it
  * asks tls_peer_key() in on_up, before it sends or believes anything. */
 #pragma once
 
@@ -12,10 +12,9 @@
 
 #include "daemons/raftd/link/identity.h"
 #include "libjaco/wire/chan.h"
+#include "libjaco/wire/pump.h"
 
-struct ssl_st;
 struct ssl_ctx_st;
-struct bio_st;
 struct tls;
 
 /* None of them may free the stream; they may call tls_shut(), after which nothing follows. */
@@ -27,11 +26,8 @@ struct tls_ops {
 
 struct tls {
 	struct jaco_chan chan;
-	struct ssl_st *ssl;
-	struct bio_st *from_net; /* owned by ssl */
-	struct bio_st *to_net;
+	struct jaco_pump pump;
 	struct jaco_buf in;
-	bool is_up;
 	bool is_over;
 	const struct tls_ops *ops;
 	void *ctx;
