@@ -136,13 +136,18 @@ static void end_run(struct slot *slot, const struct engine_container *c)
 	}
 }
 
+/* The slot's container is another one or none from here on: an answer under way is not about it. */
+static void cancel_inspection(struct slot *slot)
+{
+	engine_cancel(slot->inspect);
+	slot->inspect = NULL;
+	slot->inspect_again = false;
+}
+
 void slot_listed(struct slot *slot, const char *container_id)
 {
-	if (!jaco_str_eq(slot->c.id, container_id)) { /* an answer under way is about another */
-		engine_cancel(slot->inspect);
-		slot->inspect = NULL;
-		slot->inspect_again = false;
-	}
+	if (!jaco_str_eq(slot->c.id, container_id))
+		cancel_inspection(slot);
 	slot->has_container = slot->is_made_here = false;
 	slot->is_listed = true;
 	jaco_str_copy(slot->c.id, sizeof(slot->c.id), container_id);
@@ -174,6 +179,7 @@ void slot_lost(struct slot *slot)
 	bool was_up = slot->has_container && engine_container_is_up(&slot->c);
 
 	probe_cancel(slot);
+	cancel_inspection(slot);
 	slot->has_container = slot->is_listed = slot->is_healthy_run = slot->is_made_here = false;
 	slot->c = (struct engine_container){.state = ENGINE_DEAD};
 	if (was_up && slot->intent == PLAN_RUN && !slot->is_exit_expected)

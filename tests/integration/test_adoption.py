@@ -105,6 +105,22 @@ def test_a_failed_inspection_is_no_missing_container(lab):
     lab.stayed_in_service()
 
 
+def test_a_late_inspection_of_what_is_gone_says_nothing_of_what_came_after_it(lab):
+    rid, _ = lab.two_in_service()
+    gone = lab.before[rid]
+    part = "/containers/%s/json" % gone
+    asked = sum(part in line for line in lab.relay.asked)
+    lab.relay.hold(part)
+    lab.api.call("DELETE", "/containers/%s?force=1" % gone)
+    lab.relay.wait_asked(part, asked + 1)       # because it ended; the engine's answer will be: 404
+    lab.wait(lambda: lab.seen(rid).get("healthy") and lab.seen(rid)["container_id"] != gone, "the next one", 30)
+    lab.before[rid], lab.told[rid] = lab.seen(rid)["container_id"], len(lab.history(rid))
+    lab.relay.release()
+    lab.want("web", 2)
+    lab.wait_healthy("shop-web-2", 30)
+    lab.stayed_in_service()
+
+
 def test_a_saved_view_that_is_older_takes_nothing_out_of_service(lab):
     """The record of a replica was not in the store yet when it was saved."""
     lab.wait(lambda: os.path.exists(lab.root + "/cache/runtimed/view"), "the view is saved", 30)
