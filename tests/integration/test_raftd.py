@@ -456,6 +456,7 @@ def test_tokens_are_shown_once_and_registry_secrets_reach_only_runtimed(node):
     issued = rpc.call("token.issue", identity="ci", deployments=["shop"], read_only=True)
     assert len(issued["token"]) == 64
     fails("conflict", "ci", rpc.call, "token.issue", identity="ci")
+    fails("validation_failed", "Shop", rpc.call, "token.issue", identity="b", deployments=["shop", "Shop"])
     rpc.call("token.revoke", identity="ci")
     assert [t.get("revoked", False) for t in rpc.call("token.list")["tokens"]] == [False, True]
     rpc.call("registry.login", registry="https://Registry.Example.com:443/team/", user="u",

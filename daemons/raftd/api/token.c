@@ -13,6 +13,7 @@
 #include "libjaco/base/random.h"
 #include "libjaco/base/str.h"
 #include "libjaco/base/time.h"
+#include "libjaco/model/name.h"
 
 #define TOKEN_BYTES 32
 #define TOKENS_MAX  1024
@@ -103,6 +104,9 @@ int raftd_on_token_issue(struct raftd *raftd, struct jaco_call *call,
 	if (!is_identity(req->identity))
 		return jaco_err_set(err, JACO_VALIDATION_FAILED,
 				    "identity: letters, digits and . _ - @ are allowed");
+	for (size_t i = 0; i < req->deployments.n; i++)
+		if (jaco_name_check_deployment(req->deployments.v[i], err) < 0)
+			return -(int)err->code;
 	if (req->ttl_ms > TTL_MAX_MS)
 		return jaco_err_set(err, JACO_VALIDATION_FAILED, "ttl: at most 100 years");
 	if (req->allow_privileged && !call->allow_privileged)
