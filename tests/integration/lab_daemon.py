@@ -58,6 +58,18 @@ class Daemon:
     def wait_status(self, text, seconds=30):
         self.wait(lambda: text in str(self.call("status")), seconds, "status has %r" % text)
 
+    def wait_saved(self, *texts):
+        """Until the view it would start from without raftd holds all of @texts."""
+        path = os.path.join(self.root, "cache", self.name, "view")
+
+        def holds():
+            if not os.path.exists(path):
+                return False
+            with open(path, "rb") as f:
+                raw = f.read()
+            return all(text.encode() in raw for text in texts)
+        self.wait(holds, 30, "the saved view has %s" % (texts,))
+
     def log(self):
         with open(self.log_path) as f:
             return f.read()

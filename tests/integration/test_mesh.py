@@ -301,7 +301,7 @@ def test_restart_adopts_the_device_and_its_sessions(lab):
     gw_b = b.subnet("10.203.1.0/24")
     a.reaches(gw_b)
     before = a.device()
-    a.daemon.wait(lambda: (a.root / "cache" / "meshd" / "view").exists(), 10, "view saved")
+    a.daemon.wait_saved(lab.store.get("/node/n2")["wg_public_key"], "10.203.1.0/24")
     pinging = subprocess.Popen(["nsenter", "--net=/run/netns/" + a.netns, "ping", "-i", "0.05", "-c",
                                 "60", "-W", "1", gw_b], stdout=subprocess.PIPE, text=True)
     a.daemon.kill()

@@ -96,8 +96,7 @@ def test_daemon_works_from_its_saved_view(node, lab):
                                  "port": r.port, "tls": "auto", "revision": 1})
     put_replica(store, 0, "127.0.0.1")
     node.wait_status(200)
-    view = node.root / "cache" / "proxyd" / "view"
-    node.daemon.wait(lambda: view.exists() and b"/obs/replica/shop-web-0@n1" in view.read_bytes(), LIMIT, "view saved")
+    node.daemon.wait_saved("/route/a.test/", "/obs/replica/shop-web-0@n1")
     node.raftd.close()
     node.raftd = None
     assert node.ask()[0] == 200
