@@ -76,18 +76,22 @@ int store_install(struct store *store, const struct core_chunk *chunk, struct ja
 	return 0;
 }
 
-/* The file is here but for this chunk.  What is in it takes as much and the pages' own in the
- * state's file, whose pages in use are free only afterwards; the log begins anew. */
+/* The file is here but for this chunk.  The log begins anew, and its file cannot be one of the
+ * pages that the state's has to spare: it is made now, while nothing is replaced yet.  What is in
+ * the snapshot takes as much and the pages' own in the state's file, whose pages in use are free
+ * only afterwards. */
 static bool has_room(struct store *store, uint64_t bytes, struct jaco_err *err)
 {
 	struct state_room room;
 	struct statvfs vfs;
 
+	if (wal_prepare_reset(&store->wal, err) < 0)
+		return false;
 	state_room(&store->state, &room);
 	if (statvfs(store->dir, &vfs) < 0 ||
-	    (uint64_t)vfs.f_bavail * vfs.f_frsize + room.free_bytes >=
-		    bytes + bytes / 4 + store->wal.segment_bytes)
+	    (uint64_t)vfs.f_bavail * vfs.f_frsize + room.free_bytes >= bytes + bytes / 4)
 		return true;
+	(void)wal_drop_spare(&store->wal);
 	jaco_err_set(err, JACO_UNAVAILABLE, "no room for a snapshot of %llu bytes",
 		     (unsigned long long)bytes);
 	return false;

@@ -640,6 +640,15 @@ int wal_compact(struct wal *wal, uint64_t index, struct jaco_err *err)
 	return 0;
 }
 
+int wal_prepare_reset(struct wal *wal, struct jaco_err *err)
+{
+	struct jaco_err why = JACO_ERR_INIT;
+
+	if (has_spare(wal, wal->segment_bytes) || finish_spare(wal, wal->segment_bytes, &why) == 0)
+		return 0;
+	return jaco_err_set(err, JACO_UNAVAILABLE, "no room to begin the log anew: %s", why.text);
+}
+
 int wal_reset(struct wal *wal, uint64_t index, uint64_t term, struct jaco_err *err)
 {
 	jaco_buf_reset(&wal->batch);

@@ -127,6 +127,10 @@ uint64_t wal_compactable(const struct wal *wal, uint64_t index, uint64_t keep_by
 /* Forget entries up to @index as far as whole segments allow. */
 int wal_compact(struct wal *wal, uint64_t index, struct jaco_err *err);
 
+/* Take the room that the next wal_reset() needs, which then cannot fail for want of it.
+ * Errors: UNAVAILABLE - the disk is full; nothing changed and a later call may succeed. */
+int wal_prepare_reset(struct wal *wal, struct jaco_err *err);
+
 /* Everything is replaced by a snapshot that ends at @index: an empty log behind it. */
 int wal_reset(struct wal *wal, uint64_t index, uint64_t term, struct jaco_err *err);
 

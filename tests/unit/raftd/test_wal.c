@@ -2,6 +2,8 @@
 #include "daemons/raftd/disk/wal.h"
 
 #include <fcntl.h>
+#include <signal.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 #include "libjaco/base/mem.h"
@@ -153,6 +155,45 @@ JT_CASE(after_a_reset_only_what_follows_the_snapshot_counts)
 	reopen(&wal, &dir);
 	JT_EQ(wal.base_index, 500);
 	JT_EQ(wal.base_term, 7);
+	JT_EQ(wal.last_index, 501);
+}
+
+static void limit_files(rlim_t bytes)
+{
+	struct rlimit limit;
+
+	JT_EQ(getrlimit(RLIMIT_FSIZE, &limit), 0);
+	limit.rlim_cur = bytes;
+	JT_EQ(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+/* What the disk has left may go to somebody else between the two. */
+JT_CASE(a_reset_that_was_prepared_needs_no_more_room)
+{
+	jaco_auto(tmpdir) struct tmpdir dir;
+	jaco_auto(wal) struct wal wal;
+	struct jaco_err err = JACO_ERR_INIT;
+
+	signal(SIGXFSZ, SIG_IGN);
+	tmpdir_init(&dir);
+	JT_OK(wal_open(&wal, dir.path, &err), &err);
+	append(&wal, 1, 1, "old");
+	flush(&wal);
+	limit_files(WAL_SEGMENT_LEAST / 2);
+	JT_FAILS_WITH(wal_prepare_reset(&wal, &err), UNAVAILABLE, "to begin the log anew", &err);
+	expect(&wal, 1, 1, "old");
+	limit_files(RLIM_INFINITY);
+	jaco_err_clear(&err);
+	JT_OK(wal_prepare_reset(&wal, &err), &err);
+	expect(&wal, 1, 1, "old");
+	limit_files(WAL_SEGMENT_LEAST / 2);
+	JT_OK(wal_prepare_reset(&wal, &err), &err);
+	JT_OK(wal_reset(&wal, 500, 7, &err), &err);
+	append(&wal, 501, 7, "new");
+	flush(&wal);
+	limit_files(RLIM_INFINITY);
+	reopen(&wal, &dir);
+	JT_EQ(wal.base_index, 500);
 	JT_EQ(wal.last_index, 501);
 }
 
@@ -324,6 +365,7 @@ int main(int argc, char **argv)
 		JT_RUN(segments_follow_each_other_and_whole_ones_are_compacted),
 		JT_RUN(a_missing_or_damaged_older_file_is_refused_by_name),
 		JT_RUN(after_a_reset_only_what_follows_the_snapshot_counts),
+		JT_RUN(a_reset_that_was_prepared_needs_no_more_room),
 		JT_RUN(a_segment_takes_a_small_part_of_its_disk),
 		JT_RUN(an_entry_larger_than_a_small_segment_gets_one_of_its_size),
 		JT_RUN(the_log_does_not_take_what_saving_the_state_needs),
