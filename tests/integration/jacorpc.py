@@ -22,7 +22,7 @@ class RpcError(Exception):
 class Rpc:
     """One connection.  call() for answers, stream() for events, send()/recv() for rude bytes."""
 
-    def __init__(self, path, timeout=10):
+    def __init__(self, path, timeout=30):
         self.sock = socket.socket(socket.AF_UNIX)
         self.sock.settimeout(timeout)
         self.sock.connect(path)
@@ -92,7 +92,7 @@ class Raftd:
         self.process = subprocess.Popen(
             self.enter + [os.path.join(BUILD, "daemons/raftd/jaco-raftd"), "--root", self.root],
             stdout=log, stderr=log, env=dict(self.env, **(env or {})))
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             try:
                 Rpc(self.path()).close()
@@ -117,7 +117,7 @@ class Raftd:
 
     def kill(self, signo=signal.SIGKILL):
         self.process.send_signal(signo)
-        return self.process.wait(20)
+        return self.process.wait(60)
 
     def stop(self):
         if self.process and self.process.poll() is None:

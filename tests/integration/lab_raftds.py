@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
 """Real jaco-raftd on loopback addresses that join each other, and small writes to ask them for."""
-import itertools
 import os
 import signal
 import socket
@@ -11,8 +10,9 @@ import msgpack
 import pytest
 
 from jacorpc import Raftd, RpcError
+from ports import free_port
 
-ports = itertools.count(20000 + os.getpid() % 20000)
+WAIT_S = 60
 
 
 class Node(Raftd):
@@ -22,13 +22,13 @@ class Node(Raftd):
         os.makedirs(root, exist_ok=True)
         super().__init__(root)
         self.name = name
-        self.address = "127.0.0.%d:%d" % (number + 1, next(ports))
+        self.address = "127.0.0.%d:%d" % (number + 1, free_port())
         self.configure()
 
     def configure(self):
         with open(self.root + "/jacod.yaml", "w") as file:
             file.write("node_name: %s\ncluster_addr: %s\nlisten_addr: 127.0.0.1:%d\n"
-                       "unreachable_after: 2s\n" % (self.name, self.address, next(ports)))
+                       "unreachable_after: 2s\n" % (self.name, self.address, free_port()))
 
     def status(self):
         rpc = self.rpc()
@@ -40,7 +40,7 @@ class Node(Raftd):
     def members(self):
         return {m["host"]: m for m in self.status().get("members", [])}
 
-    def join(self, token, timeout=40):
+    def join(self, token, timeout=60):
         rpc = self.rpc()
         rpc.sock.settimeout(timeout)
         try:
@@ -74,7 +74,7 @@ class Cluster:
     def alive(self):
         return [n for n in self.nodes if n.process and n.process.poll() is None]
 
-    def leader(self, timeout=10):
+    def leader(self, timeout=WAIT_S):
         def look():
             for node in self.alive():
                 if node.status().get("is_leader"):
@@ -99,7 +99,7 @@ class Peer:
             context.load_cert_chain(identity.root + "/lib/raftd/node.crt",
                                     identity.root + "/lib/raftd/node.key")
         host, port = node.address.split(":")
-        self.sock = context.wrap_socket(socket.create_connection((host, int(port)), timeout=10))
+        self.sock = context.wrap_socket(socket.create_connection((host, int(port)), timeout=30))
         self.unpacker = msgpack.Unpacker(raw=False)
 
     def send(self, *messages):
@@ -124,7 +124,7 @@ class Peer:
             self.unpacker.feed(data)
 
 
-def wait(condition, timeout=20):
+def wait(condition, timeout=WAIT_S):
     """The condition's first true value; asks often, gives up loudly."""
     deadline = time.monotonic() + timeout
     while time.monotonic() < deadline:
@@ -139,7 +139,7 @@ def counter(n):
     return msgpack.packb({"next": n})
 
 
-def put(node, key, n, timeout=10):
+def put(node, key, n, timeout=30):
     rpc = node.rpc("schedd")
     rpc.sock.settimeout(timeout)
     try:

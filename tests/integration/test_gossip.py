@@ -73,7 +73,8 @@ def test_a_member_that_only_one_cannot_hear_is_not_gone(cluster):
     three.cut_from(one)
     opinion = wait("others are asked", lambda: (lambda o: o if o.get("indirect") else None)(
         seen(one, "n3", "liveness")))
-    assert opinion["state"] == "suspect" and seen(two, "n3", "liveness")["state"] == "alive"
+    assert opinion["state"] == "suspect"
+    wait("n2 hears it", lambda: seen(two, "n3", "liveness")["state"] == "alive")
     shown = {m["host"]: m for m in one.status()["members"]}["n3"]
     assert "through others only" in shown["message"] and shown["state"] != "unreachable"
     two.cut_from(three)
@@ -94,8 +95,6 @@ def test_what_was_withdrawn_and_forgotten_is_not_brought_back(cluster):
     one.cut_from(two)
     three.cut_from(two)
     wait("n2 is away", lambda: seen(two, "n1", "liveness")["state"] == "unreachable")
-    say(three, None)
-    wait("it is withdrawn", lambda: seen(one, "n3") is None)
     observed = "jaco_raftd_observed_records "
 
     def count():
@@ -103,6 +102,8 @@ def test_what_was_withdrawn_and_forgotten_is_not_brought_back(cluster):
         return next(float(x.split()[1]) for x in text.splitlines() if x.startswith(observed))
 
     before = count()
+    say(three, None)
+    wait("it is withdrawn", lambda: seen(one, "n3") is None)
     wait("the tombstone is forgotten", lambda: count() < before)
     three.kill()
     values, done = [], threading.Event()

@@ -46,7 +46,7 @@ def said(node, host):
 
 def backup(node, path):
     return subprocess.run([JACO, "--socket", node.path(), "backup", "--output", path],
-                          capture_output=True, text=True, timeout=60)
+                          capture_output=True, text=True, timeout=120)
 
 
 def put_on_disk(node, key):
@@ -95,7 +95,7 @@ def test_a_disk_that_changed_a_bit_is_found_named_and_not_copied(cluster, tmp_pa
     damage(bad, b"findme" * 20)
     bad.start(env=OFTEN)
     for node in nodes:
-        wait(lambda: named(node) == [bad.name], 40)
+        wait(lambda: named(node) == [bad.name])
         assert "its disk does not hold what was written" in alarms(node)[0]
         assert "jaco node remove and jaco node join" in alarms(node)[0]
         out = subprocess.run([JACO, "--socket", node.path(), "cluster", "status"],
@@ -116,7 +116,7 @@ def test_a_disk_that_changed_a_bit_is_found_named_and_not_copied(cluster, tmp_pa
     wait(lambda: bad.status().get("removed"))
     bad.join(good[0].token())
     for node in nodes:
-        wait(lambda: alarms(node) == [] and said(node, bad.name).get("checked"), 40)
+        wait(lambda: alarms(node) == [] and said(node, bad.name).get("checked"))
     assert backup(bad, str(tmp_path / "bad")).returncode == 0
 
 
@@ -129,7 +129,7 @@ def test_a_member_that_applies_another_thing_is_named_by_all(cluster, tmp_path):
     for turn in range(3):
         assert put(others[0], "other%d" % turn, turn)["succeeded"]
     for node in nodes:
-        wait(lambda: named(node) == [bad.name], 40)
+        wait(lambda: named(node) == [bad.name])
         assert "not the one that most members hold" in alarms(node)[0]
     assert len({n.status()["state_hash"] for n in others}) == 1
     wait(lambda: refuses(bad))
@@ -144,7 +144,7 @@ def test_of_two_that_differ_neither_is_trusted(cluster):
     bad.start(env=OTHER)
     assert put(nodes[0], "other", 1)["succeeded"]
     for node in nodes:
-        wait(lambda: named(node) == ["n1", "n2"], 40)
+        wait(lambda: named(node) == ["n1", "n2"])
     for node in nodes:
         wait(lambda: refuses(node))
     nodes[0].rpc().call("node.remove", host=nodes[1].name, force=True)

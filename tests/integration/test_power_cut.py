@@ -57,7 +57,7 @@ def write_through(members):
                for i, m in enumerate(members) for k in range(2)]
     writers.append(Writer(members[0], 99, FAT_WRITES, True))
     for writer in writers:
-        writer.join(120)
+        writer.join(400)
         assert not writer.is_alive()
     return writers
 

@@ -91,7 +91,7 @@ def test_an_init_that_dies_half_way_is_run_again(tmp_path):
         raftd = Raftd(root).start(env={"JACO_FAULT": fault})
         with pytest.raises((EOFError, ConnectionError)):
             raftd.rpc().call("cluster.init")
-        assert raftd.process.wait(10) == 99
+        assert raftd.process.wait(60) == 99
         raftd.start()
         raftd.wait_leader() if raftd.rpc().call("cluster.status")["initialised"] else None
         if not raftd.rpc().call("cluster.status")["initialised"]:
@@ -183,7 +183,7 @@ RUDE = [b"\xc1", b"\xc1" * 100, b"GET / HTTP/1.1\r\n\r\n", b"\x94\x00", b"\x93\x
 def test_malformed_bytes_end_a_connection_and_nothing_else(node, role):
     bystander = node.rpc(role)
     for data in RUDE:
-        rpc = Rpc(node.path(role), timeout=2)
+        rpc = Rpc(node.path(role))
         try:
             rpc.send(data)
             rpc.sock.shutdown(socket.SHUT_WR)
@@ -291,7 +291,7 @@ def test_a_reader_that_sleeps_is_told_to_start_over_and_ends_with_the_truth(node
         assert node.rpc().call("status")["rss_bytes"] < 160 << 20
     schedd.call("kv.txn", delete_prefixes=["/replica/"], puts=[put("/counter/d/end", counter(1))])
     table, kinds, synced = {}, set(), False
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         message = lazy.recv()
         assert message[0] == 2 and message[2][0]["id"] == want
@@ -365,7 +365,7 @@ def test_apply_to_delete(node):
 
 def jaco(node, *argv, **kw):
     return subprocess.run([os.path.join(BUILD, "cli/jaco"), "--root", str(node.root), *argv],
-                          text=True, stderr=subprocess.PIPE, timeout=60, **kw)
+                          text=True, stderr=subprocess.PIPE, timeout=120, **kw)
 
 
 def test_the_command_line_on_bad_options_numbers_and_full_disks(node, tmp_path):
@@ -412,7 +412,7 @@ def test_a_slow_reader_of_relayed_logs_loses_no_line(node):
 
 def test_a_second_raftd_on_one_directory_is_refused(node):
     r = subprocess.run([os.path.join(BUILD, "daemons/raftd/jaco-raftd"), "--root", str(node.root)],
-                       text=True, capture_output=True, timeout=30)
+                       text=True, capture_output=True, timeout=60)
     assert r.returncode != 0 and "held by another process" in r.stderr
     assert node.rpc().call("cluster.status")["initialised"]  # its sockets are untouched
 
@@ -524,10 +524,10 @@ def run_and_kill(raftd, seconds):
         thread.start()
     if seconds:
         deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline and raftd.process.poll() is None:
+        while (time.monotonic() < deadline or len(acknowledged) < 15) and raftd.process.poll() is None:
             time.sleep(0.005)
         raftd.kill()
-    raftd.process.wait(30)
+    raftd.process.wait(60)
     for thread in threads:
         thread.join()
     return acknowledged
@@ -584,7 +584,7 @@ def test_a_full_disk_refuses_writes_keeps_reading_and_recovers(tmp_path):
         for key in acknowledged[::97] + acknowledged[-3:]:
             assert "entry" in rpc.call("kv.get", key=key), key
         os.unlink(str(lib) + "/filler")
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while True:  # the next try of the state's commit comes by itself
             try:
                 rpc.call("kv.txn", puts=[put("/restart/after", record)])
@@ -637,7 +637,7 @@ def test_a_small_disk_has_room_for_the_state_beside_the_log(tmp_path):
         else:
             raise AssertionError("the disk was never full")
         os.unlink(str(lib) + "/filler")
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while not is_written(rpc, 0):
             assert time.monotonic() < deadline
             time.sleep(0.1)
@@ -669,6 +669,6 @@ def test_a_failed_flush_stops_the_daemon_before_it_acknowledges(node):
         node.start(env={"JACO_FAULT": "fail:log_flush*1"})
     except RuntimeError as died:
         assert "flushing the log" in str(died)
-    assert node.process.wait(10) != 0
+    assert node.process.wait(60) != 0
     node.start().wait_leader()
     assert node.rpc().call("cluster.status")["initialised"]
