@@ -104,7 +104,7 @@ static int write_archive(struct taking *taking, struct jaco_archive *archive, st
 
 static int save(struct taking *taking, const char *path, struct jaco_err *err)
 {
-	jaco_auto(jaco_buf) struct jaco_buf passphrase = JACO_BUF_INIT;
+	jaco_auto(jaco_buf) struct jaco_buf passphrase = JACO_BUF_SECRET(0);
 	struct jaco_archive *archive = NULL;
 	int rc = jaco_archive_passphrase(cli_opt(taking->cli, "passphrase-file"), &passphrase, err);
 
@@ -115,8 +115,6 @@ static int save(struct taking *taking, const char *path, struct jaco_err *err)
 				"CA is in it: "
 				"--passphrase-file FILE seals it\n");
 	rc = jaco_archive_create(path, rc ? jaco_buf_str(&passphrase) : NULL, &archive, err);
-	if (passphrase.data)
-		jaco_wipe(passphrase.data, passphrase.n);
 	if (rc >= 0)
 		rc = write_archive(taking, archive, err);
 	if (rc >= 0)

@@ -8,7 +8,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "libjaco/base/mem.h"
 #include "libjaco/base/str.h"
 #include "libjaco/io/fs.h"
 #include "libjaco/model/manifest/yaml.h"
@@ -178,7 +177,7 @@ static int read_tree(struct contexts *contexts, const struct jaco_yaml_node *roo
 
 int contexts_load(struct cli *cli, struct contexts *out_contexts, struct jaco_err *err)
 {
-	jaco_auto(jaco_buf) struct jaco_buf text = JACO_BUF_INIT;
+	jaco_auto(jaco_buf) struct jaco_buf text = JACO_BUF_SECRET(0);
 	struct jaco_findings findings = JACO_FINDINGS_INIT(&cli->arena);
 	struct jaco_yaml_node *root;
 	struct stat st;
@@ -198,7 +197,6 @@ int contexts_load(struct cli *cli, struct contexts *out_contexts, struct jaco_er
 		return -(int)err->code;
 	root = jaco_yaml_parse(out_contexts->path, jaco_buf_str(&text), text.n, &cli->arena,
 			       &findings);
-	jaco_wipe(text.data, text.n);
 	if (!root)
 		return jaco_findings_to_err(&findings, err);
 	return read_tree(out_contexts, root, err);
@@ -234,7 +232,7 @@ static struct jaco_yaml_node *tree_of(struct cli *cli, const struct context *con
 
 int contexts_save(struct cli *cli, const struct contexts *contexts, struct jaco_err *err)
 {
-	jaco_auto(jaco_buf) struct jaco_buf text = JACO_BUF_INIT;
+	jaco_auto(jaco_buf) struct jaco_buf text = JACO_BUF_SECRET(0);
 	struct jaco_pos nowhere = {.line = 0};
 	struct jaco_yaml_node *root = jaco_yaml_new(&cli->arena, JACO_YAML_MAP, nowhere);
 	struct jaco_yaml_node *map = jaco_yaml_new(&cli->arena, JACO_YAML_MAP, nowhere);
@@ -251,7 +249,6 @@ int contexts_save(struct cli *cli, const struct contexts *contexts, struct jaco_
 					      (size_t)(slash - contexts->path)), 0700, err) < 0)
 		return -(int)err->code;
 	rc = jaco_fs_replace(contexts->path, text.data, text.n, 0600, err);
-	jaco_wipe(text.data, text.n);
 	return rc;
 }
 
@@ -259,7 +256,7 @@ int contexts_save(struct cli *cli, const struct contexts *contexts, struct jaco_
 
 const char *context_render(struct cli *cli, const struct context *context)
 {
-	jaco_auto(jaco_buf) struct jaco_buf plain = JACO_BUF_INIT;
+	jaco_auto(jaco_buf) struct jaco_buf plain = JACO_BUF_SECRET(0);
 	char *out;
 
 	jaco_buf_printf(&plain, "%s\n%s\n", context->name, context->token);
@@ -269,7 +266,6 @@ const char *context_render(struct cli *cli, const struct context *context)
 	out = jaco_arena_alloc(&cli->arena, sizeof(PREFIX) + plain.n * 4 / 3 + 8);
 	memcpy(out, PREFIX, sizeof(PREFIX));
 	jaco_base64url_encode(out + sizeof(PREFIX) - 1, (const uint8_t *)plain.data, plain.n);
-	jaco_wipe(plain.data, plain.n);
 	return out;
 }
 

@@ -17,7 +17,7 @@
 
 static const char *read_text(struct cli *cli, const char *path, size_t max, struct jaco_err *err)
 {
-	jaco_auto(jaco_buf) struct jaco_buf text = JACO_BUF_INIT;
+	jaco_auto(jaco_buf) struct jaco_buf text = JACO_BUF_SECRET(0);
 	const char *copy;
 
 	if (jaco_fs_read(path, max, &text, err) < 0) {
@@ -25,8 +25,6 @@ static const char *read_text(struct cli *cli, const char *path, size_t max, stru
 		return NULL;
 	}
 	copy = jaco_arena_strndup(&cli->arena, text.n ? text.data : "", text.n);
-	if (text.data)
-		jaco_wipe(text.data, text.n);
 	return copy;
 }
 
@@ -108,7 +106,7 @@ static const char *context_option(const struct cli *cli)
 
 static int fill_remote(struct cli *cli, const struct context *context, struct jaco_err *err)
 {
-	jaco_auto(jaco_buf) struct jaco_buf packed = JACO_BUF_INIT;
+	jaco_auto(jaco_buf) struct jaco_buf packed = JACO_BUF_SECRET(0);
 	struct wire_auth auth = {.token = context->token};
 	const char **servers =
 		jaco_arena_alloc_n(&cli->arena, context->n_servers, sizeof(*servers));
@@ -122,7 +120,6 @@ static int fill_remote(struct cli *cli, const struct context *context, struct ja
 	cli->remote.method = wire_raftd_auth.name;
 	cli->remote.params = jaco_arena_memdup(&cli->arena, packed.data, packed.n);
 	cli->remote.params_bytes = packed.n;
-	jaco_wipe(packed.data, packed.n);
 	cli->is_remote = true;
 	return 0;
 }

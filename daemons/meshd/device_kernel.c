@@ -214,16 +214,18 @@ static int kernel_get(struct device *device, struct jaco_arena *arena, struct me
 	_Alignas(8) char buf[REQUEST_BYTES];
 	struct nlmsghdr *header = request(buf, device->family, WG_CMD_GET_DEVICE, NLM_F_DUMP);
 	struct reading reading = {.arena = arena};
+	int rc = 0;
 
 	mnl_attr_put_strz(header, WGDEVICE_A_IFNAME, device->name);
 	if (link_dump(NETLINK_GENERIC, header, take_device, &reading, sizeof(reading)) < 0) {
 		device->family = 0; /* a module that was loaded anew has another number */
-		return jaco_err_set(err, JACO_UNAVAILABLE, "WireGuard device %s: %s", device->name,
-				    strerror(errno));
+		rc = jaco_err_set(err, JACO_UNAVAILABLE, "WireGuard device %s: %s", device->name,
+				  strerror(errno));
+	} else {
+		*out = reading.device;
 	}
-	*out = reading.device;
 	jaco_wipe(reading.device.private_key, sizeof(reading.device.private_key));
-	return 0;
+	return rc;
 }
 
 /* --- writing --- */

@@ -95,39 +95,26 @@ static int talk(const struct device *device, const char *request, size_t n,
 	return fd < 0 ? fd : exchange(fd, request, n, answer, err);
 }
 
-static void wipe(struct jaco_buf *buf)
-{
-	if (buf->data)
-		jaco_wipe(buf->data, buf->n);
-	jaco_buf_fini(buf);
-}
-
 static int user_get(struct device *device, struct jaco_arena *arena, struct mesh_device *out,
 		    struct jaco_err *err)
 {
 	static const char request[] = "get=1\n\n";
-	struct jaco_buf answer = JACO_BUF_BOUND(UAPI_ANSWER_MAX);
+	jaco_auto(jaco_buf) struct jaco_buf answer = JACO_BUF_SECRET(UAPI_ANSWER_MAX);
 	int rc = talk(device, request, sizeof(request) - 1, &answer, err);
 
-	if (rc >= 0)
-		rc = uapi_parse(answer.data, answer.n, arena, out, err);
-	wipe(&answer);
-	return rc;
+	return rc < 0 ? rc : uapi_parse(answer.data, answer.n, arena, out, err);
 }
 
 static int user_apply(struct device *device, const struct mesh_plan *plan,
 		      const struct mesh_device *desired, struct jaco_err *err)
 {
-	struct jaco_buf request = JACO_BUF_INIT, answer = JACO_BUF_BOUND(65536 * 2);
+	jaco_auto(jaco_buf) struct jaco_buf request = JACO_BUF_SECRET(0),
+					    answer = JACO_BUF_BOUND(65536 * 2);
 	int rc;
 
 	uapi_render(&request, plan, desired);
 	rc = talk(device, request.data, request.n, &answer, err);
-	if (rc >= 0)
-		rc = uapi_parse_result(answer.data, answer.n, err);
-	wipe(&request);
-	wipe(&answer);
-	return rc;
+	return rc < 0 ? rc : uapi_parse_result(answer.data, answer.n, err);
 }
 
 /* The pid behind the socket, 0 when nobody listens. */

@@ -42,7 +42,7 @@ static int make(const char *path, uint8_t out[static MESH_KEY_BYTES], struct jac
 
 int key_load(const char *path, uint8_t out_private[static MESH_KEY_BYTES], struct jaco_err *err)
 {
-	jaco_auto(jaco_buf) struct jaco_buf buf = JACO_BUF_INIT;
+	jaco_auto(jaco_buf) struct jaco_buf buf = JACO_BUF_SECRET(0);
 	bool is_key;
 	int rc = jaco_fs_read(path, FILE_MAX, &buf, err);
 
@@ -51,8 +51,6 @@ int key_load(const char *path, uint8_t out_private[static MESH_KEY_BYTES], struc
 	while (buf.n && jaco_ascii_is_space(buf.data[buf.n - 1]))
 		buf.data[--buf.n] = '\0';
 	is_key = key_parse(jaco_buf_str(&buf), out_private);
-	if (buf.data)
-		jaco_wipe(buf.data, buf.n);
 	if (!is_key)
 		return jaco_err_set(err, JACO_VALIDATION_FAILED, "%s is not a WireGuard key", path);
 	return 0;

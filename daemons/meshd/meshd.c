@@ -544,6 +544,8 @@ void meshd_cleanup(struct meshd *meshd)
 	jaco_arena_fini(&meshd->arena);
 	jaco_wipe(meshd->private_key, sizeof(meshd->private_key));
 	jaco_wipe(meshd->next_private, sizeof(meshd->next_private));
+	jaco_wipe(meshd->desired.private_key, sizeof(meshd->desired.private_key));
+	jaco_wipe(meshd->observed.private_key, sizeof(meshd->observed.private_key));
 	*meshd = MESHD_INIT;
 }
 

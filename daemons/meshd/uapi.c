@@ -172,10 +172,10 @@ int uapi_parse(const char *text, size_t n, struct jaco_arena *arena, struct mesh
 	if (rc >= 0 && p.result != 0)
 		rc = jaco_err_set(err, JACO_INTERNAL, "WireGuard refuses get: errno %" PRIu64,
 				  p.result);
-	if (rc < 0)
-		return rc;
-	*out = device;
-	return 0;
+	if (rc >= 0)
+		*out = device;
+	jaco_wipe(device.private_key, sizeof(device.private_key));
+	return rc < 0 ? rc : 0;
 }
 
 int uapi_parse_result(const char *text, size_t n, struct jaco_err *err)

@@ -55,7 +55,7 @@ static int load_certificates(const struct config *config, struct tls_store **out
 	for (size_t i = 0; i < config->n_certificates; i++) {
 		const struct config_certificate *c = &config->certificates[i];
 		jaco_auto(jaco_buf) struct jaco_buf chain = JACO_BUF_INIT;
-		jaco_auto(jaco_buf) struct jaco_buf key = JACO_BUF_INIT;
+		jaco_auto(jaco_buf) struct jaco_buf key = JACO_BUF_SECRET(0);
 
 		if (jaco_fs_read(c->cert, PEM_BYTES_MAX, &chain, err) < 0 ||
 		    jaco_fs_read(c->key, PEM_BYTES_MAX, &key, err) < 0 ||
@@ -63,7 +63,6 @@ static int load_certificates(const struct config *config, struct tls_store **out
 			tls_store_unref(store);
 			return jaco_err_wrap(err, "certificates[%zu]", i);
 		}
-		jaco_wipe(key.data, key.n);
 	}
 	*out = store;
 	return 0;

@@ -21,12 +21,11 @@ static _Thread_local uint8_t remembered[REMEMBERED][JACO_SHA256_BYTES];
 
 static void digest_of(const char *hash, const char *credentials, uint8_t out[JACO_SHA256_BYTES])
 {
-	jaco_auto(jaco_buf) struct jaco_buf buf = JACO_BUF_INIT;
+	jaco_auto(jaco_buf) struct jaco_buf buf = JACO_BUF_SECRET(0);
 
 	jaco_buf_add(&buf, hash, strlen(hash) + 1);
 	jaco_buf_add_str(&buf, credentials);
 	jaco_sha256(buf.data, buf.n, out);
-	jaco_wipe(buf.data, buf.n);
 }
 
 static bool is_password(const char *password, const char *hash)

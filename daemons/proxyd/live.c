@@ -9,7 +9,6 @@
 #include <unistd.h>
 
 #include "libjaco/base/log.h"
-#include "libjaco/base/mem.h"
 #include "libjaco/base/str.h"
 #include "libjaco/io/fs.h"
 
@@ -86,7 +85,7 @@ static struct tls_store *load_certificates(const struct tables *tables)
 	for (size_t i = 0; i < tables->n_certificates; i++) {
 		const struct tables_certificate *c = &tables->certificates[i];
 		jaco_auto(jaco_buf) struct jaco_buf chain = JACO_BUF_INIT;
-		jaco_auto(jaco_buf) struct jaco_buf key = JACO_BUF_INIT;
+		jaco_auto(jaco_buf) struct jaco_buf key = JACO_BUF_SECRET(0);
 		struct jaco_err err = JACO_ERR_INIT;
 
 		if (jaco_fs_read(c->cert, PEM_BYTES_MAX, &chain, &err) < 0 ||
@@ -94,8 +93,6 @@ static struct tls_store *load_certificates(const struct tables *tables)
 		    tls_store_add(store, jaco_buf_str(&chain), jaco_buf_str(&key), &err) < 0)
 			JACO_LOG_FAILURE(JACO_LOG_ERR, "certificate not taken over", &err,
 					 KV_STR(path, c->cert));
-		if (key.data)
-			jaco_wipe(key.data, key.n);
 	}
 	return store;
 }

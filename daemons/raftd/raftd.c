@@ -227,7 +227,7 @@ static const struct link_events link_events = {.on_message = on_message,
 
 static int read_seal_key(struct raftd *raftd, struct jaco_err *err)
 {
-	jaco_auto(jaco_buf) struct jaco_buf key = JACO_BUF_INIT;
+	jaco_auto(jaco_buf) struct jaco_buf key = JACO_BUF_SECRET(0);
 	char path[640];
 
 	(void)jaco_str_format(path, sizeof(path), "%s/seal.key", raftd->dir);
@@ -239,7 +239,6 @@ static int read_seal_key(struct raftd *raftd, struct jaco_err *err)
 		return jaco_err_set(err, JACO_INTERNAL, "%s has %zu bytes, not %zu", path, key.n,
 				    sizeof(raftd->seal_key));
 	memcpy(raftd->seal_key, key.data, key.n);
-	jaco_wipe(key.data, key.n);
 	return 0;
 }
 

@@ -7,7 +7,6 @@
 
 #include "daemons/raftd/api/ca.h"
 #include "libjaco/base/log.h"
-#include "libjaco/base/mem.h"
 #include "libjaco/base/str.h"
 #include "libjaco/base/time.h"
 #include "libjaco/io/fs.h"
@@ -28,7 +27,7 @@ static int renew(struct raftd *raftd, struct jaco_err *err)
 {
 	jaco_auto(jaco_arena) struct jaco_arena arena = JACO_ARENA_INIT;
 	jaco_auto(identity) struct identity ca = {.key = ""};
-	jaco_auto(jaco_buf) struct jaco_buf key = JACO_BUF_INIT;
+	jaco_auto(jaco_buf) struct jaco_buf key = JACO_BUF_SECRET(0);
 	char cert[IDENTITY_PEM_MAX], path[640];
 	struct wire_cluster_meta meta;
 	int rc;
@@ -37,7 +36,6 @@ static int renew(struct raftd *raftd, struct jaco_err *err)
 	    read_file(raftd, "node.key", &key, err) < 0)
 		return -(int)err->code;
 	rc = identity_renew(&ca, meta.id, raftd->host, jaco_buf_str(&key), cert, err);
-	jaco_wipe(key.data, key.n);
 	(void)jaco_str_format(path, sizeof(path), "%s/node.crt", raftd->dir);
 	if (rc < 0 || jaco_fs_replace(path, cert, strlen(cert), 0600, err) < 0 ||
 	    link_renew(&raftd->link, err) < 0)

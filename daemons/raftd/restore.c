@@ -131,7 +131,7 @@ static int check_parts(struct restore *restore, struct jaco_err *err)
 static int unpack(struct restore *restore, struct jaco_daemon *daemon, const char *path,
 		  struct jaco_err *err)
 {
-	jaco_auto(jaco_buf) struct jaco_buf passphrase = JACO_BUF_INIT;
+	jaco_auto(jaco_buf) struct jaco_buf passphrase = JACO_BUF_SECRET(0);
 	char snapshot[640];
 	int rc = jaco_archive_passphrase(jaco_daemon_option(daemon, "passphrase-file"), &passphrase,
 					 err);
@@ -145,8 +145,6 @@ static int unpack(struct restore *restore, struct jaco_daemon *daemon, const cha
 	restore->sha256 = jaco_sha256_begin();
 	rc = jaco_unarchive_file(path, rc > 0 ? jaco_buf_str(&passphrase) : NULL, on_content,
 				 restore, err);
-	if (passphrase.data)
-		jaco_wipe(passphrase.data, passphrase.n);
 	if (rc >= 0)
 		rc = check_parts(restore, err);
 	if (rc >= 0)
@@ -191,7 +189,7 @@ static int make_identity(struct restore *restore, const char *host,
 			 struct jaco_err *err)
 {
 	jaco_auto(identity) struct identity ca = {.key = ""}, node = {.key = ""};
-	jaco_auto(jaco_buf) struct jaco_buf key = JACO_BUF_INIT;
+	jaco_auto(jaco_buf) struct jaco_buf key = JACO_BUF_SECRET(0);
 	struct identity_life life;
 
 	if (seal_open(restore->seal_key, "/secret/ca", sealed->data.data, sealed->data.n, &key,
@@ -199,7 +197,6 @@ static int make_identity(struct restore *restore, const char *host,
 		return jaco_err_wrap(err, "the key of the CA");
 	(void)jaco_str_copy(ca.cert, sizeof(ca.cert), cluster->ca_cert);
 	(void)jaco_str_format(ca.key, sizeof(ca.key), "%.*s", (int)key.n, key.data);
-	jaco_wipe(key.data, key.n);
 	if (identity_make_node(&ca, cluster->id, host, &node, err) < 0 ||
 	    identity_key_fingerprint(node.cert, out_fingerprint, err) < 0 ||
 	    identity_get_life(node.cert, &life, err) < 0 ||

@@ -6,7 +6,6 @@
 #include <jansson.h>
 
 #include "daemons/runtimed/json_out.h"
-#include "libjaco/base/mem.h"
 #include "libjaco/base/str.h"
 
 #define REPOSITORY_BYTES (JACO_IMAGE_MAX + 32)
@@ -69,7 +68,7 @@ const struct wire_registry_secret *credential_choose(const struct wire_registry_
 
 void credential_header(const struct wire_registry_secret *secret, struct jaco_buf *out)
 {
-	jaco_auto(jaco_buf) struct jaco_buf text = JACO_BUF_INIT;
+	jaco_auto(jaco_buf) struct jaco_buf text = JACO_BUF_SECRET(0);
 	size_t host = strcspn(secret->registry, "/");
 	bool is_hub = host == 9 && !strncmp(secret->registry, "docker.io", 9);
 	json_t *auth = json_pack("{s:s, s:s, s:o}", "username", secret->user, "password",
@@ -86,5 +85,4 @@ void credential_header(const struct wire_registry_secret *secret, struct jaco_bu
 	/* The engine wants RFC 4648 section 5 with its padding. */
 	while (out->n % 4)
 		jaco_buf_add_char(out, '=');
-	jaco_wipe(text.data, text.n);
 }

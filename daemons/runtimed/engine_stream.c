@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "daemons/runtimed/engine_json.h"
-#include "libjaco/base/mem.h"
 #include "libjaco/base/str.h"
 
 /* Cut a stream into lines for @on_line; a line beyond its bound is dropped. */
@@ -73,7 +72,7 @@ struct engine_call *engine_image_pull(struct engine *engine, const char *image,
 	struct engine_call *call = engine_call_new(engine, finish_pull, ctx);
 	jaco_auto(jaco_buf) struct jaco_buf path = JACO_BUF_INIT;
 	jaco_auto(jaco_buf) struct jaco_buf tagged = JACO_BUF_INIT;
-	jaco_auto(jaco_buf) struct jaco_buf header = JACO_BUF_INIT;
+	jaco_auto(jaco_buf) struct jaco_buf header = JACO_BUF_SECRET(0);
 	const char *headers[2] = {NULL, NULL};
 
 	call->done.plain = done;
@@ -88,8 +87,6 @@ struct engine_call *engine_image_pull(struct engine *engine, const char *image,
 	}
 	engine_call_send(call, "POST", &path,
 	     (struct jaco_http_request){.headers = headers, .on_data = on_pull_data});
-	if (header.data)
-		jaco_wipe(header.data, header.n);
 	return call;
 }
 

@@ -114,7 +114,7 @@ static void on_credentials(void *ctx, const void *reply, const struct jaco_err *
 	struct image *image = ctx;
 	const struct wire_registry_secrets *secrets = reply;
 	const struct wire_registry_secret *secret = NULL;
-	jaco_auto(jaco_buf) struct jaco_buf auth = JACO_BUF_INIT;
+	jaco_auto(jaco_buf) struct jaco_buf auth = JACO_BUF_SECRET(0);
 
 	image->rpc = NULL;
 	image->credential[0] = '\0';
@@ -125,8 +125,6 @@ static void on_credentials(void *ctx, const void *reply, const struct jaco_err *
 		credential_header(secret, &auth);
 	}
 	begin_pull(image, secret ? jaco_buf_str(&auth) : NULL);
-	if (auth.data)
-		jaco_wipe(auth.data, auth.n);
 }
 
 void image_pull(struct image *image)

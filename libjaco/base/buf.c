@@ -10,6 +10,28 @@
 #include "libjaco/base/assert.h"
 #include "libjaco/base/mem.h"
 
+static void give_back(struct jaco_buf *buf)
+{
+	if (buf->is_secret)
+		jaco_wipe(buf->data, buf->cap);
+	jaco_free(buf->data);
+}
+
+static void resize(struct jaco_buf *buf, size_t cap)
+{
+	if (buf->is_secret) {
+		char *data = jaco_alloc_dirty(cap);
+
+		if (buf->n)
+			memcpy(data, buf->data, buf->n);
+		give_back(buf);
+		buf->data = data;
+	} else {
+		buf->data = jaco_realloc(buf->data, cap);
+	}
+	buf->cap = cap;
+}
+
 char *jaco_buf_reserve(struct jaco_buf *buf, size_t n)
 {
 	size_t need = buf->n + n + 1;
@@ -23,8 +45,7 @@ char *jaco_buf_reserve(struct jaco_buf *buf, size_t n)
 
 		while (cap < need)
 			cap *= 2;
-		buf->data = jaco_realloc(buf->data, cap);
-		buf->cap = cap;
+		resize(buf, cap);
 	}
 	buf->data[buf->n] = '\0';
 	return buf->data + buf->n;
@@ -78,6 +99,8 @@ void jaco_buf_consume(struct jaco_buf *buf, size_t n)
 		return;
 	memmove(buf->data, buf->data + n, buf->n - n);
 	buf->n -= n;
+	if (buf->is_secret)
+		jaco_wipe(buf->data + buf->n, n);
 	buf->data[buf->n] = '\0';
 }
 
@@ -98,6 +121,8 @@ char *jaco_buf_take(struct jaco_buf *buf)
 
 void jaco_buf_reset(struct jaco_buf *buf)
 {
+	if (buf->is_secret)
+		jaco_wipe(buf->data, buf->n);
 	buf->n = 0;
 	buf->overflow = false;
 	if (buf->data)
@@ -106,7 +131,7 @@ void jaco_buf_reset(struct jaco_buf *buf)
 
 void jaco_buf_fini(struct jaco_buf *buf)
 {
-	jaco_free(buf->data);
+	give_back(buf);
 	buf->data = NULL;
 	buf->n = 0;
 	buf->cap = 0;

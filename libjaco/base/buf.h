@@ -3,7 +3,10 @@
  * buf.h - a growable run of bytes: output being built, input being gathered.
  *
  * A buffer with a bound never grows past it: the append that would is dropped whole, `overflow` is
- * set and stays set, so that many appends need one check. */
+ * set and stays set, so that many appends need one check.
+ *
+ * A secret buffer wipes its memory before giving it back, on whatever path that happens, and when
+ * it moves to grow.  What was taken out of it is the taker's to wipe. */
 #pragma once
 
 #include <stdbool.h>
@@ -18,10 +21,12 @@ struct jaco_buf {
 	size_t cap;     /* bytes allocated */
 	size_t max;     /* bound, 0 = none */
 	bool overflow;  /* an append was refused */
+	bool is_secret; /* keys, tokens, passwords */
 };
 
 #define JACO_BUF_INIT       ((struct jaco_buf){.data = NULL})
 #define JACO_BUF_BOUND(max_) ((struct jaco_buf){.max = (max_)})
+#define JACO_BUF_SECRET(max_) ((struct jaco_buf){.max = (max_), .is_secret = true})
 
 void jaco_buf_add(struct jaco_buf *buf, const void *data, size_t n);
 void jaco_buf_add_str(struct jaco_buf *buf, const char *text);

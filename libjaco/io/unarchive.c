@@ -13,7 +13,8 @@
 #include "libjaco/io/archive_inner.h"
 #include "libjaco/io/sock.h"
 
-#define GZIP_HEAD 10
+#define GZIP_HEAD      10
+#define INFLATED_BYTES 16384 /* at a time */
 
 enum tar_state { TAR_HEAD, TAR_CONTENT, TAR_PADDING, TAR_END };
 
@@ -134,13 +135,9 @@ static int check_gzip_head(struct jaco_unarchive *un, const uint8_t *data, size_
 	return 0;
 }
 
-static int take_gzip(struct jaco_unarchive *un, const uint8_t *data, size_t n,
-		     struct jaco_err *err)
+static int inflate_all(struct jaco_unarchive *un, const uint8_t *data, size_t n,
+		       uint8_t out[static INFLATED_BYTES], struct jaco_err *err)
 {
-	uint8_t out[16384];
-
-	if (check_gzip_head(un, data, n, err) < 0)
-		return -(int)err->code;
 	un->inflate.next_in = (Bytef *)(uintptr_t)data;
 	un->inflate.avail_in = (uInt)n;
 	while (un->inflate.avail_in > 0 || un->inflate.avail_out == 0) {
@@ -149,17 +146,29 @@ static int take_gzip(struct jaco_unarchive *un, const uint8_t *data, size_t n,
 		if (un->is_inflated)
 			return un->inflate.avail_in > 0 ? damaged(err) : 0;
 		un->inflate.next_out = out;
-		un->inflate.avail_out = sizeof(out);
+		un->inflate.avail_out = INFLATED_BYTES;
 		rc = inflate(&un->inflate, Z_NO_FLUSH);
 		if (rc == Z_BUF_ERROR)
 			break;
 		if (rc != Z_OK && rc != Z_STREAM_END)
 			return damaged(err);
 		un->is_inflated = rc == Z_STREAM_END;
-		if (take_tar(un, out, sizeof(out) - un->inflate.avail_out, err) < 0)
+		if (take_tar(un, out, INFLATED_BYTES - un->inflate.avail_out, err) < 0)
 			return -(int)err->code;
 	}
 	return 0;
+}
+
+static int take_gzip(struct jaco_unarchive *un, const uint8_t *data, size_t n,
+		     struct jaco_err *err)
+{
+	uint8_t out[INFLATED_BYTES];
+	int rc = check_gzip_head(un, data, n, err);
+
+	if (rc >= 0)
+		rc = inflate_all(un, data, n, out, err);
+	jaco_wipe(out, sizeof(out)); /* the seal key passes here */
+	return rc;
 }
 
 /* --- pieces --- */

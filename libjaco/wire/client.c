@@ -300,7 +300,7 @@ static int dial(struct jaco_client *client, bool *out_pending, struct jaco_err *
 
 static int greet(struct jaco_client *client, struct jaco_err *err)
 {
-	jaco_auto(jaco_buf) struct jaco_buf out = JACO_BUF_INIT;
+	jaco_auto(jaco_buf) struct jaco_buf out = JACO_BUF_SECRET(0);
 	const struct jaco_remote *remote = client->remote;
 
 	if (jaco_tls_attach(&client->conn->chan, remote->context, true, err) < 0)
@@ -308,7 +308,6 @@ static int greet(struct jaco_client *client, struct jaco_err *err)
 	jaco_frame_request(&out, GREETING_ID, remote->method);
 	jaco_buf_add(&out, remote->params, remote->params_bytes);
 	jaco_chan_send(&client->conn->chan, out.data, out.n);
-	jaco_wipe(out.data, out.n);
 	jaco_timer_arm(&client->attempt, ATTEMPT_MS);
 	return 0;
 }
@@ -439,7 +438,7 @@ static void send_request(struct jaco_pending *pending, const void *params, size_
 			 const char *caller)
 {
 	static const uint8_t empty_map = 0x80;
-	jaco_auto(jaco_buf) struct jaco_buf out = JACO_BUF_INIT;
+	jaco_auto(jaco_buf) struct jaco_buf out = JACO_BUF_SECRET(0);
 
 	if (!pending->client->is_up) {
 		jaco_timer_arm(&pending->failure, 0);

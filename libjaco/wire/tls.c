@@ -76,7 +76,6 @@ static int shake(struct jaco_tls *tls, struct jaco_err *err)
 		return jaco_err_set(err, JACO_MESSAGE_TOO_LARGE,
 				    "more than %d bytes waited for the handshake", WAITING_MAX);
 	jaco_pump_write(&tls->pump, tls->waiting.data, tls->waiting.n);
-	jaco_wipe(tls->waiting.data, tls->waiting.n);
 	jaco_buf_fini(&tls->waiting);
 	return 0;
 }
@@ -113,8 +112,6 @@ static void release(void *self)
 	struct jaco_tls *tls = self;
 
 	jaco_pump_close(&tls->pump);
-	if (tls->waiting.data)
-		jaco_wipe(tls->waiting.data, tls->waiting.n);
 	jaco_buf_fini(&tls->waiting);
 	jaco_free(tls);
 }
@@ -126,7 +123,7 @@ int jaco_tls_attach(struct jaco_chan *chan, struct ssl_ctx_st *context, bool is_
 {
 	struct jaco_tls *tls = jaco_alloc(sizeof(*tls));
 
-	tls->waiting = JACO_BUF_BOUND(WAITING_MAX);
+	tls->waiting = JACO_BUF_SECRET(WAITING_MAX);
 	if (jaco_pump_open(&tls->pump, context, is_client, err) < 0) {
 		release(tls);
 		return -(int)err->code;

@@ -5,13 +5,12 @@
 
 #include "daemons/raftd/api/api.h"
 #include "daemons/raftd/api/seal.h"
-#include "libjaco/base/mem.h"
 #include "libjaco/base/str.h"
 
 int ca_open(struct raftd *raftd, struct jaco_arena *arena, struct identity *out_ca,
 	    struct wire_cluster_meta *out_meta, struct jaco_err *err)
 {
-	jaco_auto(jaco_buf) struct jaco_buf key = JACO_BUF_INIT;
+	jaco_auto(jaco_buf) struct jaco_buf key = JACO_BUF_SECRET(0);
 	struct wire_sealed sealed;
 
 	if (api_get(raftd, "/cluster/meta", &wire_cluster_meta_desc, arena, out_meta, NULL, err) <=
@@ -25,6 +24,5 @@ int ca_open(struct raftd *raftd, struct jaco_arena *arena, struct identity *out_
 		return -(int)err->code;
 	(void)jaco_str_copy(out_ca->cert, sizeof(out_ca->cert), out_meta->ca_cert);
 	(void)jaco_str_format(out_ca->key, sizeof(out_ca->key), "%.*s", (int)key.n, key.data);
-	jaco_wipe(key.data, key.n);
 	return 0;
 }

@@ -251,8 +251,10 @@ int raftd_on_node_join(struct raftd *raftd, struct jaco_call *call,
 	if (!raftd->peer_addr[0])
 		return jaco_err_set(err, JACO_UNAVAILABLE,
 				    "this node does not listen for peers: see cluster_addr");
-	if (read_token(req, &token, err) < 0)
+	if (read_token(req, &token, err) < 0) {
+		jaco_wipe(&token, sizeof(token));
 		return -(int)err->code;
+	}
 	joining = jaco_alloc(sizeof(*joining));
 	*joining = (struct joining){.raftd = raftd, .call = call, .token = token};
 	jaco_wipe(&token, sizeof(token));

@@ -14,14 +14,13 @@
 
 void join_token_render(const struct join_token *token, char out_text[static JOIN_TOKEN_MAX + 1])
 {
-	jaco_auto(jaco_buf) struct jaco_buf plain = JACO_BUF_BOUND(PLAIN_MAX);
+	jaco_auto(jaco_buf) struct jaco_buf plain = JACO_BUF_SECRET(PLAIN_MAX);
 
 	jaco_buf_printf(&plain, "%s,%s", token->ca_fingerprint, token->secret);
 	for (size_t i = 0; i < token->n_addresses; i++)
 		jaco_buf_printf(&plain, ",%s", token->addresses[i]);
 	memcpy(out_text, PREFIX, sizeof(PREFIX));
 	jaco_base64url_encode(out_text + sizeof(PREFIX) - 1, (const uint8_t *)plain.data, plain.n);
-	jaco_wipe(plain.data, plain.n);
 }
 
 static int malformed(struct jaco_err *err, const char *why)
@@ -44,23 +43,21 @@ static bool take(const char **at, char *out, size_t n)
 	return true;
 }
 
-int join_token_parse(const char *text, struct join_token *out_token, struct jaco_err *err)
+/* Of JOIN_SECRET_BYTES, as a fingerprint has them too. */
+static bool is_hex(const char *text)
 {
-	uint8_t plain[PLAIN_MAX + 1], bytes[JOIN_SECRET_BYTES];
-	const char *at = (const char *)plain;
-	long n;
+	uint8_t bytes[JOIN_SECRET_BYTES];
+	bool is_whole = jaco_hex_decode(text, bytes, sizeof(bytes));
 
-	*out_token = (struct join_token){.n_addresses = 0};
-	if (!jaco_str_starts(text, PREFIX))
-		return malformed(err, "it does not begin with " PREFIX);
-	n = jaco_base64url_decode(text + sizeof(PREFIX) - 1, plain, PLAIN_MAX);
-	if (n < 0 || memchr(plain, 0, (size_t)n))
-		return malformed(err, "characters are missing or wrong");
-	plain[n] = '\0';
+	jaco_wipe(bytes, sizeof(bytes));
+	return is_whole;
+}
+
+static int take_parts(const char *at, struct join_token *out_token, struct jaco_err *err)
+{
 	if (!take(&at, out_token->ca_fingerprint, sizeof(out_token->ca_fingerprint)) ||
 	    !take(&at, out_token->secret, sizeof(out_token->secret)) ||
-	    !jaco_hex_decode(out_token->ca_fingerprint, bytes, sizeof(bytes)) ||
-	    !jaco_hex_decode(out_token->secret, bytes, sizeof(bytes)))
+	    !is_hex(out_token->ca_fingerprint) || !is_hex(out_token->secret))
 		return malformed(err, "the end is missing");
 	while (*at && out_token->n_addresses < JOIN_ADDRESSES_MAX &&
 	       take(&at, out_token->addresses[out_token->n_addresses],
@@ -69,13 +66,31 @@ int join_token_parse(const char *text, struct join_token *out_token, struct jaco
 	return *at || out_token->n_addresses == 0 ? malformed(err, "no address in it") : 0;
 }
 
+int join_token_parse(const char *text, struct join_token *out_token, struct jaco_err *err)
+{
+	char plain[PLAIN_MAX + 1];
+	long n;
+	int rc;
+
+	*out_token = (struct join_token){.n_addresses = 0};
+	if (!jaco_str_starts(text, PREFIX))
+		return malformed(err, "it does not begin with " PREFIX);
+	n = jaco_base64url_decode(text + sizeof(PREFIX) - 1, (uint8_t *)plain, PLAIN_MAX);
+	if (n < 0 || memchr(plain, 0, (size_t)n)) {
+		rc = malformed(err, "characters are missing or wrong");
+	} else {
+		plain[n] = '\0';
+		rc = take_parts(plain, out_token, err);
+	}
+	jaco_wipe(plain, sizeof(plain));
+	return rc;
+}
+
 int join_token_compose(const char *ca_fingerprint, const char *secret, const char *address,
 		       struct join_token *out_token, struct jaco_err *err)
 {
-	uint8_t bytes[JOIN_SECRET_BYTES];
-
 	*out_token = (struct join_token){.n_addresses = 1};
-	if (!jaco_hex_decode(secret, bytes, sizeof(bytes)) ||
+	if (!is_hex(secret) ||
 	    !jaco_str_copy(out_token->secret, sizeof(out_token->secret), secret))
 		return jaco_err_set(err, JACO_TOKEN_INVALID,
 				    "the token is not %d hexadecimal characters",

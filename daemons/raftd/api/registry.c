@@ -6,7 +6,6 @@
 
 #include "daemons/raftd/api/api.h"
 #include "daemons/raftd/api/seal.h"
-#include "libjaco/base/mem.h"
 #include "libjaco/base/str.h"
 #include "libjaco/base/time.h"
 
@@ -68,7 +67,7 @@ static int canonical(const char *text, char out[static REGISTRY_MAX], struct jac
 int raftd_on_registry_login(struct raftd *raftd, struct jaco_call *call,
 			    const struct wire_registry_login *req, struct jaco_err *err)
 {
-	jaco_auto(jaco_buf) struct jaco_buf packed = JACO_BUF_INIT, sealed = JACO_BUF_INIT;
+	jaco_auto(jaco_buf) struct jaco_buf packed = JACO_BUF_SECRET(0), sealed = JACO_BUF_INIT;
 	struct api_txn txn = api_begin(raftd, call);
 	struct wire_registry_secret secret = {.user = req->user, .password = req->password};
 	struct wire_sealed record = {.updated = (uint64_t)jaco_time_wall_ms(), .note = req->user};
@@ -83,8 +82,6 @@ int raftd_on_registry_login(struct raftd *raftd, struct jaco_call *call,
 	rc = jaco_pack(&packed, &wire_registry_secret_desc, &secret, err);
 	if (rc >= 0)
 		rc = seal_close(raftd->seal_key, key, packed.data, packed.n, &sealed, err);
-	if (packed.data)
-		jaco_wipe(packed.data, packed.n);
 	if (rc < 0)
 		return rc;
 	record.data = (struct wire_bin){sealed.data, sealed.n};
@@ -153,14 +150,12 @@ int raftd_on_registry_secrets(struct raftd *raftd, struct jaco_call *call,
 	while (secrets.items.n < ITEMS_MAX &&
 	       (rc = api_next(raftd, PREFIX, key, &wire_sealed_desc, call->arena, &record, NULL,
 			      err)) > 0) {
-		jaco_auto(jaco_buf) struct jaco_buf packed = JACO_BUF_INIT;
+		jaco_auto(jaco_buf) struct jaco_buf packed = JACO_BUF_SECRET(0);
 
 		rc = seal_open(raftd->seal_key, key, record.data.data, record.data.n, &packed, err);
 		if (rc >= 0)
 			rc = jaco_unpack(&wire_registry_secret_desc, packed.data, packed.n,
 					 call->arena, &secrets.items.v[secrets.items.n], err);
-		if (packed.data)
-			jaco_wipe(packed.data, packed.n);
 		if (rc < 0)
 			return jaco_err_wrap(err, "%s", key);
 		secrets.items.n++;

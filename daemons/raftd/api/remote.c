@@ -35,7 +35,7 @@ static int read_pem(struct raftd *raftd, const char *name, struct jaco_buf *out,
 static int load_context(struct raftd *raftd, struct jaco_err *err)
 {
 	jaco_auto(jaco_buf) struct jaco_buf ca = JACO_BUF_INIT, cert = JACO_BUF_INIT,
-					    key = JACO_BUF_INIT;
+					    key = JACO_BUF_SECRET(0);
 	struct ssl_ctx_st *context;
 	int rc = 0;
 
@@ -46,8 +46,6 @@ static int load_context(struct raftd *raftd, struct jaco_err *err)
 	else
 		rc = jaco_tls_server_context(jaco_buf_str(&cert), jaco_buf_str(&key),
 					     jaco_buf_str(&ca), &context, err);
-	if (key.data)
-		jaco_wipe(key.data, key.n);
 	if (rc < 0)
 		return rc;
 	jaco_tls_context_free(raftd->remote.context);

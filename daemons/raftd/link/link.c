@@ -13,7 +13,6 @@
 #include "daemons/raftd/link/conn.h"
 #include "daemons/raftd/link/names.h"
 #include "libjaco/base/log.h"
-#include "libjaco/base/mem.h"
 #include "libjaco/base/random.h"
 #include "libjaco/base/str.h"
 #include "libjaco/base/time.h"
@@ -340,14 +339,13 @@ int link_ask(struct link_peer *peer, const char *method, const struct jaco_desc 
 
 static int read_pem(struct link *link, const char *name, char *out, struct jaco_err *err)
 {
-	jaco_auto(jaco_buf) struct jaco_buf text = JACO_BUF_INIT;
+	jaco_auto(jaco_buf) struct jaco_buf text = JACO_BUF_SECRET(0);
 	char path[640];
 
 	(void)jaco_str_format(path, sizeof(path), "%s/%s", link->raftd->dir, name);
 	if (jaco_fs_read(path, IDENTITY_PEM_MAX - 1, &text, err) < 0)
 		return -(int)err->code;
 	(void)jaco_str_copy(out, IDENTITY_PEM_MAX, jaco_buf_str(&text));
-	jaco_wipe(text.data, text.n);
 	return 0;
 }
 
