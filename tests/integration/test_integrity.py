@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """A member whose state is not the one that was agreed on is found, named by all, and copied by nobody."""
 import os
+import signal
 import subprocess
 
 import msgpack
+import pytest
 
 from jacorpc import BUILD, RpcError
 from lab_raftds import cluster, fails, get, put, voters, wait  # noqa: F401
@@ -118,6 +120,20 @@ def test_a_disk_that_changed_a_bit_is_found_named_and_not_copied(cluster, tmp_pa
     for node in nodes:
         wait(lambda: alarms(node) == [] and said(node, bad.name).get("checked"))
     assert backup(bad, str(tmp_path / "bad")).returncode == 0
+
+
+def test_a_file_cut_short_ends_raftd_with_a_sentence(cluster):
+    [node] = grow(cluster, 1)
+    for i in range(40):
+        put_on_disk(node, "/restart/%d" % i)
+    node.stop()
+    path = node.root + "/lib/raftd/state/data.mdb"
+    os.truncate(path, 2 * os.sysconf("SC_PAGE_SIZE"))       # LMDB's two first pages, and no tree
+    with pytest.raises(RuntimeError) as told:       # with its log
+        node.start()
+    assert "the state in %s is damaged" % os.path.dirname(path) in str(told.value)
+    assert "jaco node remove" in str(told.value)
+    assert node.process.returncode in (-signal.SIGBUS, -signal.SIGSEGV)
 
 
 def test_a_member_that_applies_another_thing_is_named_by_all(cluster, tmp_path):

@@ -16,6 +16,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "daemons/raftd/disk/mapped.h"
 #include "daemons/raftd/kv/machine.h"
 #include "libjaco/base/assert.h"
 #include "libjaco/base/fault.h"
@@ -271,13 +272,17 @@ int state_open(struct state *state, const char *path, struct jaco_err *err)
 	/* read-ahead would only load pages that a random read does not want */
 	if (rc == 0)
 		rc = mdb_env_open(state->env, path, MDB_NOTLS | MDB_NORDAHEAD, 0600);
+	if (rc == 0) {
+		find_map(state);
+		if (state->map)
+			mapped_guard(state->map, state->map_bytes, path);
+	}
 	if (rc != 0)
 		fail(err, rc, path);
 	if (rc != 0 || job_open(&state->job, err) < 0 || open_tables(state, path, err) < 0) {
 		state_close(state);
 		return -(int)err->code;
 	}
-	find_map(state);
 	return 0;
 }
 
@@ -285,6 +290,8 @@ void state_close(struct state *state)
 {
 	job_close(&state->job);
 	end_txn(state);
+	if (state->map)
+		mapped_release(state->map);
 	if (state->env)
 		mdb_env_close(state->env);
 	state->env = NULL;
