@@ -10,7 +10,7 @@
 #include "libjaco/base/str.h"
 #include "libjaco/io/proc.h"
 
-#define PREFLIGHT_MS 5000
+#define PREFLIGHT_MS 20000
 
 static const struct out_column member_columns[] = {
 	{"NODE", "host"}, {"STATE", "state"},    {"VOTER", "voter"},     {"LEADER", "leader"},
