@@ -12,6 +12,14 @@ import lab_net  # noqa: E402
 EXAMPLES = os.path.join(lab.TOP, "contrib", "examples")
 
 
+@pytest.fixture(autouse=True)
+def nothing_goes_on():
+    """What a test that failed in the middle would leave to the next ones."""
+    yield
+    while lab.at_end_of_test:
+        lab.at_end_of_test.pop()()
+
+
 @pytest.fixture(scope="module")
 def host():
     if os.geteuid() != 0:

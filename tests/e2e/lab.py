@@ -2,39 +2,64 @@
 """Hosts on one kernel: a network namespace, an engine and eight daemons each (testing.md, "The host
 rig").  Names carry the pid of the test; a sweep removes what belongs to dead ones."""
 import glob
+import http.client
 import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "integration"))
-from lab_engine import Api, IMAGES, clean  # noqa: E402
+from lab_engine import Api, EngineError, IMAGES, clean, running  # noqa: E402
 
 TOP = os.path.abspath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", ".."))
 BUILD = os.path.join(TOP, os.environ.get("JACO_BUILD", "build")) if not os.path.isabs(
     os.environ.get("JACO_BUILD", "build")) else os.environ["JACO_BUILD"]
 JACO = os.path.join(BUILD, "cli", "jaco")
-WAIT_S = 60
+WAIT_S = 120
+COMMAND_S = 320
+
+
+class Refused(AssertionError):
+    """A command that had to succeed and did not."""
+
+
+NOT_YET = (OSError, subprocess.SubprocessError, http.client.HTTPException, EngineError, Refused, ValueError,
+           KeyError, IndexError)
 
 
 def wait_for(what, probe, seconds=WAIT_S):
-    """Poll an observable until it holds: an event, never a sleep of a guessed length."""
+    """Poll an observable until it holds: an event, never a sleep of a guessed length.  A refusal is none
+    of its answers yet; an assertion of the probe's own fails at once."""
     end = time.monotonic() + seconds
-    last = None
-    while time.monotonic() < end:
+    while True:
+        is_last = time.monotonic() >= end
         try:
             last = probe()
             if last:
                 return last
-        except (OSError, subprocess.SubprocessError, ValueError, KeyError, IndexError) as e:
+        except NOT_YET as e:
             last = e
+        if is_last:
+            raise AssertionError("%s did not happen in %d s (last: %r)" % (what, seconds, last))
         time.sleep(0.05)
-    raise AssertionError("%s did not happen in %d s (last: %r)" % (what, seconds, last))
+
+
+at_end_of_test = []     # what ends that a test began and may not have ended itself (conftest.py calls it)
+
+
+def begin(*argv, **kw):
+    """A process that lives no longer than the test."""
+    process = subprocess.Popen(argv, **kw)
+
+    def end():
+        process.kill()
+        process.wait()
+    at_end_of_test.append(end)
+    return process
 
 
 class Host:
@@ -53,10 +78,17 @@ class Host:
         self.engine = None
         self.supervisor = None
         os.makedirs(self.root)
+        try:
+            self.set_up(address, images, config, wire)
+        except BaseException:
+            self.close()
+            raise
+
+    def set_up(self, address, images, config, wire):
         sh("ip", "netns", "add", self.ns)
         sh("ip", "-n", self.ns, "link", "set", "lo", "up")
         if wire:
-            wire.plug(self.ns, name)
+            wire.plug(self.ns, self.name)
         else:
             sh("ip", "-n", self.ns, "link", "add", "eth0", "type", "veth", "peer", "name", "eth0wire")
             sh("ip", "-n", self.ns, "link", "set", "eth0wire", "up")
@@ -65,7 +97,7 @@ class Host:
         with open(self.root + "/jacod.yaml", "w") as f:
             f.write("node_name: %s\nengine_socket: %s\nwg_interface: wg%d%s\n"
                     "dns:\n  forwarders: [\"127.0.0.1:5399\"]\n%s"
-                    % (name, self.socket, os.getpid() % 100000, name[:4], config))
+                    % (self.name, self.socket, os.getpid() % 100000, self.name[:4], config))
         if not wire:
             self.start_engine()
             self.images(*images)
@@ -88,11 +120,13 @@ class Host:
                        "--containerd-namespace", self.ns,
                        "--containerd-plugins-namespace", self.ns + "p", "--bridge", "none"),
             stdout=log, stderr=log)
-        wait_for("the engine's answer", lambda: self.api.call("GET", "/version"))
+        wait_for("the engine's answer", lambda: self.engine.poll() is not None or
+                 self.api.call("GET", "/version"))
+        assert self.engine.poll() is None, open(log.name).read()[-2000:]
 
     def stop_engine(self, signo=signal.SIGTERM):
         self.engine.send_signal(signo)
-        self.engine.wait(60)
+        self.engine.wait(WAIT_S)
 
     def containers(self, **labels):
         return self.api.containers(**labels)
@@ -108,7 +142,7 @@ class Host:
     def stop(self):
         if self.supervisor and self.supervisor.poll() is None:
             self.supervisor.send_signal(signal.SIGTERM)
-            self.supervisor.wait(40)
+            self.supervisor.wait(WAIT_S)
 
     def is_up(self):
         return self.supervisor is not None and self.supervisor.poll() is None
@@ -124,8 +158,7 @@ class Host:
         pids += processes_of(self.dir, self.ns)
         for pid in pids:
             kill(pid)
-        wait_for("the end of all processes",
-                 lambda: not any(os.path.exists("/proc/%d" % p) for p in pids))
+        wait_for("the end of all processes", lambda: not any(running(p) for p in pids))
         unmount_below(self.dir)
         shutil.rmtree(self.dir + "/exec", ignore_errors=True)
         for name in ("/pid", "/docker.sock"):
@@ -157,16 +190,26 @@ class Host:
                     path.split("/")[2])
         return found
 
-    def kill(self, daemon, signo=signal.SIGKILL):
-        """Kill one daemon and wait until the supervisor has started it again."""
-        old = self.pids()[daemon]
+    def pid(self, daemon):
+        """Also of one that is just being started."""
+        return wait_for("a " + daemon, lambda: self.pids()[daemon])
+
+    def end(self, daemon, signo=signal.SIGKILL):
+        """One daemon ends, the supervisor starts it again."""
+        old = self.pid(daemon)
         os.kill(old, signo)
-        wait_for(daemon + " to be started again",
-                 lambda: self.pids().get(daemon, old) != old and
-                 self.ask(daemon).returncode == 0)
+        wait_for(daemon + " to be started again", lambda: self.pids()[daemon] != old)
+
+    def kill(self, daemon, signo=signal.SIGKILL):
+        """end() one daemon and wait until the next one answers."""
+        self.end(daemon, signo)
+        wait_for(daemon + " to answer", lambda: self.ask(daemon).returncode == 0)
 
     def pause(self, daemon):
-        os.kill(self.pids()[daemon], signal.SIGSTOP)
+        """The pid of what SIGCONT wakes."""
+        pid = self.pid(daemon)
+        os.kill(pid, signal.SIGSTOP)
+        return pid
 
     def ask(self, daemon):
         if daemon == "raftd":
@@ -179,15 +222,23 @@ class Host:
 
     # --- command line ---
 
-    def jaco(self, *argv, **kw):
+    def jaco(self, *argv):
         return subprocess.run(self.enter(JACO, "--root", self.root, *argv), capture_output=True,
-                              text=True, timeout=kw.pop("timeout", 120), **kw)
+                              text=True, timeout=COMMAND_S)
 
-    def do(self, *argv, **kw):
+    def persist(self, *argv):
+        """75 (EX_TEMPFAIL): an election came in between.  To try again is harmless and asked for."""
+        end = time.monotonic() + WAIT_S
+        while True:
+            r = self.jaco(*argv)
+            if r.returncode != 75 or time.monotonic() > end:
+                return r
+
+    def do(self, *argv):
         """A command that must succeed; its output."""
-        r = self.jaco(*argv, **kw)
-        assert r.returncode == 0, "jaco %s: %d\n%s%s" % (" ".join(argv), r.returncode, r.stdout,
-                                                          r.stderr)
+        r = self.persist(*argv)
+        if r.returncode != 0:
+            raise Refused("jaco %s: %d\n%s%s" % (" ".join(argv), r.returncode, r.stdout, r.stderr))
         return r.stdout
 
     def get(self, *argv):
@@ -198,14 +249,11 @@ class Host:
         wait_for("the firewall to be loaded", lambda: self.get("rpc", "kv.get", json.dumps(
             {"key": "/obs/node/%s/firewall" % self.name})).get("entry"))
 
-    def apply(self, path, *more, timeout=120):
-        """75 (EX_TEMPFAIL): an election came in between.  To apply again is harmless and asked for."""
-        words = ("apply", path, "--wait", "--timeout", "100s") + more
-        end = time.monotonic() + WAIT_S
-        while True:
-            r = self.jaco(*words, timeout=timeout)
-            if r.returncode != 75 or time.monotonic() > end:
-                break
+    def try_apply(self, path):
+        return self.persist("apply", path, "--wait", "--timeout", "%ds" % (COMMAND_S - 20))
+
+    def apply(self, path):
+        r = self.try_apply(path)
         assert r.returncode == 0, "jaco apply: %d\n%s%s" % (r.returncode, r.stdout, r.stderr)
         return r.stdout
 
@@ -222,7 +270,7 @@ class Host:
 
     # --- traffic ---
 
-    def http(self, host, path="/", port=80, timeout=5):
+    def http(self, host, path="/", port=80, timeout=30):
         """(status, body) through the ingress, from the host itself."""
         r = subprocess.run(self.enter("curl", "-s", "-m", str(timeout), "-w", "\n%{http_code}",
                                       "-H", "Host: " + host,
@@ -231,14 +279,26 @@ class Host:
         body, _, code = r.stdout.rpartition("\n")
         return int(code or 0), body
 
-    def exec(self, container, *argv, timeout=30):
+    def exec(self, container, *argv):
         """(exit code, output) of a command inside a container."""
         r = subprocess.run(["docker", "-H", "unix://" + self.socket, "exec", container] + list(argv),
-                           capture_output=True, text=True, timeout=timeout)
+                           capture_output=True, text=True, timeout=COMMAND_S)
         return r.returncode, r.stdout + r.stderr
+
+    def probe(self, container, *argv):
+        """What kit's probe prints that must succeed.  Each has a second or three for its answer, which is
+        not much on a busy machine: again until it has it."""
+        def look():
+            code, out = self.exec(container, "/bin/kit", "probe", *argv)
+            if code != 0:
+                raise ValueError(out)
+            return out
+        return wait_for("%s in %s" % (" ".join(argv), container), look)
 
     def close(self):
         if self.engine is None:
+            self.stop()
+            self.end_left()
             clean(self.ns, self.dir)
             return
         try:
@@ -250,17 +310,22 @@ class Host:
                 self.api.call("DELETE", "/containers/%s?force=1&v=1" % c["Id"], ok=(204, 404, 409, 500))
         finally:
             self.stop_engine()
-            for pid in processes_of(self.dir, self.ns):
-                kill(pid)  # meshd's stop leaves its wireguard-go to the next start
+            self.end_left()
             if os.environ.get("JACO_KEEP"):
                 print("kept", self.dir)
             else:
                 clean(self.ns, self.dir)
 
+    def end_left(self):
+        """meshd's stop leaves its wireguard-go to the next start."""
+        for pid in processes_of(self.dir, self.ns):
+            kill(pid)
+
 
 def sh(*argv):
     r = subprocess.run(argv, capture_output=True, text=True)
-    assert r.returncode == 0, "%s: %s%s" % (" ".join(argv), r.stdout, r.stderr)
+    if r.returncode != 0:
+        raise Refused("%s: %s%s" % (" ".join(argv), r.stdout, r.stderr))
     return r.stdout
 
 
@@ -309,8 +374,7 @@ def sweep():
         left = processes_of(path, ns)
         for one in left:
             kill(one)
-        wait_for("the end of what a dead test left",
-                 lambda: not any(os.path.exists("/proc/%d" % p) for p in left))
+        wait_for("the end of what a dead test left", lambda: not any(running(p) for p in left))
         clean(ns, path)
 
 
@@ -325,6 +389,12 @@ def write_manifest(host, name, compose, overlay):
     return path + "/jaco.yaml"
 
 
-def tcp(address, port):
-    with socket.create_connection((address, port), timeout=2):
-        return True
+def talk(host, port, line):
+    """The line that a TCP service on the host's own address answers to a line."""
+    return sh(*host.enter(sys.executable, "-c", TALK, str(port), line)).strip()
+
+
+TALK = """import socket, sys
+s = socket.create_connection(('127.0.0.1', int(sys.argv[1])), 30)
+s.sendall(sys.argv[2].encode() + b'\\n')
+print(s.makefile().readline())"""

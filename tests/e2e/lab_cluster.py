@@ -11,7 +11,7 @@ import os
 import subprocess
 import tempfile
 
-from lab import Host, sh, sweep, wait_for
+from lab import Host, at_end_of_test, sh, sweep, wait_for
 
 NET = "10.99.0."
 RELAY = os.path.join(os.path.dirname(os.path.abspath(__file__)), "lab_relay.py")
@@ -20,7 +20,7 @@ SWIFT = "unreachable_after: 3s\nreschedule_after: 5s\n"
 
 
 class Wire:
-    """The cable between the hosts.  Each fault stays until mend()."""
+    """The cable between the hosts.  Each fault stays until mend(), or the end of the test."""
 
     def __init__(self):
         sweep()
@@ -76,6 +76,7 @@ class Wire:
 
     def delay(self, name, milliseconds):
         """Every frame to and from this host takes that long."""
+        at_end_of_test.append(self.mend)
         near, far = name + "near", name + "far"
         sh("ip", "-n", self.ns, "link", "add", near, "type", "veth", "peer", "name", far)
         sh("ip", "-n", self.ns, "link", "set", far, "master", "br0", "up")
@@ -93,6 +94,8 @@ class Wire:
         self._load()
 
     def mend(self):
+        if not self.faults and not self.relays:
+            return
         for name, relay in self.relays.items():
             relay.kill()
             relay.wait()
@@ -103,6 +106,8 @@ class Wire:
         self._load()
 
     def _load(self):
+        if self.faults:
+            at_end_of_test.append(self.mend)
         rules = ("table bridge wire\ndelete table bridge wire\ntable bridge wire {\n chain cut {\n"
                  "  type filter hook forward priority 0; policy accept;\n  %s\n }\n}\n"
                  % "\n  ".join(self.always + self.faults))

@@ -11,9 +11,12 @@ import time
 import msgpack
 
 from jacorpc import Rpc
-from lab import sh, wait_for, write_manifest
+from lab import WAIT_S, at_end_of_test, begin, sh, wait_for, write_manifest
 from lab_cluster import Cluster
 
+# The goal is 1 s, on a machine with nothing else to do.  30 s is what a lost event costs: the next pass over
+# everything (architecture.md 3).
+LATE_S = 20.0
 PINGER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "pinger.py")
 
 ALPHA = """services:
@@ -62,7 +65,7 @@ class Inside:
     """A mode of pinger.py that runs in a container until end(), which returns what it saw."""
 
     def __init__(self, box, *argv):
-        self.process = subprocess.Popen(box.inside(*argv), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.process = begin(*box.inside(*argv), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         assert self.process.stdout.readline() == "up\n"
 
     def stop(self):
@@ -109,17 +112,39 @@ class Follow(Inside):
         return self.events
 
 
-class Seen(threading.Thread):
+class Observer(threading.Thread):
+    """look()s again and again, until end() or the end of the test.  What it dies of, end() tells."""
+
+    def __init__(self, every_s):
+        super().__init__(daemon=True)
+        self.every_s, self.stopping, self.failure = every_s, threading.Event(), None
+        at_end_of_test.append(self.stopping.set)
+        self.start()
+
+    def run(self):
+        try:
+            while not self.stopping.wait(self.every_s):
+                self.look()
+        except Exception as e:
+            self.failure = e
+
+    def end(self):
+        self.stopping.set()
+        self.join()
+        if self.failure:
+            raise self.failure
+
+
+class Seen(Observer):
     """What the stores of these hosts say of the replicas whose id begins like that: [(wall time, whether
     it may be used from now on, address)]."""
 
     def __init__(self, hosts, replica):
-        super().__init__(daemon=True)
         self.stores = [Rpc(host.root + "/run/jaco.sock") for host in hosts]
-        self.prefix, self.changes, self.stopping = "/obs/replica/" + replica, [], False
-        self.start()
+        self.prefix, self.changes, self.before = "/obs/replica/" + replica, [], [set() for _ in hosts]
+        super().__init__(0.005)
 
-    def look(self, store):
+    def usable(self, store):
         good = set()
         for entry in store.call("kv.range", prefix=self.prefix).get("entries", []):
             for one in msgpack.unpackb(entry["value"])["generations"]:
@@ -127,20 +152,17 @@ class Seen(threading.Thread):
                     good |= {a["address"] for a in one["addresses"]}
         return good
 
-    def run(self):
-        before = [set() for _ in self.stores]
-        while not self.stopping:
-            for i, store in enumerate(self.stores):
-                good, now = self.look(store), time.time()
-                self.changes += [(now, True, a) for a in good - before[i]]
-                self.changes += [(now, False, a) for a in before[i] - good]
-                before[i] = good
-            time.sleep(0.005)
+    def look(self):
+        for i, store in enumerate(self.stores):
+            good, now = self.usable(store), time.time()
+            self.changes += [(now, True, a) for a in good - self.before[i]]
+            self.changes += [(now, False, a) for a in self.before[i] - good]
+            self.before[i] = good
 
-    def end(self):
-        self.stopping = True
-        self.join()
-        return self.changes
+    def when(self, usable, address, since=0):
+        """Waits for it; its wall time."""
+        wait_for("%s to be seen" % address, lambda: first(self.changes, usable, address, since))
+        return first(self.changes, usable, address, since)
 
 
 def first(events, what, address, since=0):
@@ -148,33 +170,33 @@ def first(events, what, address, since=0):
     return [when for when, kind, a in list(events) if (kind, a) == (what, address) and when >= since][0]
 
 
-class Places(threading.Thread):
+class Places(Observer):
     """Who holds which address, by the engines: an address that two containers had is kept in @wrong."""
 
     def __init__(self, cluster):
-        super().__init__(daemon=True)
-        self.hosts, self.owner, self.wrong, self.stopping = list(cluster), {}, [], False
-        self.start()
+        self.hosts, self.owner, self.wrong = list(cluster), {}, []
+        super().__init__(0.05)
 
-    def run(self):
-        while not self.stopping:
-            for host in self.hosts:
-                for c in host.containers():
-                    replica = (host.name, c["Labels"].get("jaco.replica_id"))
-                    for net in c["NetworkSettings"]["Networks"].values():
-                        had = self.owner.setdefault(net["IPAddress"], replica)
-                        if net["IPAddress"] and had != replica:
-                            self.wrong.append((net["IPAddress"], had, replica))
-            time.sleep(0.05)
+    def look(self):
+        for host in self.hosts:
+            for c in host.containers():
+                replica = (host.name, c["Labels"].get("jaco.replica_id"))
+                for net in c["NetworkSettings"]["Networks"].values():
+                    had = self.owner.setdefault(net["IPAddress"], replica)
+                    if net["IPAddress"] and had != replica:
+                        self.wrong.append((net["IPAddress"], had, replica))
 
     def end(self):
-        self.stopping = True
-        self.join()
+        super().end()
         assert len(self.owner) > 1 and not self.wrong, self.wrong
 
 
 def boxes(cluster, ref=None):
-    return [Box(cluster, row) for row in cluster.n1.replicas(ref) if row["state"] == "running"]
+    """One for each replica, all of which run."""
+    def all_running():
+        rows = cluster.n1.replicas(ref)
+        return rows if rows and all(r["state"] == "running" and r["healthy"] for r in rows) else None
+    return [Box(cluster, row) for row in wait_for("all to run", all_running)]
 
 
 def on(all_boxes, service, node):
@@ -199,13 +221,15 @@ def expect_row(all_boxes, source, is_lossy):
             if other is not source:
                 targets += targets_of(other, network)
                 want += targets_of(other, network) if source.may(other, network) else []
-    end = time.monotonic() + 30
-    got = source.reaches(targets)
-    # The first answer of a path may be on its way still: what is refused must stay refused.
-    assert not set(got) - set(want), (source.id, "reaches", set(got) - set(want))
-    while sorted(got) != sorted(want) and time.monotonic() < end:
-        got = sorted(set(source.reaches(targets)) | set(got if is_lossy else ()))
-    assert sorted(got) == sorted(want), (source.id, source.host.name, "lacks", set(want) - set(got))
+    end, got = time.monotonic() + WAIT_S, set()
+    while True:
+        now = set(source.reaches(targets))
+        # The first answer of a path may be on its way still: what is refused must stay refused.
+        assert not now - set(want), (source.id, "reaches", now - set(want))
+        got = now | got if is_lossy else now
+        if got == set(want):
+            return
+        assert time.monotonic() < end, (source.id, source.host.name, "lacks", set(want) - got)
 
 
 def expect_matrix(all_boxes, sources, is_lossy=False):
@@ -220,8 +244,14 @@ def verdicts(cluster, by=None):
     return {(r["from"], r["to"]): r for r in (by or cluster.n1).get("mesh")}
 
 
-def all_ok(cluster):
-    return all(r["verdict"] in ("ok", "lossy") for r in verdicts(cluster).values())
+def wait_mesh(cluster):
+    def look():
+        rows = verdicts(cluster)
+        bad = {p: (r["verdict"], r.get("message")) for p, r in rows.items() if r["verdict"] not in ("ok", "lossy")}
+        if bad or len(rows) < 6:
+            raise ValueError(bad)
+        return True
+    wait_for("a whole mesh", look)
 
 
 def iface(host):

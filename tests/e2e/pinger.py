@@ -139,6 +139,7 @@ def watch(addresses):
         select.select([icmp.sock], [], [], 0.1)
         for a, seq in icmp.answers():
             hear(a, seq, time.time())
+            end = time.monotonic() + LATE_S
     for a in addresses:
         rows[a]["gap"] = longest_loss(sent, heard[a])
     print(json.dumps(rows))

@@ -27,7 +27,7 @@ def machine():
 
 def enter(ns, *argv, **env):
     return subprocess.run(["nsenter", "--net=/run/netns/" + ns] + list(argv), capture_output=True,
-                          text=True, timeout=300, env=dict(os.environ, **env), cwd=TOP)
+                          text=True, timeout=900, env=dict(os.environ, **env), cwd=TOP)
 
 
 def quickstart(ns, path, *argv):

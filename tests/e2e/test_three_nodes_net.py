@@ -10,8 +10,8 @@ import time
 import pytest
 
 from lab import sh, wait_for, write_manifest
-from lab_net import (BETA, BETA_JACO, Disturbed, Follow, Inside, Seen, Watch, boxes, expect_matrix, first, gateway,
-                     load_own, on, own_table, rules_of_others)
+from lab_net import (BETA, BETA_JACO, LATE_S, Disturbed, Follow, Inside, Seen, Watch, boxes, expect_matrix, first,
+                     gateway, load_own, on, own_table, rules_of_others)
 
 
 @pytest.fixture(scope="module")
@@ -32,13 +32,13 @@ def test_names_of_both_networks_and_of_no_other_scope(cluster):
     for node in ("n1", "n3"):
         box = on(every, "both", node)
         for service in ("front", "back"):
-            code, out = box.host.exec(box.container, "/bin/kit", "probe", "dns", service)
-            assert code == 0 and all(b.addresses[service] in out for b in every if b.service == service), out
-            code, out = box.host.exec(box.container, "/bin/kit", "probe", "http", service, "8080", "/")
-            assert code == 0 and out.startswith("200"), (box.id, service, out)
+            wanted = {b.addresses[service] for b in every if b.service == service}
+            wait_for("all of " + service, lambda: wanted <= set(
+                box.host.probe(box.container, "dns", service).split()))
+            assert box.host.probe(box.container, "http", service, "8080", "/").startswith("200")
         stranger = on(every, "one", node)
-        code, out = stranger.host.exec(stranger.container, "/bin/kit", "probe", "dns", "front")
-        assert "rcode 3" in out, out
+        wait_for("the refusal of a name", lambda: "rcode 3" in stranger.host.exec(
+            stranger.container, "/bin/kit", "probe", "dns", "front")[1])
 
 
 def test_gateway_dns_of_other_scopes_is_refused_here_and_elsewhere(cluster):
@@ -175,7 +175,7 @@ def test_the_first_packets_of_every_start(cluster):
 def test_changed_chains_of_the_engine(cluster):
     """What others do to the chains that the engine made: traffic goes on, what must not pass never does,
     our two rules come back, and what others wrote stays as they wrote it."""
-    with Disturbed(cluster, gap=5.0):
+    with Disturbed(cluster, gap=LATE_S):
         for command in ("iptables -P FORWARD DROP", "iptables -A FORWARD -j DROP", "iptables -F DOCKER-USER",
                         "iptables -A DOCKER-USER -s 203.0.113.0/24 -j DROP"):
             sh(*cluster.n1.enter(*command.split()))
@@ -198,7 +198,7 @@ def test_flushed_rules_are_back_at_once(cluster):
     print("flushed: the table is back after %.0f ms" % ((time.time() - when) * 1000))
     expect_matrix(every, [on(every, s, "n1") for s in ("both", "back", "one")])
     row = list(bad.end().values())[0]
-    assert not row["got"] or row["last"] - when < 5.0, row      # goal: 1 s, on a machine with nothing else to do
+    assert not row["got"] or row["last"] - when < LATE_S, row
     load_own(cluster.n1)
 
 
@@ -237,18 +237,37 @@ def test_names_follow_health_on_all_nodes(cluster):
     seen = Seen([victim.host], victim.id)
     for follower in followers:
         follower.when("reached", address)
-    wait_for("it to be seen", lambda: seen.changes)
-    sh("docker", "-H", "unix://" + victim.host.socket, "kill", victim.container)
-    wait_for("it to be used again", lambda: len(seen.changes) > 2 and seen.changes[-1][1])
-    bad = first(seen.changes, False, address)
-    good = first(seen.changes, True, address, bad)
-    for what, known, since in (("gone", bad, 0), ("named", good, bad), ("reached", good, bad)):
+    seen.when(True, address)
+    # It stays dead for a second or two, and twice that the next time: on a busy machine a glance may miss it.
+    for lives in (1, 2):
+        began, before = time.time(), restarts(victim)
+        sh("docker", "-H", "unix://" + victim.host.socket, "kill", victim.container)
+        wait_for("its next life", lambda: restarts(victim) > before and victim.host.running("alpha/front", 3))
+        if all(saw(events, what, address, began) for what, events in
+               [(False, seen.changes)] + [("gone", follower.events) for follower in followers]):
+            break
+    print("seen by all after %d lives" % lives)
+    bad = seen.when(False, address, began)
+    good = seen.when(True, address, bad)
+    for what, known, since in (("gone", bad, began), ("named", good, bad), ("reached", good, bad)):
         late = [follower.when(what, address, since) - known for follower in followers]
         print("%s at n1, n2, n3: %s ms after its node knew" % (what, ", ".join("%.0f" % (x * 1000) for x in late)))
-        assert max(late) < 5.0      # goal: 1 s, on a machine with nothing else to do
+        assert max(late) < LATE_S
     seen.end()
     for follower in followers:
         follower.end()
+
+
+def restarts(box):
+    row, = [r for r in box.host.replicas(box.id.rsplit("-", 1)[0].replace("-", "/", 1)) if r["id"] == box.id]
+    return row.get("restarts", 0)
+
+
+def saw(events, what, address, since):
+    try:
+        return first(events, what, address, since)
+    except IndexError:
+        return None
 
 
 def test_restarts_of_dnsd_lose_no_query(cluster):

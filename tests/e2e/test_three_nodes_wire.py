@@ -2,20 +2,20 @@
 """Faults of the wire between three hosts, and of what lies on it: traffic of containers recovers by
 itself, and `jaco mesh` names the fault and its direction (network.md 2).  On the cluster of
 test_three_nodes_net.py, whose replicas the last test here drains from n3."""
+import os
+import signal
 import subprocess
 
 import pytest
 
 from lab import sh, wait_for
-from lab_net import (Disturbed, Follow, Places, Seen, Watch, all_ok, boxes, expect_matrix, first, gateway, iface,
-                     on, public_key, verdicts)
+from lab_net import (LATE_S, Disturbed, Follow, Places, Seen, Watch, boxes, expect_matrix, gateway, iface, on,
+                     public_key, verdicts, wait_mesh)
 
 
 @pytest.fixture(autouse=True)
 def whole_wire(cluster):
-    wait_for("a whole mesh", lambda: all_ok(cluster))
-    yield
-    cluster.wire.mend()
+    wait_mesh(cluster)
 
 
 # --- the wire ---
@@ -31,13 +31,13 @@ def test_a_cut_and_a_one_way_cut_are_named_and_heal(cluster):
     assert {seen[p]["verdict"] for p in seen if p != ("n2", "n1")} <= {"ok", "lossy"}, seen
     assert seen[("n2", "n1")]["since"] and "n1 hears nothing from n2" in seen[("n2", "n1")]["message"]
     cluster.wire.mend()
-    wait_for("a whole mesh", lambda: all_ok(cluster))
+    wait_mesh(cluster)
     cluster.wire.drop('udp dport 51820 iifname "n2"')
     cluster.wire.drop('udp dport 51820 oifname "n2"')
     wait_for("both directions", lambda: {p for p, r in verdicts(cluster).items() if r["verdict"] == "lost"} ==
              {("n1", "n2"), ("n2", "n1"), ("n2", "n3"), ("n3", "n2")})
     cluster.wire.mend()
-    wait_for("a whole mesh", lambda: all_ok(cluster))
+    wait_mesh(cluster)
     rows = watch.end()
     expect_matrix(every, [on(every, "both", "n1"), on(every, "both", "n2")])
     assert rows[on(every, "front", "n3").addresses["front"]]["gap"] < 1.0, rows
@@ -57,12 +57,12 @@ def test_a_path_of_200_ms_each_way_costs_nothing_but_time(cluster):
     every = boxes(cluster)
     target = on(every, "both", "n3")
     cluster.wire.delay("n3", 200)
-    took = sh("nsenter", "--net=/proc/%d/ns/net" % on(every, "both", "n1").pid, "curl", "-s", "-m", "30", "-o",
+    took = sh("nsenter", "--net=/proc/%d/ns/net" % on(every, "both", "n1").pid, "curl", "-s", "-m", "120", "-o",
               "/dev/null", "-w", "%{time_connect}", "http://%s:8080/" % target.addresses["front"])
     assert float(took) >= 0.4
     expect_matrix(every, [on(every, "both", "n1"), target])
-    assert all_ok(cluster)
-    assert cluster.state("n3") == "ready"
+    wait_mesh(cluster)
+    cluster.wait_state("n3", "ready")
 
 
 def test_large_packets_pass_where_the_path_takes_1400(cluster):
@@ -73,7 +73,7 @@ def test_large_packets_pass_where_the_path_takes_1400(cluster):
     n2, n3 = on(every, "both", "n2"), on(every, "both", "n3")
     for source, target in ((n2, n3), (n3, n2)):
         url = "http://%s:8080/bytes?n=300000" % target.addresses["back"]
-        out = sh("nsenter", "--net=/proc/%d/ns/net" % source.pid, "curl", "-s", "-m", "30", "-o", "/dev/null",
+        out = sh("nsenter", "--net=/proc/%d/ns/net" % source.pid, "curl", "-s", "-m", "120", "-o", "/dev/null",
                  "-w", "%{size_download}", url)
         assert out == "300000", out
 
@@ -117,7 +117,7 @@ def test_a_node_moves_to_a_secondary_address_and_back(cluster):
             wait_for("the endpoint at " + host.name, lambda: address + ":51820" in sh(
                 *host.enter("wg", "show", iface(host), "endpoints")).split())
         cluster.wait_state("n3", "ready")
-        wait_for("a whole mesh", lambda: all_ok(cluster))
+        wait_mesh(cluster)
         expect_matrix(every, [on(every, "both", n) for n in ("n1", "n3")])
 
     every = boxes(cluster)
@@ -136,6 +136,22 @@ def test_a_node_moves_to_a_secondary_address_and_back(cluster):
 
 # --- damage ---
 
+def wireguards(host):
+    """Those of one host's namespace that run."""
+    found = []
+    for pid in sh("ip", "netns", "pids", host.ns).split():
+        try:
+            with open("/proc/%s/cmdline" % pid) as f:
+                found += [int(pid)] if "wireguard-go" in f.read() else []
+        except OSError:
+            pass        # gone since
+    return found
+
+
+def one_only(found):
+    return found if len(found) == 1 else None
+
+
 def test_damage_to_one_node_is_repaired_and_leaves_the_others_alone(cluster):
     every = boxes(cluster)
     f1, f2, f3 = [on(every, "front", n) for n in ("n1", "n2", "n3")]
@@ -152,16 +168,14 @@ def test_damage_to_one_node_is_repaired_and_leaves_the_others_alone(cluster):
     key = sh(*cluster.n1.enter("wg", "show", iface(cluster.n1), "peers")).split()
     disturb(lambda: sh(*cluster.n1.enter("wg", "set", iface(cluster.n1), "peer", key[0], "remove")))
     disturb(lambda: sh("ip", "-n", cluster.n1.ns, "link", "del", iface(cluster.n1)))
-    child = [p for p in sh("ip", "netns", "pids", cluster.n1.ns).split()
-             if "wireguard-go" in open("/proc/%s/cmdline" % p).read()]
-    assert len(child) == 1
-    disturb(lambda: sh("kill", "-9", *child))
-    wait_for("a whole mesh", lambda: all_ok(cluster))
+    child, = wait_for("one wireguard-go", lambda: one_only(wireguards(cluster.n1)))
+    disturb(lambda: os.kill(child, signal.SIGKILL))
+    wait_mesh(cluster)
 
 
 def test_a_rotated_key_breaks_no_flow(cluster):
-    # One handshake; WireGuard repeats one that was lost after 5 s and up to 0.33 s.
-    with Disturbed(cluster, gap=6.0):
+    # One handshake; WireGuard repeats one that was lost after 5 s and up to 0.33 s.  A second may be lost.
+    with Disturbed(cluster, gap=12.0):
         before = [public_key(h) for h in cluster]
         cluster.n3.do("node", "rotate-key", "n1")
         wait_for("the new key", lambda: public_key(cluster.n1) != before[0])
@@ -178,16 +192,16 @@ def test_a_replica_that_moved_is_reached_where_it_is(cluster):
     old = {a for b in every if b.service == "one" and b.host.name == "n3" for a in b.addresses.values()}
     followers = [Follow(on(every, "one", n), gateway(cluster, "beta", "front", n), "one", 8080) for n in ("n1", "n2")]
     seen, places = Seen([cluster.n1, cluster.n2], "beta-one-"), Places(cluster)
-    cluster.n1.do("node", "drain", "n3")
+    cluster.n1.do("node", "drain", "n3", "--drain-timeout", "5m")
     wait_for("beta on two nodes", lambda: set(cluster.where("beta/one").values()) == {"n1", "n2"} and
              len(cluster.where("beta/one")) == 3)
     now = {a["address"] for r in cluster.n1.replicas("beta/one") for a in r["addresses"]}
     new = now - {a for b in every for a in b.addresses.values()}
     assert len(now) == 3 and len(new) == 1 and not now & old
     for address in new:
-        late = [follower.when("reached", address) - first(seen.changes, True, address) for follower in followers]
+        late = [follower.when("reached", address) - seen.when(True, address) for follower in followers]
         print("moved: reached from n1, n2 %s ms after it could be used" % ", ".join("%.0f" % (x * 1000) for x in late))
-        assert max(late) < 5.0      # goal: 1 s, on a machine with nothing else to do
+        assert max(late) < LATE_S
     for follower in followers:
         for address in old:
             follower.when("gone", address)
