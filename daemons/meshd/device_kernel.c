@@ -35,34 +35,15 @@ static struct nlmsghdr *request(char *buf, uint16_t family, uint8_t command, uin
 	return header;
 }
 
-struct attrs {
-	const struct nlattr **v;
-	size_t n;
-};
-
-static int take_attr(const struct nlattr *attr, void *ctx)
-{
-	struct attrs *attrs = ctx;
-
-	if (mnl_attr_get_type(attr) < attrs->n)
-		attrs->v[mnl_attr_get_type(attr)] = attr;
-	return MNL_CB_OK;
-}
-
-static bool is_sized(const struct nlattr *attr, size_t bytes)
-{
-	return attr && mnl_attr_get_payload_len(attr) == bytes;
-}
-
 /* --- which family --- */
 
 static int take_family(const struct nlmsghdr *header, void *ctx)
 {
 	const struct nlattr *v[CTRL_ATTR_MAX + 1] = {NULL};
-	struct attrs attrs = {v, JACO_ARRAY_SIZE(v)};
+	struct link_attrs attrs = {v, JACO_ARRAY_SIZE(v)};
 
-	if (mnl_attr_parse(header, sizeof(struct genlmsghdr), take_attr, &attrs) >= 0 &&
-	    is_sized(v[CTRL_ATTR_FAMILY_ID], sizeof(uint16_t)))
+	if (mnl_attr_parse(header, sizeof(struct genlmsghdr), link_take_attr, &attrs) >= 0 &&
+	    link_attr_has(v[CTRL_ATTR_FAMILY_ID], sizeof(uint16_t)))
 		*(uint16_t *)ctx = mnl_attr_get_u16(v[CTRL_ATTR_FAMILY_ID]);
 	return MNL_CB_OK;
 }
@@ -110,16 +91,16 @@ struct reading {
 static int take_allowed(const struct nlattr *entry, void *ctx)
 {
 	const struct nlattr *v[WGALLOWEDIP_A_MAX + 1] = {NULL};
-	struct attrs attrs = {v, JACO_ARRAY_SIZE(v)};
+	struct link_attrs attrs = {v, JACO_ARRAY_SIZE(v)};
 	struct reading *reading = ctx;
 	struct mesh_peer *peer = &reading->device.peers[reading->device.n_peers - 1];
 	struct jaco_cidr cidr;
 
-	if (mnl_attr_parse_nested(entry, take_attr, &attrs) < 0 ||
-	    !is_sized(v[WGALLOWEDIP_A_FAMILY], sizeof(uint16_t)) ||
-	    !is_sized(v[WGALLOWEDIP_A_CIDR_MASK], sizeof(uint8_t)) ||
+	if (mnl_attr_parse_nested(entry, link_take_attr, &attrs) < 0 ||
+	    !link_attr_has(v[WGALLOWEDIP_A_FAMILY], sizeof(uint16_t)) ||
+	    !link_attr_has(v[WGALLOWEDIP_A_CIDR_MASK], sizeof(uint8_t)) ||
 	    mnl_attr_get_u16(v[WGALLOWEDIP_A_FAMILY]) != AF_INET ||
-	    !is_sized(v[WGALLOWEDIP_A_IPADDR], sizeof(uint32_t)))
+	    !link_attr_has(v[WGALLOWEDIP_A_IPADDR], sizeof(uint32_t)))
 		return MNL_CB_OK; /* IPv6 is not ours and gets replaced */
 	cidr.bits = mnl_attr_get_u8(v[WGALLOWEDIP_A_CIDR_MASK]);
 	cidr.addr = ntohl(mnl_attr_get_u32(v[WGALLOWEDIP_A_IPADDR]));
@@ -162,28 +143,28 @@ static void take_endpoint(struct mesh_peer *peer, const struct nlattr *attr)
 static int take_peer(const struct nlattr *entry, void *ctx)
 {
 	const struct nlattr *v[WGPEER_A_MAX + 1] = {NULL};
-	struct attrs attrs = {v, JACO_ARRAY_SIZE(v)};
+	struct link_attrs attrs = {v, JACO_ARRAY_SIZE(v)};
 	struct reading *reading = ctx;
 	struct mesh_peer *peer;
 
-	if (mnl_attr_parse_nested(entry, take_attr, &attrs) < 0 ||
-	    !is_sized(v[WGPEER_A_PUBLIC_KEY], MESH_KEY_BYTES) ||
+	if (mnl_attr_parse_nested(entry, link_take_attr, &attrs) < 0 ||
+	    !link_attr_has(v[WGPEER_A_PUBLIC_KEY], MESH_KEY_BYTES) ||
 	    reading->device.n_peers >= UAPI_PEERS_MAX)
 		return MNL_CB_ERROR;
 	peer = next_peer(reading, mnl_attr_get_payload(v[WGPEER_A_PUBLIC_KEY]));
 	if (v[WGPEER_A_ENDPOINT])
 		take_endpoint(peer, v[WGPEER_A_ENDPOINT]);
-	if (is_sized(v[WGPEER_A_PERSISTENT_KEEPALIVE_INTERVAL], sizeof(uint16_t)))
+	if (link_attr_has(v[WGPEER_A_PERSISTENT_KEEPALIVE_INTERVAL], sizeof(uint16_t)))
 		peer->keepalive_s = mnl_attr_get_u16(v[WGPEER_A_PERSISTENT_KEEPALIVE_INTERVAL]);
-	if (is_sized(v[WGPEER_A_LAST_HANDSHAKE_TIME], sizeof(struct __kernel_timespec))) {
+	if (link_attr_has(v[WGPEER_A_LAST_HANDSHAKE_TIME], sizeof(struct __kernel_timespec))) {
 		struct __kernel_timespec when;
 
 		memcpy(&when, mnl_attr_get_payload(v[WGPEER_A_LAST_HANDSHAKE_TIME]), sizeof(when));
 		peer->handshake_ms = when.tv_sec * 1000 + when.tv_nsec / 1000000;
 	}
-	if (is_sized(v[WGPEER_A_RX_BYTES], sizeof(uint64_t)))
+	if (link_attr_has(v[WGPEER_A_RX_BYTES], sizeof(uint64_t)))
 		peer->rx_bytes = mnl_attr_get_u64(v[WGPEER_A_RX_BYTES]);
-	if (is_sized(v[WGPEER_A_TX_BYTES], sizeof(uint64_t)))
+	if (link_attr_has(v[WGPEER_A_TX_BYTES], sizeof(uint64_t)))
 		peer->tx_bytes = mnl_attr_get_u64(v[WGPEER_A_TX_BYTES]);
 	if (v[WGPEER_A_ALLOWEDIPS])
 		return mnl_attr_parse_nested(v[WGPEER_A_ALLOWEDIPS], take_allowed, reading);
@@ -193,15 +174,15 @@ static int take_peer(const struct nlattr *entry, void *ctx)
 static int take_device(const struct nlmsghdr *header, void *ctx)
 {
 	const struct nlattr *v[WGDEVICE_A_MAX + 1] = {NULL};
-	struct attrs attrs = {v, JACO_ARRAY_SIZE(v)};
+	struct link_attrs attrs = {v, JACO_ARRAY_SIZE(v)};
 	struct reading *reading = ctx;
 
-	if (mnl_attr_parse(header, sizeof(struct genlmsghdr), take_attr, &attrs) < 0)
+	if (mnl_attr_parse(header, sizeof(struct genlmsghdr), link_take_attr, &attrs) < 0)
 		return MNL_CB_ERROR;
-	if (is_sized(v[WGDEVICE_A_PRIVATE_KEY], MESH_KEY_BYTES))
+	if (link_attr_has(v[WGDEVICE_A_PRIVATE_KEY], MESH_KEY_BYTES))
 		memcpy(reading->device.private_key,
 		       mnl_attr_get_payload(v[WGDEVICE_A_PRIVATE_KEY]), MESH_KEY_BYTES);
-	if (is_sized(v[WGDEVICE_A_LISTEN_PORT], sizeof(uint16_t)))
+	if (link_attr_has(v[WGDEVICE_A_LISTEN_PORT], sizeof(uint16_t)))
 		reading->device.port = mnl_attr_get_u16(v[WGDEVICE_A_LISTEN_PORT]);
 	if (v[WGDEVICE_A_PEERS])
 		return mnl_attr_parse_nested(v[WGDEVICE_A_PEERS], take_peer, reading);

@@ -76,24 +76,18 @@ static struct nlmsghdr *request(char *buf, uint16_t type, uint16_t flags)
 	return header;
 }
 
-/* Attributes of a message by type; those past @n are skipped. */
-struct attrs {
-	const struct nlattr **v;
-	size_t n;
-};
-
-static int take_attr(const struct nlattr *attr, void *ctx)
+int link_take_attr(const struct nlattr *attr, void *attrs)
 {
-	struct attrs *attrs = ctx;
+	struct link_attrs *all = attrs;
 
-	if (mnl_attr_get_type(attr) < attrs->n)
-		attrs->v[mnl_attr_get_type(attr)] = attr;
+	if (mnl_attr_get_type(attr) < all->n)
+		all->v[mnl_attr_get_type(attr)] = attr;
 	return MNL_CB_OK;
 }
 
 static bool is_u32(const struct nlattr *attr)
 {
-	return attr && mnl_attr_get_payload_len(attr) == sizeof(uint32_t);
+	return link_attr_has(attr, sizeof(uint32_t));
 }
 
 /* --- links --- */
@@ -101,9 +95,9 @@ static bool is_u32(const struct nlattr *attr)
 static void take_kind(struct link_info *info, const struct nlattr *linkinfo)
 {
 	const struct nlattr *v[IFLA_INFO_MAX + 1] = {NULL};
-	struct attrs attrs = {v, JACO_ARRAY_SIZE(v)};
+	struct link_attrs attrs = {v, JACO_ARRAY_SIZE(v)};
 
-	if (mnl_attr_parse_nested(linkinfo, take_attr, &attrs) >= 0 && v[IFLA_INFO_KIND] &&
+	if (mnl_attr_parse_nested(linkinfo, link_take_attr, &attrs) >= 0 && v[IFLA_INFO_KIND] &&
 	    mnl_attr_validate(v[IFLA_INFO_KIND], MNL_TYPE_NUL_STRING) >= 0)
 		(void)jaco_str_copy(info->kind, sizeof(info->kind),
 				    mnl_attr_get_str(v[IFLA_INFO_KIND]));
@@ -112,14 +106,14 @@ static void take_kind(struct link_info *info, const struct nlattr *linkinfo)
 static int take_link(const struct nlmsghdr *header, void *ctx)
 {
 	const struct nlattr *v[IFLA_MAX + 1] = {NULL};
-	struct attrs attrs = {v, JACO_ARRAY_SIZE(v)};
+	struct link_attrs attrs = {v, JACO_ARRAY_SIZE(v)};
 	const struct ifinfomsg *message;
 	struct link_info *info = ctx;
 
 	if (mnl_nlmsg_get_payload_len(header) < sizeof(*message))
 		return MNL_CB_ERROR;
 	message = mnl_nlmsg_get_payload(header);
-	if (mnl_attr_parse(header, sizeof(*message), take_attr, &attrs) < 0)
+	if (mnl_attr_parse(header, sizeof(*message), link_take_attr, &attrs) < 0)
 		return MNL_CB_ERROR;
 	info->index = (unsigned)message->ifi_index;
 	info->is_up = message->ifi_flags & IFF_UP;
@@ -226,7 +220,7 @@ struct addresses {
 static int take_address(const struct nlmsghdr *header, void *ctx)
 {
 	const struct nlattr *v[IFA_MAX + 1] = {NULL};
-	struct attrs attrs = {v, JACO_ARRAY_SIZE(v)};
+	struct link_attrs attrs = {v, JACO_ARRAY_SIZE(v)};
 	struct addresses *addresses = ctx;
 	const struct ifaddrmsg *message;
 
@@ -234,7 +228,7 @@ static int take_address(const struct nlmsghdr *header, void *ctx)
 		return MNL_CB_ERROR;
 	message = mnl_nlmsg_get_payload(header);
 	if (message->ifa_index != addresses->index || message->ifa_family != AF_INET ||
-	    mnl_attr_parse(header, sizeof(*message), take_attr, &attrs) < 0)
+	    mnl_attr_parse(header, sizeof(*message), link_take_attr, &attrs) < 0)
 		return MNL_CB_OK;
 	if (is_u32(v[IFA_LOCAL]) && message->ifa_prefixlen <= 32 &&
 	    addresses->n < JACO_ARRAY_SIZE(addresses->v))
@@ -280,7 +274,7 @@ struct routes {
 static int take_route(const struct nlmsghdr *header, void *ctx)
 {
 	const struct nlattr *v[RTA_MAX + 1] = {NULL};
-	struct attrs attrs = {v, JACO_ARRAY_SIZE(v)};
+	struct link_attrs attrs = {v, JACO_ARRAY_SIZE(v)};
 	struct routes *routes = ctx;
 	const struct rtmsg *message;
 
@@ -289,7 +283,7 @@ static int take_route(const struct nlmsghdr *header, void *ctx)
 	message = mnl_nlmsg_get_payload(header);
 	if (message->rtm_family != AF_INET || message->rtm_protocol != LINK_ROUTE_PROTOCOL ||
 	    message->rtm_table != RT_TABLE_MAIN || message->rtm_dst_len > 32 ||
-	    mnl_attr_parse(header, sizeof(*message), take_attr, &attrs) < 0)
+	    mnl_attr_parse(header, sizeof(*message), link_take_attr, &attrs) < 0)
 		return MNL_CB_OK;
 	if (!is_u32(v[RTA_OIF]) || mnl_attr_get_u32(v[RTA_OIF]) != routes->index ||
 	    !is_u32(v[RTA_DST]))

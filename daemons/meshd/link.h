@@ -27,6 +27,20 @@ struct link_info {
 	char kind[LINK_KIND_BYTES]; /* "wireguard", "tun", "" */
 };
 
+/* Attributes of a message or a nest by type, for mnl_attr_parse(3); those past @n are skipped. */
+struct link_attrs {
+	const struct nlattr **v;
+	size_t n;
+};
+
+int link_take_attr(const struct nlattr *attr, void *attrs);
+
+/* Is @attr there, and @bytes long? */
+static inline bool link_attr_has(const struct nlattr *attr, size_t bytes)
+{
+	return attr && mnl_attr_get_payload_len(attr) == bytes;
+}
+
 /* Send @header over netlink protocol @bus and feed the answers to @fn until the end.  -1 with the
  * kernel's refusal in errno.  The buffer is wiped: answers may hold a private key. */
 int link_talk(int bus, struct nlmsghdr *header, mnl_cb_t fn, void *ctx);

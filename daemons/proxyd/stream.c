@@ -213,6 +213,19 @@ static ssize_t send_all(struct uconn *u, struct iovec *iov, int n)
 	return sent;
 }
 
+/* More of the body; false when there is none now, and @out_io is what that comes to. */
+static bool refill(struct stream *s, enum stream_io *out_io)
+{
+	int got = s->ops->fill(s);
+
+	if (got > 0 || (got == 0 && s->body_eof))
+		return true;
+	if (got == 0)
+		s->ops->drained(s);
+	*out_io = got < 0 ? STREAM_BROKEN : STREAM_WAIT;
+	return false;
+}
+
 /* Head, then body, to the replica. */
 static enum stream_io push_request(struct stream *s)
 {
@@ -232,19 +245,14 @@ static enum stream_io push_request(struct stream *s)
 		if (state == RELAY_SEND)
 			n += relay_iov(&s->up, *s->body, iov + n);
 		if (n == 0) {
-			int got;
+			enum stream_io io;
 
 			if (state == RELAY_DONE) {
 				s->ops->drained(s);
 				return STREAM_DONE;
 			}
-			got = s->ops->fill(s);
-			if (got < 0)
-				return STREAM_BROKEN;
-			if (got == 0 && !s->body_eof) {
-				s->ops->drained(s);
-				return STREAM_WAIT;
-			}
+			if (!refill(s, &io))
+				return io;
 			continue;
 		}
 		if (!u->writable)
@@ -361,8 +369,9 @@ static enum stream_io push_tunnel(struct stream *s)
 	for (;;) {
 		enum relay_state state = relay_prepare(&s->up, *s->body, s->body_eof);
 		struct iovec iov[RELAY_IOV];
+		enum stream_io io;
 		ssize_t sent;
-		int n, got;
+		int n;
 
 		if (state == RELAY_DONE) {
 			if (!s->up_shut)
@@ -372,13 +381,8 @@ static enum stream_io push_tunnel(struct stream *s)
 			return STREAM_DONE;
 		}
 		if (state == RELAY_NEED) {
-			got = s->ops->fill(s);
-			if (got < 0)
-				return STREAM_BROKEN;
-			if (got == 0 && !s->body_eof) {
-				s->ops->drained(s);
-				return STREAM_WAIT;
-			}
+			if (!refill(s, &io))
+				return io;
 			continue;
 		}
 		if (!u->writable)

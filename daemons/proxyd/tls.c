@@ -26,6 +26,7 @@
 #include "libjaco/base/random.h"
 #include "libjaco/base/str.h"
 #include "libjaco/base/time.h"
+#include "libjaco/wire/ssl.h"
 
 #define NAME_BYTES   256
 #define GATHER_BYTES (16 * 1024) /* one record's payload */
@@ -301,13 +302,11 @@ static int load_chain(SSL_CTX *ctx, const char *pem, struct jaco_err *err)
 
 static int load_key(SSL_CTX *ctx, const char *pem, struct jaco_err *err)
 {
-	BIO *bio = BIO_new_mem_buf(pem, -1);
-	EVP_PKEY *key = PEM_read_bio_PrivateKey(bio, NULL, NULL, NULL);
+	EVP_PKEY *key = jaco_ssl_key(pem);
 	bool ok =
 		key && SSL_CTX_use_PrivateKey(ctx, key) == 1 && SSL_CTX_check_private_key(ctx) == 1;
 
 	EVP_PKEY_free(key);
-	BIO_free(bio);
 	return ok ? 0 : ssl_error(err, "key");
 }
 

@@ -438,7 +438,7 @@ static void send_request(struct jaco_pending *pending, const void *params, size_
 			 const char *caller)
 {
 	static const uint8_t empty_map = 0x80;
-	jaco_auto(jaco_buf) struct jaco_buf out = JACO_BUF_SECRET(0);
+	jaco_auto(jaco_buf) struct jaco_buf out = JACO_BUF_INIT;
 
 	if (!pending->client->is_up) {
 		jaco_timer_arm(&pending->failure, 0);

@@ -3,41 +3,13 @@
 
 #include <openssl/bio.h>
 #include <openssl/err.h>
-#include <openssl/pem.h>
 #include <openssl/ssl.h>
+
+#include "libjaco/wire/ssl.h"
 
 #define PIECE 16384 /* plaintext of a record, RFC 8446 section 5.1 */
 
 /* --- contexts --- */
-
-int jaco_pump_failure(struct jaco_err *err, enum jaco_code code, const char *what)
-{
-	char text[160] = "";
-	unsigned long number = ERR_get_error();
-
-	if (number)
-		ERR_error_string_n(number, text, sizeof(text));
-	ERR_clear_error();
-	return jaco_err_set(err, code, "%s%s%s", what, text[0] ? ": " : "", text);
-}
-
-static X509 *read_cert(const char *pem)
-{
-	BIO *bio = BIO_new_mem_buf(pem, -1);
-	X509 *cert = bio ? PEM_read_bio_X509(bio, NULL, NULL, NULL) : NULL;
-
-	BIO_free(bio);
-	return cert;
-}
-
-static EVP_PKEY *read_key(const char *pem)
-{
-	BIO *bio = BIO_new_mem_buf(pem, -1);
-	EVP_PKEY *key = bio ? PEM_read_bio_PrivateKey(bio, NULL, NULL, NULL) : NULL;
-
-	BIO_free(bio);
-	return key;
-}
 
 struct ssl_ctx_st *jaco_pump_context(void)
 {
@@ -56,8 +28,8 @@ struct ssl_ctx_st *jaco_pump_context(void)
 
 bool jaco_pump_show(struct ssl_ctx_st *context, const char *cert_pem, const char *key_pem)
 {
-	X509 *cert = read_cert(cert_pem);
-	EVP_PKEY *key = read_key(key_pem);
+	X509 *cert = jaco_ssl_cert(cert_pem);
+	EVP_PKEY *key = jaco_ssl_key(key_pem);
 	bool is_used = cert && key && SSL_CTX_use_certificate(context, cert) == 1 &&
 		       SSL_CTX_use_PrivateKey(context, key) == 1;
 
@@ -68,7 +40,7 @@ bool jaco_pump_show(struct ssl_ctx_st *context, const char *cert_pem, const char
 
 bool jaco_pump_send_along(struct ssl_ctx_st *context, const char *ca_pem)
 {
-	X509 *ca = read_cert(ca_pem);
+	X509 *ca = jaco_ssl_cert(ca_pem);
 	bool is_used = ca && SSL_CTX_add1_chain_cert(context, ca) == 1;
 
 	X509_free(ca);
@@ -77,7 +49,7 @@ bool jaco_pump_send_along(struct ssl_ctx_st *context, const char *ca_pem)
 
 bool jaco_pump_trust(struct ssl_ctx_st *context, const char *ca_pem)
 {
-	X509 *ca = read_cert(ca_pem);
+	X509 *ca = jaco_ssl_cert(ca_pem);
 	bool is_used = ca && X509_STORE_add_cert(SSL_CTX_get_cert_store(context), ca) == 1;
 
 	X509_free(ca);
@@ -98,7 +70,7 @@ int jaco_pump_open(struct jaco_pump *pump, struct ssl_ctx_st *context, bool is_c
 		BIO_free(pump->from_net);
 		BIO_free(pump->to_net);
 		jaco_pump_close(pump);
-		return jaco_pump_failure(err, JACO_UNAVAILABLE, "TLS");
+		return jaco_ssl_failure(err, JACO_UNAVAILABLE, "TLS");
 	}
 	SSL_set_bio(pump->ssl, pump->from_net, pump->to_net);
 	if (is_client) {
@@ -134,7 +106,7 @@ static int over(struct jaco_pump *pump, int ssl_error, struct jaco_err *err)
 			     "its certificate is refused, nothing was sent: %s",
 			     X509_verify_cert_error_string(verdict));
 	else
-		jaco_pump_failure(err, JACO_UNAVAILABLE, "TLS");
+		jaco_ssl_failure(err, JACO_UNAVAILABLE, "TLS");
 	ERR_clear_error();
 	return -(int)err->code;
 }

@@ -19,7 +19,7 @@ struct bio_st;
 
 /* --- contexts --- */
 
-/* TLS 1.3 and nothing older; each connection proves itself anew.  NULL: see jaco_pump_failure(). */
+/* TLS 1.3 and nothing older; each connection proves itself anew.  NULL: see jaco_ssl_failure(). */
 struct ssl_ctx_st *jaco_pump_context(void);
 
 /* Show @cert_pem, which @key_pem belongs to. */
@@ -30,9 +30,6 @@ bool jaco_pump_send_along(struct ssl_ctx_st *context, const char *ca_pem);
 
 /* Believe what @ca_pem has signed. */
 bool jaco_pump_trust(struct ssl_ctx_st *context, const char *ca_pem);
-
-/* Sets @code and "@what: what OpenSSL said first"; returns -@code. */
-int jaco_pump_failure(struct jaco_err *err, enum jaco_code code, const char *what);
 
 /* --- the stream --- */
 

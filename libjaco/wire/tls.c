@@ -8,6 +8,7 @@
 
 #include "libjaco/base/mem.h"
 #include "libjaco/wire/pump.h"
+#include "libjaco/wire/ssl.h"
 
 #define WAITING_MAX (2 * 1024 * 1024)
 
@@ -29,7 +30,7 @@ int jaco_tls_server_context(const char *cert_pem, const char *key_pem, const cha
 		return 0;
 	}
 	SSL_CTX_free(context);
-	return jaco_pump_failure(err, JACO_VALIDATION_FAILED, "the certificate cannot be used");
+	return jaco_ssl_failure(err, JACO_VALIDATION_FAILED, "the certificate cannot be used");
 }
 
 int jaco_tls_client_context(const char *ca_pem, struct ssl_ctx_st **out_context,
@@ -45,7 +46,7 @@ int jaco_tls_client_context(const char *ca_pem, struct ssl_ctx_st **out_context,
 		return 0;
 	}
 	SSL_CTX_free(context);
-	return jaco_pump_failure(err, JACO_VALIDATION_FAILED, "the CA is not a PEM certificate");
+	return jaco_ssl_failure(err, JACO_VALIDATION_FAILED, "the CA is not a PEM certificate");
 }
 
 void jaco_tls_context_free(struct ssl_ctx_st *context)

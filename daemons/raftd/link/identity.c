@@ -24,6 +24,7 @@
 #include "libjaco/base/str.h"
 #include "libjaco/base/time.h"
 #include "libjaco/io/fs.h"
+#include "libjaco/wire/ssl.h"
 
 #define SERIAL_BYTES 16
 #define DAY_S        86400L
@@ -35,10 +36,7 @@ static long node_seconds(void)
 
 static int failed(struct jaco_err *err, const char *what)
 {
-	char text[160];
-
-	ERR_error_string_n(ERR_get_error(), text, sizeof(text));
-	return jaco_err_set(err, JACO_INTERNAL, "%s: %s", what, text);
+	return jaco_ssl_failure(err, JACO_INTERNAL, what);
 }
 
 static bool set_serial(X509 *cert)
@@ -76,27 +74,47 @@ static bool set_name(X509_NAME *name, const char *organisation, const char *comm
 					  -1, 0) == 1;
 }
 
-static bool to_pem(X509 *cert, EVP_PKEY *key, struct identity *out)
+/* --- as text --- */
+
+/* What was written to @take_bio; false when that is not all, or too long. */
+static bool take_text(BIO *take_bio, bool is_written, char out[static IDENTITY_PEM_MAX])
 {
-	BIO *bios[2] = {BIO_new(BIO_s_mem()), BIO_new(BIO_s_secmem())};
-	bool is_written = bios[0] && bios[1] && PEM_write_bio_X509(bios[0], cert) == 1 &&
-			  PEM_write_bio_PrivateKey(bios[1], key, NULL, NULL, 0, NULL, NULL) == 1;
-	char *const outs[2] = {out->cert, out->key};
+	char *data = NULL;
+	long n = is_written ? BIO_get_mem_data(take_bio, &data) : 0;
+	bool fits = n > 0 && n < IDENTITY_PEM_MAX;
 
-	for (size_t i = 0; i < 2; i++) {
-		char *data;
-		long n = is_written ? BIO_get_mem_data(bios[i], &data) : 0;
-
-		if (is_written && n < IDENTITY_PEM_MAX) {
-			memcpy(outs[i], data, (size_t)n);
-			outs[i][n] = '\0';
-		} else {
-			is_written = false;
-		}
-		BIO_free(bios[i]);
+	if (fits) {
+		memcpy(out, data, (size_t)n);
+		out[n] = '\0';
 	}
-	return is_written;
+	BIO_free(take_bio);
+	return fits;
 }
+
+static bool cert_to_pem(X509 *cert, char out_cert[static IDENTITY_PEM_MAX])
+{
+	BIO *bio = BIO_new(BIO_s_mem());
+
+	return take_text(bio, bio && PEM_write_bio_X509(bio, cert) == 1, out_cert);
+}
+
+static bool request_to_pem(X509_REQ *request, char out_request[static IDENTITY_PEM_MAX])
+{
+	BIO *bio = BIO_new(BIO_s_mem());
+
+	return take_text(bio, bio && PEM_write_bio_X509_REQ(bio, request) == 1, out_request);
+}
+
+static bool key_to_pem(EVP_PKEY *key, char out_key[static IDENTITY_PEM_MAX])
+{
+	BIO *bio = BIO_new(BIO_s_secmem());
+
+	return take_text(bio,
+			 bio && PEM_write_bio_PrivateKey(bio, key, NULL, NULL, 0, NULL, NULL) == 1,
+			 out_key);
+}
+
+/* --- making --- */
 
 /* Fill, extend and sign; issuer and its key are NULL for a self-signed one. */
 static bool build(X509 *cert, EVP_PKEY *key, X509 *issuer, EVP_PKEY *issuer_key, const char *org,
@@ -137,7 +155,7 @@ static int make(X509 *issuer, EVP_PKEY *issuer_key, const char *org, const char 
 	int rc = 0;
 
 	if (!key || !cert || !build(cert, key, issuer, issuer_key, org, common, seconds) ||
-	    !to_pem(cert, key, out))
+	    !cert_to_pem(cert, out->cert) || !key_to_pem(key, out->key))
 		rc = failed(err, "making a certificate");
 	EVP_PKEY_free(key);
 	X509_free(cert);
@@ -150,29 +168,11 @@ int identity_make_ca(const char *cluster_id, struct identity *out_ca, struct jac
 		    out_ca, err);
 }
 
-static X509 *read_cert(const char *pem)
-{
-	BIO *bio = BIO_new_mem_buf(pem, -1);
-	X509 *cert = bio ? PEM_read_bio_X509(bio, NULL, NULL, NULL) : NULL;
-
-	BIO_free(bio);
-	return cert;
-}
-
-static EVP_PKEY *read_key(const char *pem)
-{
-	BIO *bio = BIO_new_mem_buf(pem, -1);
-	EVP_PKEY *key = bio ? PEM_read_bio_PrivateKey(bio, NULL, NULL, NULL) : NULL;
-
-	BIO_free(bio);
-	return key;
-}
-
 int identity_make_node(const struct identity *ca, const char *cluster_id, const char *host,
 		       struct identity *out_node, struct jaco_err *err)
 {
-	X509 *issuer = read_cert(ca->cert);
-	EVP_PKEY *issuer_key = read_key(ca->key);
+	X509 *issuer = jaco_ssl_cert(ca->cert);
+	EVP_PKEY *issuer_key = jaco_ssl_key(ca->key);
 	int rc;
 
 	if (!issuer || !issuer_key)
@@ -186,27 +186,6 @@ int identity_make_node(const struct identity *ca, const char *cluster_id, const 
 
 /* --- by request: the key never leaves its node --- */
 
-static bool request_to_pem(X509_REQ *request, EVP_PKEY *key, struct identity *out)
-{
-	BIO *bios[2] = {BIO_new(BIO_s_mem()), BIO_new(BIO_s_secmem())};
-	bool is_written = bios[0] && bios[1] && PEM_write_bio_X509_REQ(bios[0], request) == 1 &&
-			  PEM_write_bio_PrivateKey(bios[1], key, NULL, NULL, 0, NULL, NULL) == 1;
-	char *const outs[2] = {out->cert, out->key};
-
-	for (size_t i = 0; i < 2; i++) {
-		char *data;
-		long n = is_written ? BIO_get_mem_data(bios[i], &data) : 0;
-
-		is_written = is_written && n < IDENTITY_PEM_MAX;
-		if (is_written) {
-			memcpy(outs[i], data, (size_t)n);
-			outs[i][n] = '\0';
-		}
-		BIO_free(bios[i]);
-	}
-	return is_written;
-}
-
 int identity_make_request(const char *host, struct identity *out_request, struct jaco_err *err)
 {
 	EVP_PKEY *key = EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
@@ -216,26 +195,11 @@ int identity_make_request(const char *host, struct identity *out_request, struct
 	if (!key || !request || X509_REQ_set_version(request, 0) != 1 ||
 	    !set_name(X509_REQ_get_subject_name(request), "jaco", host) ||
 	    X509_REQ_set_pubkey(request, key) != 1 || X509_REQ_sign(request, key, NULL) <= 0 ||
-	    !request_to_pem(request, key, out_request))
+	    !request_to_pem(request, out_request->cert) || !key_to_pem(key, out_request->key))
 		rc = failed(err, "making a certificate request");
 	EVP_PKEY_free(key);
 	X509_REQ_free(request);
 	return rc;
-}
-
-static bool cert_to_pem(X509 *cert, char out_cert[static IDENTITY_PEM_MAX])
-{
-	BIO *bio = BIO_new(BIO_s_mem());
-	char *data;
-	long n = bio && PEM_write_bio_X509(bio, cert) == 1 ? BIO_get_mem_data(bio, &data) : 0;
-	bool is_written = n > 0 && n < IDENTITY_PEM_MAX;
-
-	if (is_written) {
-		memcpy(out_cert, data, (size_t)n);
-		out_cert[n] = '\0';
-	}
-	BIO_free(bio);
-	return is_written;
 }
 
 int identity_sign(const struct identity *ca, const char *cluster_id, const char *host,
@@ -245,8 +209,8 @@ int identity_sign(const struct identity *ca, const char *cluster_id, const char 
 	BIO *bio = BIO_new_mem_buf(request_pem, -1);
 	X509_REQ *request = bio ? PEM_read_bio_X509_REQ(bio, NULL, NULL, NULL) : NULL;
 	EVP_PKEY *key = request ? X509_REQ_get0_pubkey(request) : NULL;
-	X509 *issuer = read_cert(ca->cert), *cert = X509_new();
-	EVP_PKEY *issuer_key = read_key(ca->key);
+	X509 *issuer = jaco_ssl_cert(ca->cert), *cert = X509_new();
+	EVP_PKEY *issuer_key = jaco_ssl_key(ca->key);
 	int rc = 0;
 
 	if (!key || X509_REQ_verify(request, key) != 1 ||
@@ -270,8 +234,8 @@ int identity_renew(const struct identity *ca, const char *cluster_id, const char
 		   const char *key_pem, char out_cert[static IDENTITY_PEM_MAX],
 		   struct jaco_err *err)
 {
-	X509 *issuer = read_cert(ca->cert), *cert = X509_new();
-	EVP_PKEY *issuer_key = read_key(ca->key), *key = read_key(key_pem);
+	X509 *issuer = jaco_ssl_cert(ca->cert), *cert = X509_new();
+	EVP_PKEY *issuer_key = jaco_ssl_key(ca->key), *key = jaco_ssl_key(key_pem);
 	int rc = 0;
 
 	if (!issuer || !issuer_key || !key || !cert ||
@@ -289,7 +253,7 @@ int identity_renew(const struct identity *ca, const char *cluster_id, const char
 int identity_key_fingerprint(const char *cert_pem, char out_text[static IDENTITY_FINGERPRINT_TEXT],
 			     struct jaco_err *err)
 {
-	X509 *cert = read_cert(cert_pem);
+	X509 *cert = jaco_ssl_cert(cert_pem);
 	uint8_t *der = NULL;
 	int n = cert ? i2d_X509_PUBKEY(X509_get_X509_PUBKEY(cert), &der) : -1;
 
@@ -304,7 +268,7 @@ int identity_key_fingerprint(const char *cert_pem, char out_text[static IDENTITY
 int identity_fingerprint(const char *cert_pem, char out_text[static IDENTITY_FINGERPRINT_TEXT],
 			 struct jaco_err *err)
 {
-	X509 *cert = read_cert(cert_pem);
+	X509 *cert = jaco_ssl_cert(cert_pem);
 	uint8_t *der = NULL;
 	int n = cert ? i2d_X509(cert, &der) : -1;
 
@@ -328,7 +292,7 @@ static bool to_seconds(const ASN1_TIME *time, int64_t *out_seconds)
 
 int identity_get_life(const char *cert_pem, struct identity_life *out_life, struct jaco_err *err)
 {
-	X509 *cert = read_cert(cert_pem);
+	X509 *cert = jaco_ssl_cert(cert_pem);
 	bool is_read = cert && to_seconds(X509_get0_notBefore(cert), &out_life->issued) &&
 		       to_seconds(X509_get0_notAfter(cert), &out_life->not_after);
 
@@ -342,7 +306,7 @@ int identity_get_life(const char *cert_pem, struct identity_life *out_life, stru
 
 int identity_verify(const char *ca_pem, const char *cert_pem, struct jaco_err *err)
 {
-	X509 *ca = read_cert(ca_pem), *cert = read_cert(cert_pem);
+	X509 *ca = jaco_ssl_cert(ca_pem), *cert = jaco_ssl_cert(cert_pem);
 	int rc = 0;
 
 	if (!ca || !cert)

@@ -7,6 +7,7 @@
 
 #include "libjaco/base/digest.h"
 #include "libjaco/base/str.h"
+#include "libjaco/wire/ssl.h"
 
 #define NET_IN_MAX   (256 * 1024)
 #define PLAIN_IN_MAX (8 * 1024 * 1024) /* more than the largest message of raft.def */
@@ -23,7 +24,7 @@ int tls_context_new(struct ssl_ctx_st **out_context, const struct identity *own,
 	    (ca_pem &&
 	     !(jaco_pump_trust(context, ca_pem) && jaco_pump_send_along(context, ca_pem)))) {
 		SSL_CTX_free(context);
-		return jaco_pump_failure(err, JACO_UNAVAILABLE, "TLS");
+		return jaco_ssl_failure(err, JACO_UNAVAILABLE, "TLS");
 	}
 	/* a stranger shows no certificate and may only ask to join; whoever shows one must be
 	 * ours */
