@@ -49,7 +49,7 @@ class Node(Raftd):
             rpc.close()
 
     def token(self, **params):
-        return self.rpc().call("node.issue_join_token", **params)["token"]
+        return led(lambda: self.rpc().call("node.issue_join_token", **params)["token"])
 
 
 class Cluster:
@@ -139,11 +139,27 @@ def counter(n):
     return msgpack.packb({"next": n})
 
 
-def put(node, key, n, timeout=30):
+def led(call):
+    """Its answer; asked again while a busy machine elects anew."""
+    deadline = time.monotonic() + WAIT_S
+    while True:
+        try:
+            return call()
+        except RpcError as error:
+            if error.code != "no_leader" or time.monotonic() > deadline:
+                raise
+
+
+def commit(rpc, **txn):
+    """A transaction that is applied once however often it has to be asked for."""
+    request = os.urandom(16).hex()
+    return led(lambda: rpc.call("kv.txn", request_id=request, **txn))
+
+
+def put(node, key, n):
     rpc = node.rpc("schedd")
-    rpc.sock.settimeout(timeout)
     try:
-        return rpc.call("kv.txn", puts=[{"key": "/counter/d/" + key, "value": counter(n)}])
+        return commit(rpc, puts=[{"key": "/counter/d/" + key, "value": counter(n)}])
     finally:
         rpc.close()
 

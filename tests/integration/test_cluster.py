@@ -13,7 +13,7 @@ import msgpack
 import pytest
 
 from jacorpc import RpcError
-from lab_raftds import (Peer, cluster, counter, fails, get, log_bytes, put,  # noqa: F401
+from lab_raftds import (Peer, cluster, commit, counter, fails, get, log_bytes, put,  # noqa: F401
                          refused, three, voters, wait)
 
 
@@ -132,8 +132,8 @@ def test_every_node_takes_writes_and_reads_them(three):
 def test_a_compare_that_fails_is_an_answer_on_every_node(three):
     put(three.nodes[0], "cmp", 1)
     for node in three.nodes:
-        answer = node.rpc("schedd").call(
-            "kv.txn", compares=[{"key": "/counter/d/cmp", "revision": 0}],
+        answer = commit(
+            node.rpc("schedd"), compares=[{"key": "/counter/d/cmp", "revision": 0}],
             puts=[{"key": "/counter/d/cmp", "value": counter(9)}])
         assert not answer["succeeded"] and answer["failed_key"] == "/counter/d/cmp"
 
@@ -187,10 +187,9 @@ def test_concurrent_writers_through_all_nodes_lose_nothing(three):
             while True:
                 got = rpc.call("kv.get", key="/counter/d/sum").get("entry")
                 value = msgpack.unpackb(got["value"])["next"] if got else 0
-                answer = rpc.call("kv.txn", puts=[{"key": "/counter/d/sum",
-                                                   "value": counter(value + 1)}],
-                                  compares=[{"key": "/counter/d/sum",
-                                             "revision": got["revision"] if got else 0}])
+                answer = commit(rpc, puts=[{"key": "/counter/d/sum", "value": counter(value + 1)}],
+                                compares=[{"key": "/counter/d/sum",
+                                           "revision": got["revision"] if got else 0}])
                 if answer["succeeded"]:
                     break
         done.append(node.name)
@@ -297,7 +296,7 @@ def test_a_snapshot_brings_back_who_was_away_too_long(cluster):
     rpc = leader.rpc("schedd")
     record = msgpack.packb({"count": 1, "since": 1, "reason": "x" * 1000})
     for i in range(30):  # more than the log keeps
-        rpc.call("kv.txn", puts=[{"key": "/restart/r%d" % k, "value": record} for k in range(800)])
+        commit(rpc, puts=[{"key": "/restart/r%d" % k, "value": record} for k in range(800)])
     wait(lambda: log_bytes(leader) <= 12 << 20)
     away.start()
     wait(lambda: away.status()["revision"] == leader.status()["revision"])

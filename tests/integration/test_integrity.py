@@ -8,7 +8,7 @@ import msgpack
 import pytest
 
 from jacorpc import BUILD, RpcError
-from lab_raftds import cluster, fails, get, put, voters, wait  # noqa: F401
+from lab_raftds import cluster, commit, fails, get, put, voters, wait  # noqa: F401
 
 JACO = os.path.join(BUILD, "cli/jaco")
 OFTEN = {"JACO_FAULT": "set300:integrity_ms"}
@@ -54,7 +54,7 @@ def backup(node, path):
 def put_on_disk(node, key):
     """A value that is easy to find again in the file."""
     value = msgpack.packb({"count": 1, "since": 1, "reason": "findme" * 20})
-    assert node.rpc("schedd").call("kv.txn", puts=[{"key": key, "value": value}])["succeeded"]
+    assert commit(node.rpc("schedd"), puts=[{"key": key, "value": value}])["succeeded"]
 
 
 def damage(node, text):

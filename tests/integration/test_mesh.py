@@ -90,23 +90,22 @@ class Host:
 
     def ping_sized(self, addr, size):
         """An IP packet of @size bytes that may not be cut."""
-        return run("nsenter", "--net=/run/netns/" + self.netns, "ping", "-c", "2", "-i", "0.2", "-W", "1",
+        return run("nsenter", "--net=/run/netns/" + self.netns, "ping", "-c", "2", "-i", "0.2", "-W", "10",
                    "-M", "do", "-s", str(size - 28), addr, check=False).returncode == 0
 
-    def reaches(self, addr, seconds=15):
+    def reaches(self, addr, seconds=90):
         end = time.monotonic() + seconds
         while not self.ping(addr, check=False):
             assert time.monotonic() < end, "%s does not reach %s\n%s\n%s" % (
                 self.name, addr, self.daemon.log(), self.ip("route"))
 
     def wg(self, *argv):
-        return run("nsenter", "--net=/run/netns/" + self.netns, "wg", *argv).stdout
+        """A device that is being replaced at this moment shows nothing."""
+        return run("nsenter", "--net=/run/netns/" + self.netns, "wg", *argv, check=argv[0] != "show").stdout
 
     def has_endpoint(self, endpoint):
-        """Whether a peer is there.  A device that is being replaced at this moment has none."""
-        done = run("nsenter", "--net=/run/netns/" + self.netns, "wg", "show", self.iface, "endpoints",
-                   check=False)
-        return done.returncode == 0 and endpoint in done.stdout.split()
+        """Whether a peer is there."""
+        return endpoint in self.wg("show", self.iface, "endpoints").split()
 
     def deaf_to(self, other, is_deaf=True):
         """Nothing of the other host arrives here any more; what we send still reaches it."""
@@ -209,12 +208,16 @@ def test_subnets_of_two_nodes_reach_each_other(lab):
     b.reaches(gw_a)
     assert "10.203.1.0/24 dev %s proto 74" % a.iface in a.ip("route")
     assert "mtu 1420" in a.ip("link", "show", a.iface)
-    a.daemon.wait(lambda: a.daemon.call("mesh.status")["peers"][0].get("rtt_us"), 15, "round trip")
-    peer = a.daemon.call("mesh.status")["peers"][0]
+    peer = {}
+
+    def is_measured():  # a busy machine answers a first probe too late
+        peer.update(a.daemon.call("mesh.status")["peers"][0])
+        return peer.get("rtt_us") and peer["loss_permille"] == 0
+    a.daemon.wait(is_measured, 60, "round trip")
     assert peer["host"] == "n2" and peer["endpoint"] == "192.0.2.2:51820"
-    assert peer["handshake_age_ms"] >= 0 and peer["loss_permille"] == 0
+    assert peer["handshake_age_ms"] >= 0
     lab.store.delete("/subnet/shop/front/n2")
-    a.daemon.wait(lambda: "10.203.1.0" not in a.ip("route"), 5, "route gone")
+    a.daemon.wait(lambda: "10.203.1.0" not in a.ip("route"), why="route gone")
     assert "10.203.255.2" in a.ip("route")
 
 
@@ -222,13 +225,13 @@ def test_a_one_way_fault_is_told_apart(lab):
     a, b = lab.pair()
     gw_b = b.subnet("10.203.1.0/24")
     a.reaches(gw_b)
-    a.daemon.wait(lambda: a.peer("n2").get("hears") and b.peer("n1").get("hears"), 10, "both hear")
+    a.daemon.wait(lambda: a.peer("n2").get("hears") and b.peer("n1").get("hears"), 60, "both hear")
     b.deaf_to(a)
-    a.daemon.wait(lambda: not b.peer("n1").get("hears"), 20, "n2 notices")
-    assert a.peer("n2")["hears"] and b.peer("n1")["heard"] > 0
-    a.daemon.wait(lambda: a.peer("n2")["loss_permille"] > 0, 20, "loss of n1's probes")
+    a.daemon.wait(lambda: not b.peer("n1").get("hears") and a.peer("n2").get("hears"), 60, "n2 notices, alone")
+    assert b.peer("n1")["heard"] > 0
+    a.daemon.wait(lambda: a.peer("n2").get("loss_permille", 0) > 0, 60, "loss of n1's probes")
     b.deaf_to(a, False)
-    a.daemon.wait(lambda: b.peer("n1").get("hears"), 20, "n2 hears again")
+    a.daemon.wait(lambda: b.peer("n1").get("hears"), 60, "n2 hears again")
     a.reaches(gw_b)
 
 
@@ -239,17 +242,17 @@ def test_damage_is_repaired(lab):
     key_b = lab.store.get("/node/n2")["wg_public_key"]
 
     a.wg("set", a.iface, "peer", key_b, "remove")
-    a.daemon.wait(lambda: key_b in a.wg("show", a.iface, "peers"), 10, "peer is back")
+    a.daemon.wait(lambda: key_b in a.wg("show", a.iface, "peers"), why="peer is back")
     a.reaches(gw_b)
 
     a.ip("route", "del", "10.203.1.0/24", "dev", a.iface)
-    a.daemon.wait(lambda: "10.203.1.0/24" in a.ip("route"), 2, "route is back")
+    a.daemon.wait(lambda: "10.203.1.0/24" in a.ip("route"), why="route is back")
 
     a.end_device()
     a.reaches(gw_b)
 
     a.ip("link", "del", a.iface)
-    a.daemon.wait(lambda: a.iface in a.ip("link"), 10, "device is back")
+    a.daemon.wait(lambda: a.iface in a.ip("link"), why="device is back")
     a.reaches(gw_b)
     text = a.daemon.call("metrics")["text"]
     assert "jaco_meshd_repairs_total" in text and "mesh repaired" in a.daemon.log()
@@ -258,12 +261,12 @@ def test_damage_is_repaired(lab):
 def test_a_key_or_port_set_by_others_is_put_right(lab):
     a, b = lab.pair()
     a.wg("set", a.iface, "listen-port", "40000")
-    a.daemon.wait(lambda: a.wg("show", a.iface, "listen-port").strip() == "51820", 10, "the port")
+    a.daemon.wait(lambda: a.wg("show", a.iface, "listen-port").strip() == "51820", why="the port")
     other = a.root / "other.key"
     other.write_text(run("wg", "genkey").stdout)
     a.wg("set", a.iface, "private-key", str(other))
     public = lab.store.get("/node/n1")["wg_public_key"]
-    a.daemon.wait(lambda: a.wg("show", a.iface, "public-key").strip() == public, 10, "the key")
+    a.daemon.wait(lambda: a.wg("show", a.iface, "public-key").strip() == public, why="the key")
     a.reaches(b.subnet("10.203.1.0/24"))
 
 
@@ -277,12 +280,12 @@ def test_a_peer_of_many_subnets(lab):
 
     def allowed():
         return a.wg("show", a.iface, "allowed-ips").split()
-    a.daemon.wait(lambda: len(allowed()) == 2 + 1000, 30, "all allowed")
-    a.daemon.wait(lambda: a.ip("route").count("proto 74") == 1001, 30, "all routes")
+    a.daemon.wait(lambda: len(allowed()) == 2 + 1000, 90, "all allowed")
+    a.daemon.wait(lambda: a.ip("route").count("proto 74") == 1001, 90, "all routes")
     a.wg("set", a.iface, "peer", allowed()[0], "allowed-ips", cidrs[999])
-    a.daemon.wait(lambda: len(allowed()) == 2 + 1000, 30, "all again")
+    a.daemon.wait(lambda: len(allowed()) == 2 + 1000, 90, "all again")
     lab.store.commit([("/subnet/shop/net%d/n2" % i, None) for i in range(1, 1000)])
-    a.daemon.wait(lambda: len(allowed()) == 3, 30, "one is left")
+    a.daemon.wait(lambda: len(allowed()) == 3, 90, "one is left")
 
 
 @on("userspace")
@@ -292,7 +295,7 @@ def test_a_stopped_child_is_replaced(lab):
     a.reaches(gw_b)
     before = a.wireguard_pid()
     os.kill(before, signal.SIGSTOP)
-    a.daemon.wait(lambda: a.wireguard_pid() not in (None, before), 20, "another child")
+    a.daemon.wait(lambda: a.wireguard_pid() not in (None, before), 60, "another child")
     a.reaches(gw_b)
 
 
@@ -303,7 +306,7 @@ def test_restart_adopts_the_device_and_its_sessions(lab):
     before = a.device()
     a.daemon.wait_saved(lab.store.get("/node/n2")["wg_public_key"], "10.203.1.0/24")
     pinging = subprocess.Popen(["nsenter", "--net=/run/netns/" + a.netns, "ping", "-i", "0.05", "-c",
-                                "60", "-W", "1", gw_b], stdout=subprocess.PIPE, text=True)
+                                "60", "-W", "20", gw_b], stdout=subprocess.PIPE, text=True)
     a.daemon.kill()
     a.raftd.close()             # and it comes back while raftd is away
     a.daemon.start()
@@ -327,50 +330,57 @@ def test_only_the_node_that_changed_is_touched(lab):
                 if l.startswith(key_b)][0]
     shaken = handshake()
     c.subnet("10.203.2.0/24")
-    a.daemon.wait(lambda: "10.203.2.0/24" in a.wg("show", a.iface, "allowed-ips"), 5)
+    a.daemon.wait(lambda: "10.203.2.0/24" in a.wg("show", a.iface, "allowed-ips"))
     lab.store.delete("/node/n3")
     a.daemon.wait_status("1 peers")
-    a.daemon.wait(lambda: "10.203.2.0/24" not in a.ip("route"), 5)
-    assert handshake() == shaken and a.ping(gw_b)
+    a.daemon.wait(lambda: "10.203.2.0/24" not in a.ip("route"))
+    assert handshake() == shaken
+    a.reaches(gw_b)
 
 
 def stream(source, target, seconds=4):
-    """Numbered datagrams through the tunnel, 200 a second; those that arrive."""
+    """Numbered datagrams through the tunnel, 200 a second: a sender, which prints when each of them went, and a
+    sink, which prints those that arrive."""
     gw = target.subnet("10.203.%d.0/24" % (100 + target.number))
     source.reaches(gw)
     code = ("import socket,sys,time\n"
             "s=socket.socket(socket.AF_INET,socket.SOCK_DGRAM)\n")
     sink = subprocess.Popen(["nsenter", "--net=/run/netns/" + target.netns, "/usr/bin/python3", "-c", code +
                              "s.bind(('%s',9999));print('up',flush=True)\n"
-                             "try:\n  while True: print(s.recv(64).decode(),flush=True);s.settimeout(3)\n"
-                             "except OSError: pass\n" % gw],
+                             "while (data := s.recv(64)) != b'end': print(data.decode(),flush=True)\n" % gw],
                             stdout=subprocess.PIPE, text=True)
     assert sink.stdout.readline() == "up\n"
     sender = subprocess.Popen(["nsenter", "--net=/run/netns/" + source.netns, "/usr/bin/python3", "-c", code +
+                               "to=('%s',9999)\n"
                                "for i in range(%d):\n"
-                               "  s.sendto(b'%%d'%%i,('%s',9999)); time.sleep(0.005)\n" % (seconds * 200, gw)])
-    return sender, sink, seconds * 200
+                               "  print(time.monotonic()); s.sendto(b'%%d'%%i,to); time.sleep(0.005)\n"
+                               "for i in range(20): time.sleep(0.05); s.sendto(b'end',to)\n" % (gw, seconds * 200)],
+                              stdout=subprocess.PIPE, text=True)
+    return sender, sink
 
 
 def test_another_key_costs_no_more_than_a_handshake(lab):
     a, b = lab.pair()
     before = {h.name: lab.store.get("/node/" + h.name)["wg_public_key"] for h in (a, b)}
-    sender, sink, total = stream(b, a)
+    sender, sink = stream(b, a)
     record = lab.store.get("/node/n1")
+    asked = time.monotonic()
     lab.store.put("/node/n1", dict(record, wg_rotate=1))    # what `jaco node rotate-key n1` writes
     lab.store.wait(lambda: lab.store.get("/node/n1")["wg_public_key"] != before["n1"], why="new key")
-    assert sender.wait(120) == 0
-    got = [int(line) for line in sink.communicate(timeout=30)[0].split()]
+    b.daemon.wait(lambda: before["n1"] not in b.wg("show", b.iface, "peers"), why="n2 knows it")
+    known = time.monotonic()
+    sent = [float(line) for line in sender.communicate(timeout=120)[0].split()]
+    got = {int(line) for line in sink.communicate(timeout=60)[0].split()}
     # wireguard-go keeps what waits for a handshake; only what was under way with the old key is lost
-    lost = sorted(set(range(total)) - set(got))
-    print("lost", len(lost), "of", total)
-    assert total - len(got) <= 40 and got[-1] == total - 1, lost      # 0.2 s of 200 a second
+    lost = [i for i in range(len(sent)) if i not in got]
+    print("lost", len(lost), "of", len(sent), "both knew after %.0f ms" % ((known - asked) * 1e3))
+    assert all(asked - 0.2 <= sent[i] <= known + 0.2 for i in lost), (asked, known, [sent[i] for i in lost])
     record = lab.store.get("/node/n1")
     assert record["wg_rotated"] == 1
     key = a.root / "lib" / "meshd" / "private.key"
     assert stat.S_IMODE(key.stat().st_mode) == 0o600 and not os.path.exists(str(key) + ".next")
     assert key.read_text() == a.wg("show", a.iface, "private-key")
-    b.daemon.wait(lambda: b.wg("show", b.iface, "peers").split() == [record["wg_public_key"]], 5, "one peer")
+    b.daemon.wait(lambda: b.wg("show", b.iface, "peers").split() == [record["wg_public_key"]], why="one peer")
     assert lab.store.get("/node/n2")["wg_public_key"] == before["n2"]
     assert "mesh repaired" not in a.daemon.log() + b.daemon.log()
 
@@ -386,7 +396,7 @@ def test_a_rotation_survives_a_crash_before_the_record(lab):
     a.raftd = FakeRaftd(str(a.root / "run"), "n1", lab.store)
     a.daemon.start()
     lab.store.wait(lambda: lab.store.get("/node/n1")["wg_public_key"] != old, why="new key")
-    a.daemon.wait(lambda: not nxt.exists(), 5, "the new key in its place")
+    a.daemon.wait(lambda: not nxt.exists(), why="the new key in its place")
     a.reaches(b.subnet("10.203.1.0/24"))
 
 
@@ -417,13 +427,12 @@ def test_a_black_hole_for_large_packets_is_measured(lab):
         h.join().daemon.start()
     gw_b = b.subnet("10.203.1.0/24")
     a.reaches(gw_b)
-    a.daemon.wait(lambda: a.peer("n2").get("mtu"), 20, "the MTU of the path")
+    a.daemon.wait(lambda: 1300 <= a.peer("n2").get("mtu", 0) <= 1340, 90, "1400 less 60, or the next step below")
     found = a.peer("n2")["mtu"]
-    assert 1300 <= found <= 1340, found          # 1400 less 60, or the next step below
-    a.daemon.wait(lambda: "mtu %d" % found in a.ip("link", "show", a.iface), 10, "the interface's")
+    a.daemon.wait(lambda: "mtu %d" % found in a.ip("link", "show", a.iface), why="the interface's")
     assert a.ping_sized(gw_b, found)
     # n2 measures the way back itself
-    b.daemon.wait(lambda: 1300 <= b.peer("n1").get("mtu", 0) <= 1340, 30, "n2's MTU: %s" % b.peer("n1"))
+    b.daemon.wait(lambda: 1300 <= b.peer("n1").get("mtu", 0) <= 1340, 90, "n2's MTU")
 
 
 def test_a_node_behind_nat_is_reached_where_it_is_heard_from(lab):
@@ -439,15 +448,15 @@ def test_a_node_behind_nat_is_reached_where_it_is_heard_from(lab):
     for h in (a, b):
         h.join().daemon.start()
     gw_a, gw_b = a.subnet("10.203.0.0/24"), b.subnet("10.203.1.0/24")
-    b.reaches(gw_a, 30)
+    b.reaches(gw_a)
     a.reaches(gw_b)
-    b.daemon.wait(lambda: b.peer("n1").get("endpoint", "").startswith("198.18.2.254:40"), 10, "published")
+    b.daemon.wait(lambda: b.peer("n1").get("endpoint", "").startswith("198.18.2.254:40"), 60, "published")
     # a restart of either side finds the way again
     for h in (a, b):
         h.daemon.kill()
         h.end_device()
         h.daemon.start()
-        b.reaches(gw_a, 30)
+        b.reaches(gw_a)
         a.reaches(gw_b)
 
 
@@ -482,10 +491,10 @@ def test_a_path_of_200_ms_each_way_is_slow_and_not_lossy(lab):
             run("ip", "-n", lab.bridge, "rule", "add", "iif", "v%d%s" % (PID % 100000, h.name), "lookup", "100")
             h.join().daemon.start()
         gw_b = b.subnet("10.203.1.0/24")
-        a.reaches(gw_b, 30)
+        a.reaches(gw_b)
         for h, other in ((a, "n2"), (b, "n1")):
-            h.daemon.wait(lambda: h.peer(other).get("rtt_us", 0) >= 400000, 30, "the delay")
-            h.daemon.wait(lambda: h.peer(other).get("hears") and not h.peer(other).get("loss_permille"), 30,
+            h.daemon.wait(lambda: h.peer(other).get("rtt_us", 0) >= 400000, 90, "the delay")
+            h.daemon.wait(lambda: h.peer(other).get("hears") and not h.peer(other).get("loss_permille"), 90,
                           "no loss")
     finally:
         late.kill()
@@ -507,9 +516,9 @@ def test_a_secondary_address_is_the_source(lab):
     assert "ipproto udp sport 51820" in a.ip("rule")
     rules = a.ip("rule")
     a.ip("rule", "del", "priority", "7400")
-    a.daemon.wait(lambda: a.ip("rule") == rules, 10, "the rule is back")
+    a.daemon.wait(lambda: a.ip("rule") == rules, why="the rule is back")
     run("ip", "-n", a.netns, "addr", "del", "192.0.2.101/24", "dev", "eth0")
-    a.daemon.wait(lambda: "51820" not in a.ip("rule"), 10, "no rule without the address")
+    a.daemon.wait(lambda: "51820" not in a.ip("rule"), why="no rule without the address")
 
 
 def test_an_address_that_changes_and_one_that_is_stale(lab):
@@ -522,10 +531,10 @@ def test_an_address_that_changes_and_one_that_is_stale(lab):
     run("ip", "-n", b.netns, "addr", "add", "192.0.2.202/24", "dev", "eth0")
     run("ip", "-n", b.netns, "addr", "del", "192.0.2.2/24", "dev", "eth0")
     run("ip", "-n", b.netns, "addr", "add", "192.0.2.202/24", "dev", "eth0", check=False)
-    a.daemon.wait(lambda: a.has_endpoint("192.0.2.202:51820"), 30, "roaming")
+    a.daemon.wait(lambda: a.has_endpoint("192.0.2.202:51820"), 90, "roaming")
     a.reaches(gw_b)
     # the fresh one is not overwritten by the record's
-    a.daemon.wait(lambda: a.peer("n2")["endpoint"] == "192.0.2.202:51820", 10, "published")
+    a.daemon.wait(lambda: a.peer("n2").get("endpoint") == "192.0.2.202:51820", 60, "published")
     record = lab.store.get("/node/n2")
     assert record["wg_endpoints"][0] == "192.0.2.2:51820"
     # now both are wrong, and n2 cannot speak first: the record's new address is tried
@@ -538,7 +547,7 @@ def test_an_address_that_changes_and_one_that_is_stale(lab):
     run("ip", "-n", b.netns, "addr", "add", "192.0.2.203/24", "dev", "eth0")
     lab.store.put("/node/n2", dict(record, peer_addr="192.0.2.203:7001",
                                    wg_endpoints=["192.0.2.203:51820"]))
-    a.daemon.wait(lambda: a.has_endpoint("192.0.2.203:51820"), 40, "the other one")
+    a.daemon.wait(lambda: a.has_endpoint("192.0.2.203:51820"), 90, "the other one")
     b.daemon.start()
     a.reaches(gw_b)
 
@@ -573,7 +582,7 @@ def test_down_takes_the_device_away(lab):
         os.path.dirname(os.path.abspath(__file__)), "..", "..", "build")
     run("nsenter", "--net=/run/netns/" + n1.netns, os.path.join(build, "daemons/meshd/jaco-meshd"),
         "--root", str(n1.root), "--down")
-    end = time.monotonic() + 5
+    end = time.monotonic() + 30
     while n1.device() or n1.iface in n1.ip("link"):
         assert time.monotonic() < end
         time.sleep(0.05)

@@ -16,7 +16,7 @@ import pytest
 from jacorpc import BUILD, Raftd, RpcError
 from lab_raft import DOWN, entries, wait
 from power_cut import Recorder, cuts, moments_of
-from lab_raftds import Node
+from lab_raftds import Node, commit
 
 SEED = int(os.environ.get("JACO_POWER_SEED", random.SystemRandom().randrange(1 << 32)))
 CUTS = int(os.environ.get("JACO_POWER_CUTS", 60))
@@ -46,7 +46,7 @@ class Writer(threading.Thread):
                 reason = "x" * 1000
                 parts += [{"key": "/restart/%d-%d" % (self.number, k), "value": msgpack.packb(
                     {"count": 1, "since": 1, "reason": reason})} for k in range(100)]
-            rpc.call("kv.txn", puts=parts)
+            commit(rpc, puts=parts)
             now = time.monotonic_ns()
             self.acknowledged += [(now, key, value) for key, value in puts.items()]
         rpc.close()
