@@ -24,7 +24,7 @@ DAEMON = os.path.join(BUILD, "daemons", "fwd-nft", "jaco-fwd-nft")
 TOOL = os.path.join(BUILD, "tests", "tools", "fwd-ruleset")
 
 POOL = "10.210.0.0/16"
-EVENT_S = 10  # an event that has not come by then does not come
+EVENT_S = 25  # less than the 30 s after which a daemon looks at everything again
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _CLONE_NEWNET = 0x40000000
@@ -161,7 +161,7 @@ class Echo(threading.Thread):
         self.join()
 
 
-def tcp_passes(ns, to, port=7, timeout=1.0):
+def tcp_passes(ns, to, port=7, timeout=EVENT_S):
     with ns:
         s = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     s.settimeout(timeout)
@@ -175,7 +175,7 @@ def tcp_passes(ns, to, port=7, timeout=1.0):
         s.close()
 
 
-def udp_passes(ns, to, port=7, timeout=1.0):
+def udp_passes(ns, to, port=7, timeout=EVENT_S):
     with ns:
         s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     s.settimeout(timeout)
@@ -195,7 +195,7 @@ def checksum(data):
     return ~(total + (total >> 16)) & 0xffff
 
 
-def ping_passes(ns, to, timeout=1.0):
+def ping_passes(ns, to, timeout=EVENT_S):
     head = struct.pack("!BBHHH", 8, 0, 0, os.getpid() & 0xffff, 1)
     packet = struct.pack("!BBHHH", 8, 0, checksum(head), os.getpid() & 0xffff, 1)
     with ns:
@@ -378,6 +378,11 @@ class Host:
         getattr(self.daemon, how)()
         self.daemon.wait(EVENT_S)
         self.log.close()
+
+    def forget_said(self):
+        """Of a daemon that was killed: what it had sent is read, and forgotten."""
+        self.raftd.wait(lambda: not self.raftd.conns, "the end of its connection")
+        self.raftd.obs.clear()
 
     def text_of_log(self):
         with open(os.path.join(self.root, "log")) as f:

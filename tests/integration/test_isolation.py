@@ -6,6 +6,9 @@ blog/default on n1 only (blog is another deployment, db another network of the s
 internal, zoo/default on n2."""
 import os
 import re
+import select
+import subprocess
+import time
 
 import pytest
 
@@ -17,7 +20,7 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: network n
 FAIL_S = 0.15  # a dropped packet stays away; everything here is local and takes microseconds
 
 
-def passes(ns, to, port=7, timeout=1.0):
+def passes(ns, to, port=7, timeout=EVENT_S):
     return (tcp_passes(ns, to, port, timeout), udp_passes(ns, to, port, timeout),
             ping_passes(ns, to, timeout))
 
@@ -304,7 +307,7 @@ def test_a_restart_adopts_the_table_and_traffic_never_stops(net):
     n1.kill()
     assert passes(net.web1, "10.210.1.2") == YES  # without the daemon
     assert passes(net.web1, "10.210.3.2", timeout=FAIL_S) == NO
-    n1.raftd.obs.clear()
+    n1.forget_said()
     n1.start()
     assert re.findall(r"# handle (\d+)", n1.ns.do("nft", "-a", "list", "chain", "inet", "jaco",
                                                   "forward")) == handles
@@ -326,16 +329,14 @@ def test_without_raftd_the_saved_view_serves(lab):
 
 def wait_until(condition, host):
     """Driven by the kernel's own notifications, so nothing is slept away."""
-    import select
-    import subprocess
     monitor = subprocess.Popen(["nsenter", "--net=" + host.ns.path, "nft", "monitor"],
                                stdout=subprocess.PIPE)
+    end = time.monotonic() + EVENT_S
     try:
-        for _ in range(100):
-            if condition():
-                return
-            select.select([monitor.stdout], [], [], EVENT_S / 100)
-        raise AssertionError("waited in vain; %s" % open(os.path.join(host.root, "log")).read())
+        while not condition():
+            assert time.monotonic() < end, "waited in vain; %s" % host.text_of_log()
+            if select.select([monitor.stdout], [], [], 0.1)[0]:
+                os.read(monitor.stdout.fileno(), 65536)
     finally:
         monitor.kill()
         monitor.wait()

@@ -7,6 +7,7 @@ import re
 import shutil
 import signal
 import subprocess
+import time
 
 import pytest
 
@@ -133,8 +134,16 @@ def make_image(lab, engine):
     engine.docker("import", tar, IMAGE)
 
 
-def tcp_and_ping(ns, to, timeout=1.0):
+def tcp_and_ping(ns, to, timeout=EVENT_S):
     return tcp_passes(ns, to, 7, timeout), ping_passes(ns, to, timeout)
+
+
+def wait_served(ns, to):
+    """Until the program in a container that was just started listens."""
+    end = time.monotonic() + EVENT_S
+    while not tcp_passes(ns, to):
+        assert time.monotonic() < end, "nobody listens at %s" % to
+        time.sleep(0.05)
 
 
 def user_chain(host):
@@ -146,11 +155,12 @@ def test_the_engine_drops_what_comes_from_the_mesh_until_it_is_accommodated(rig)
     rig.before = rig.n1.ns.do("iptables-save", "-t", "filter")
     rig.n1.start()
     rig.n2.start()
+    wait_served(rig.web2, "10.210.0.2")
     assert tcp_and_ping(rig.web2, "10.210.0.2") == (True, True)
     assert tcp_and_ping(rig.n2.ns, "10.210.0.2") == (True, True)  # ingress of the other node
     assert tcp_and_ping(rig.zoo2, "10.210.0.2", FAIL_S) == (False, False)
     assert tcp_and_ping(rig.web2, "10.210.3.2", FAIL_S) == (False, False)
-    out = rig.engine.docker("exec", "web", "/busybox", "ping", "-c1", "-W2", "10.210.1.2")
+    out = rig.engine.docker("exec", "web", "/busybox", "ping", "-c1", "-W10", "10.210.1.2")
     assert "1 packets received" in out
 
 
@@ -184,6 +194,7 @@ def test_a_flushed_ruleset_and_a_restarted_engine(rig):
     rig.engine.stop()
     rig.engine.start()
     rig.engine.docker("start", "web", "blog")
+    wait_served(rig.web2, "10.210.0.2")
     assert tcp_and_ping(rig.web2, "10.210.0.2") == (True, True)
     assert tcp_and_ping(rig.web2, "10.210.3.2", FAIL_S) == (False, False)
     assert "DOCKER-ISOLATION-STAGE-1" in rig.n1.ns.do("iptables", "-S", "FORWARD")
