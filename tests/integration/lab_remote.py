@@ -25,7 +25,7 @@ COMPOSE = """services:
 class Remote(Rpc):
     """MessagePack-RPC over TLS; says who it is when a token is given."""
 
-    def __init__(self, node, token=None, timeout=10):  # pylint: disable=super-init-not-called
+    def __init__(self, node, token=None, timeout=60):  # pylint: disable=super-init-not-called
         context = ssl.create_default_context(cafile=node.root + "/lib/raftd/ca.crt")
         context.check_hostname = False
         context.minimum_version = ssl.TLSVersion.TLSv1_3
@@ -41,7 +41,7 @@ def api(node):
         return re.search(r"listen_addr: (\S+)", file.read()).group(1)
 
 
-def plain(node, timeout=10):
+def plain(node, timeout=60):
     host, port = api(node).split(":")
     return socket.create_connection((host, int(port)), timeout=timeout)
 
@@ -68,7 +68,7 @@ class Person:
         os.makedirs(self.home, exist_ok=True)
 
     def run(self, *args, stdin="", **env):
-        return subprocess.run([JACO, *args], input=stdin, capture_output=True, text=True, timeout=60,
+        return subprocess.run([JACO, *args], input=stdin, capture_output=True, text=True, timeout=120,
                               cwd=self.home, check=False,
                               env={"HOME": self.home, "PATH": os.environ["PATH"], **env})
 

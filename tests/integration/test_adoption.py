@@ -39,7 +39,7 @@ class Adopting(Lab):
         self.rids = [self.want("web", i) for i in range(2)]
         self.before = {rid: self.wait_healthy(rid, 30)["container_id"] for rid in self.rids}
         self.wait(lambda: self.verdicts() == dict.fromkeys(self.rids, True), "verdicts are remembered", 30)
-        self.wait(lambda: os.path.exists(self.root + "/cache/runtimed/view"), "the view is saved", 30)
+        self.runtimed.wait_saved(*("/replica/shop/web/%d" % i for i in range(2)))
         self.told = {rid: len(self.history(rid)) for rid in self.rids}
         return self.rids
 

@@ -31,7 +31,7 @@ def work(tmp_path):
 def jaco(where, *argv, stdin="", root=None, **env):
     more = ["--root", str(root)] if root else []
     return subprocess.run([os.path.join(BUILD, "cli/jaco"), *more, *argv], cwd=where, input=stdin,
-                          capture_output=True, text=True, timeout=60, env=dict(os.environ, **env))
+                          capture_output=True, text=True, timeout=120, env=dict(os.environ, **env))
 
 
 def config(where, *argv, **kw):

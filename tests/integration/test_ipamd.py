@@ -121,7 +121,7 @@ def test_addresses_survive_kill_9_and_a_start_without_raftd(lab):
     n1 = lab.host("n1")
     before = [lease(n1, "shop-web-%d" % i, ["front"])[0]["address"] for i in range(5)]
     n1.call("ipamd.release", replica="shop-web-1", generation=1)
-    n1.wait(lambda: (n1_view(n1)).exists(), 10, "view saved")
+    n1.wait_saved("/deployment/shop", "/subnet/shop/front/n1")
     n1.kill()
     n1.raftd.close()
     n1.start()
@@ -135,11 +135,6 @@ def test_addresses_survive_kill_9_and_a_start_without_raftd(lab):
         lease(n1, "shop-web-9", ["other"])
     assert e.value.code == "unavailable" and "raftd is away" in e.value.message
     assert "waiting for raftd" in n1.call("status")["message"]
-
-
-def n1_view(daemon):
-    import pathlib
-    return pathlib.Path(daemon.root) / "cache" / "ipamd" / "view"
 
 
 def test_exhaustion_has_its_code_and_counts(lab):

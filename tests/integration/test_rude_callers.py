@@ -63,7 +63,7 @@ def test_half_handshakes_are_bounded_in_number_and_time(three):
         over += is_over(sock)
     assert over == 150
     # and the last ones when their time is up
-    slow = plain(node, timeout=30)
+    slow = plain(node)
     for byte in hello[:4]:
         slow.sendall(bytes([byte]))
     assert is_over(slow)

@@ -367,7 +367,7 @@ def test_nothing_is_removed_on_a_saved_view(lab):
     lab.apply(WEB)
     rid = lab.want("web")
     lab.wait_healthy(rid)
-    lab.wait(lambda: os.path.exists(lab.root + "/cache/runtimed/view"), "the view is saved")
+    lab.runtimed.wait_saved("/replica/shop/web/0", "/subnet/shop/_default/n1")
     lab.runtimed.stop()
     lab.raftd.close()
     cid = lab.api.call("POST", "/containers/create?name=newer", {
@@ -389,7 +389,7 @@ def test_without_raftd_the_gate_asks_the_daemons_themselves(lab):
     lab.apply(WEB)
     rid = lab.want("web")
     lab.wait_healthy(rid)
-    lab.wait(lambda: os.path.exists(lab.root + "/cache/runtimed/view"), "the view is saved")
+    lab.runtimed.wait_saved("/replica/shop/web/0", "/subnet/shop/_default/n1")
     lab.runtimed.stop()
     lab.raftd.close()
     lab.api.call("POST", "/containers/%s/kill" % rid)
