@@ -2,10 +2,10 @@
  *
  * wal.c - segments as files: <sequence>.log, and "spare" while the next one is being zeroed.
  *
- * A segment gets its name only when its header is durable, so a file with a bad header is a
- * half-made one and can only be the newest.  Each header says which entry came before it; a gap
- * between that and what the previous file yields is damage, not a torn write, because a segment is
- * only begun after the one before it was flushed. */
+ * A segment gets its name only when its header is durable, so a bad header is damage and no crash
+ * leaves one.  Each header says which entry came before it; a gap between that and what the
+ * previous file yields is damage, not a torn write, because a segment is only begun after the one
+ * before it was flushed. */
 #include "daemons/raftd/disk/wal.h"
 
 #include <dirent.h>
@@ -151,7 +151,7 @@ static int scan_file(struct wal *wal, struct wal_segment *segment, const uint8_t
 	return is_torn ? cut_torn(wal, segment, end, n, err) : 0;
 }
 
-/* Map, check and scan one file; a half-made newest one is removed. */
+/* Map, check and scan one file. */
 static int open_segment(struct wal *wal, uint64_t sequence, bool is_newest, struct jaco_err *err)
 {
 	char name[NAME_BYTES];
@@ -195,38 +195,53 @@ static int compare_u64(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* Sequences of all segments, ascending.  Release with jaco_free(). */
+static bool is_segment_name(const char *name, uint64_t *out_sequence)
+{
+	char digits[24];
+
+	if (strlen(name) != 24 || !jaco_str_ends(name, ".log"))
+		return false;
+	(void)jaco_str_copy(digits, 21, name);
+	return jaco_str_to_u64(digits, UINT64_MAX, out_sequence);
+}
+
+/* What cannot be listed to its end is refused: without its newest files the log would look whole
+ * and be shorter than what was acknowledged. */
+static int read_names(DIR *dir, uint64_t **list, size_t *n, struct jaco_err *err)
+{
+	struct dirent *entry;
+	uint64_t sequence;
+	size_t cap = 0;
+
+	while (errno = 0, (entry = readdir(dir))) {
+		if (!is_segment_name(entry->d_name, &sequence))
+			continue;
+		if (*n == SEGMENTS_SANE)
+			return jaco_err_set(err, JACO_INTERNAL, "more than %d files of the log",
+					    SEGMENTS_SANE);
+		*list = jaco_grow(*list, &cap, *n + 1, sizeof(**list));
+		(*list)[(*n)++] = sequence;
+	}
+	return errno ? jaco_err_errno(err, "reading the log's directory") : 0;
+}
+
+/* Sequences of all segments, ascending.  Release with jaco_free(), also after a failure. */
 static int list_segments(struct wal *wal, uint64_t **out_list, size_t *out_n, struct jaco_err *err)
 {
 	int fd = openat(wal->dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-	struct dirent *entry;
-	uint64_t *list = NULL;
-	size_t n = 0, cap = 0;
+	int rc;
 
 	if (!dir) {
 		if (fd >= 0)
 			close(fd);
 		return jaco_err_errno(err, "reading the log's directory");
 	}
-	while ((entry = readdir(dir)) && n < SEGMENTS_SANE) {
-		char digits[24];
-		uint64_t sequence;
-
-		if (strlen(entry->d_name) != 24 || !jaco_str_ends(entry->d_name, ".log"))
-			continue;
-		(void)jaco_str_copy(digits, 21, entry->d_name);
-		if (!jaco_str_to_u64(digits, UINT64_MAX, &sequence))
-			continue;
-		list = jaco_grow(list, &cap, n + 1, sizeof(*list));
-		list[n++] = sequence;
-	}
+	rc = read_names(dir, out_list, out_n, err);
 	closedir(dir);
-	if (n > 1)
-		qsort(list, n, sizeof(*list), compare_u64);
-	*out_list = list;
-	*out_n = n;
-	return 0;
+	if (*out_n > 1)
+		qsort(*out_list, *out_n, sizeof(**out_list), compare_u64);
+	return rc;
 }
 
 static void drop_oldest(struct wal *wal)
@@ -588,8 +603,14 @@ int wal_read(struct wal *wal, uint64_t index, struct wal_entry *out_entry, struc
 				    (unsigned long long)index);
 	if (at->n > 0 && segment == active(wal) && at->offset >= wal->end) {
 		memcpy(room, wal->batch.data + (at->offset - wal->end), at->n);
-	} else if (at->n > 0 && pread(segment->fd, room, at->n, at->offset) != (ssize_t)at->n) {
-		return jaco_err_errno(err, "reading entry %llu", (unsigned long long)index);
+	} else if (at->n > 0) {
+		ssize_t got = pread(segment->fd, room, at->n, at->offset);
+
+		if (got < 0)
+			return jaco_err_errno(err, "reading entry %llu", (unsigned long long)index);
+		if (got != (ssize_t)at->n)
+			return jaco_err_set(err, JACO_INTERNAL, "entry %llu is cut short on disk",
+					    (unsigned long long)index);
 	}
 	out->n += at->n;
 	*out_entry = (struct wal_entry){.index = index,
