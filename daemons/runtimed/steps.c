@@ -186,6 +186,11 @@ static void complete_container(struct slot *slot)
 	struct create_input in;
 	jaco_auto(jaco_buf) struct jaco_buf body = JACO_BUF_INIT;
 
+	if (!slot->service) { /* the manifest went while the engine worked: made anew, or removed */
+		slot->is_made_here = false;
+		end(slot);
+		return;
+	}
 	fill_input(slot, networks, &in);
 	if (slot->at < in.n_networks) {
 		create_connect_json(&in, slot->at, slot->c.id, &body);
