@@ -93,6 +93,7 @@ int alone_open(struct alone *alone, struct jaco_loop *loop, const char *path, st
 	alone->path = path;
 	alone->loop = loop;
 	dnsd_open(&alone->dnsd, loop);
+	alone->dnsd.is_alone = true;
 	if (load(alone, err) < 0)
 		return -(int)err->code;
 	jaco_signal_start(loop, &alone->hup, SIGHUP, on_reload, alone);

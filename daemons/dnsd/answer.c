@@ -46,6 +46,7 @@ struct request {
 	const struct zone *const *siblings; /* known when the asked zone has neither */
 	size_t n_siblings;
 	uint64_t *prng;
+	uint32_t source; /* of who asks; 0: unknown */
 };
 
 static const uint8_t *qname(const uint8_t *msg)
@@ -310,11 +311,11 @@ static bool find_in(struct request *request, const struct zone *zone, const uint
 	return request->service.entry != NULL;
 }
 
-static bool find_in_siblings(struct request *request, uint32_t source, const uint8_t *name)
+static bool find_in_siblings(struct request *request, const uint8_t *name)
 {
 	const struct zone *asked = request->zone;
 
-	request->n_siblings = zone_siblings(asked, source, &request->siblings);
+	request->n_siblings = zone_siblings(asked, request->source, &request->siblings);
 	for (size_t i = 0; i < request->n_siblings; i++)
 		if (request->siblings[i] != asked && find_in(request, request->siblings[i], name))
 			return true;
@@ -332,6 +333,15 @@ static bool has_way_out(const struct request *request)
 	return false;
 }
 
+/* To the upstreams, or to the servers that the replica's service has of its own. */
+static enum answer_verdict forward(const struct request *request, uint8_t *msg,
+				   struct answer *answer)
+{
+	answer->resolver = zone_resolver(request->zone, request->source);
+	return answer->resolver == RESOLVERS_NONE ? refuse(msg, answer, PACKET_SERVFAIL)
+						  : ANSWER_FORWARD;
+}
+
 /* A name no zone of the client has: certainly absent, or somebody else's. */
 static enum answer_verdict answer_other(const struct request *request, struct reply *reply,
 					struct answer *answer)
@@ -344,7 +354,7 @@ static enum answer_verdict answer_other(const struct request *request, struct re
 	/* A port of a name shares that name's fate. */
 	if (zone_classify(request->zone, name + service->at, query->name_n - service->at,
 			  query->n_labels - n_above) == ZONE_NOTHING)
-		return has_way_out(request) ? ANSWER_FORWARD
+		return has_way_out(request) ? forward(request, reply->msg, answer)
 					    : refuse(reply->msg, answer, PACKET_REFUSED);
 	answer->rcode = PACKET_NXDOMAIN;
 	packet_reply_header(reply->msg, answer->rcode, true, 1);
@@ -355,12 +365,13 @@ static enum answer_verdict answer_other(const struct request *request, struct re
 static enum answer_verdict answer_name(const struct answer_from *from, bool is_tcp, uint64_t *prng,
 				       uint8_t *msg, size_t cap, struct answer *answer)
 {
-	struct request request = {.query = &answer->query, .prng = prng};
+	struct request request = {
+		.query = &answer->query, .prng = prng, .source = from->source};
 	struct reply reply = reply_begin(msg, &answer->query, is_tcp, cap);
 	bool exists;
 
 	if (!find_in(&request, from->zone, qname(msg)) &&
-	    !find_in_siblings(&request, from->source, qname(msg)))
+	    !find_in_siblings(&request, qname(msg)))
 		return answer_other(&request, &reply, answer);
 	exists = request.entry || request.service.port != 0 || request.service.is_parent;
 	answer->rcode = exists ? PACKET_NOERROR : PACKET_NXDOMAIN;
@@ -381,6 +392,7 @@ enum answer_verdict answer_query(const struct answer_from *from, bool is_tcp, ui
 	const struct packet_query *query = &answer->query;
 
 	answer->n = 0;
+	answer->resolver = 0;
 	answer->rcode = PACKET_NOERROR;
 	switch (packet_parse(msg, n, &answer->query)) {
 	case PACKET_SILENT:

@@ -34,6 +34,7 @@ enum answer_verdict {
 struct answer {
 	struct packet_query query; /* as packet_parse() left it */
 	size_t n;                  /* reply bytes */
+	unsigned resolver;         /* FORWARD: whose servers, as zone_resolver() says */
 	enum packet_rcode rcode;
 };
 

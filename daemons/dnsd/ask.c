@@ -65,7 +65,7 @@ bool ask_has_options(const uint8_t *msg, const struct packet_query *query)
 }
 
 size_t ask_key(uint8_t out[static CACHE_KEY_MAX], const uint8_t *msg,
-	       const struct packet_query *query)
+	       const struct packet_query *query, uint64_t upstreams_id)
 {
 	size_t n = query->name_n;
 
@@ -74,7 +74,12 @@ size_t ask_key(uint8_t out[static CACHE_KEY_MAX], const uint8_t *msg,
 	packet_put16(out + n + 2, query->class);
 	out[n + 4] = (uint8_t)((msg[2] & PACKET_RD) | (msg[3] & (PACKET_CD | PACKET_AD)) |
 			       (query->has_edns ? 2 : 0) | (query->dnssec_ok ? 4 : 0));
-	return n + 5;
+	n += 5;
+	if (upstreams_id != 0) { /* the name ends itself, so this is no part of a longer one */
+		memcpy(out + n, &upstreams_id, sizeof(upstreams_id));
+		n += sizeof(upstreams_id);
+	}
+	return n;
 }
 
 void ask_count_opt(uint8_t *asked, bool has_opt)

@@ -23,9 +23,10 @@ size_t ask_make(uint8_t *out, const uint8_t *msg, const struct packet_query *que
 /* Do options of @msg travel?  Then its answer is for this client alone and is not kept. */
 bool ask_has_options(const uint8_t *msg, const struct packet_query *query);
 
-/* What makes two questions have one answer; returns its length. */
+/* What makes two questions to the list of servers @upstreams_id have one answer; returns its
+ * length. */
 size_t ask_key(uint8_t out[static CACHE_KEY_MAX], const uint8_t *msg,
-	       const struct packet_query *query);
+	       const struct packet_query *query, uint64_t upstreams_id);
 
 /* Take the OPT record off a query that ask_make() wrote with one, or put it back: it is the last
  * thing in it, so it stays in its place and is counted or not.  Without it the query ends with the

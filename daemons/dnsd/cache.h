@@ -17,7 +17,7 @@
 #define CACHE_STALE_S        30
 #define CACHE_TTL_MAX_S      86400 /* a day; RFC 8767 section 4 asks for a cap */
 #define CACHE_NEGATIVE_MAX_S 10800 /* three hours, RFC 2308 section 5 */
-#define CACHE_KEY_MAX        264   /* name, type, class and what changes the answer */
+#define CACHE_KEY_MAX        272   /* name, type, class, what changes the answer, who was asked */
 
 struct cache;
 

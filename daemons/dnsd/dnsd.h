@@ -23,6 +23,9 @@ struct dnsd {
 	struct forward *forward;
 	struct listen_set *listen;
 	struct jaco_timer retry;
+	struct jaco_cidr pool; /* of dnsd_set_upstreams(), when n_pool is 1 */
+	size_t n_pool;
+	bool is_alone; /* a file by hand may name servers on this machine's loopback */
 	size_t n_closed; /* wanted listeners that are not open */
 };
 
@@ -33,8 +36,11 @@ void dnsd_close(struct dnsd *dnsd); /* also zeroed */
  * DNSD_DRAIN_MS. */
 void dnsd_drain(struct dnsd *dnsd);
 
-/* Put @take_table and its listeners in force; the old table is freed.  Listeners that cannot be
- * opened are logged once and tried again. */
+/* Put @take_table, its listeners and the servers that services have of their own in force; the old
+ * table is freed.  Listeners that cannot be opened are logged once and tried again.  Servers that
+ * would come back to us, or are inside the pool or this machine, are left out with a warning: a
+ * service must not have us ask where its containers may not.  When none is left, its names of the
+ * outside fail. */
 void dnsd_apply(struct dnsd *dnsd, struct zone_table *take_table, const struct listen_want *wants,
 		size_t n);
 
@@ -42,4 +48,4 @@ void dnsd_apply(struct dnsd *dnsd, struct zone_table *take_table, const struct l
  * warning; none left is warned of too: external names will fail. */
 void dnsd_set_upstreams(struct dnsd *dnsd, const char *const *texts, size_t n_texts,
 			const struct jaco_cidr *pool, size_t n_pool, const struct listen_want *own,
-			size_t n_own, int64_t timeout_ms, size_t cache_bytes);
+			size_t n_own, int64_t timeout_ms, size_t cache_bytes); /* n_pool: 0, 1 */

@@ -20,17 +20,8 @@
 #include "libjaco/base/str.h"
 
 #define BUCKETS       256
-#define DNS_PORT      53
 #define READS_AT_ONCE                                                                              \
 	16 /* datagrams taken per wake-up: a flood of forgeries must not hold the loop */
-#define LOOP_RESOLVER 0x7f00000b /* 127.0.0.11 */
-
-/* Flights outlive a reconfiguration, so the list is counted. */
-struct upstreams {
-	unsigned refs;
-	size_t n;
-	struct jaco_addr addrs[FORWARD_UPSTREAMS_MAX];
-};
 
 enum flight_state {
 	FLIGHT_IDLE,     /* between attempts */
@@ -66,7 +57,10 @@ struct forward_flight {
 struct forward {
 	struct jaco_loop *loop;
 	struct stats *stats;
-	struct upstreams *upstreams;
+	struct upstreams *upstreams; /* the node's */
+	struct upstreams **resolvers; /* services' own */
+	size_t n_resolvers;
+	uint64_t last_id;
 	int64_t timeout_ms;
 	struct cache *cache;
 	size_t cache_max;
@@ -79,18 +73,6 @@ struct forward {
 	uint8_t folded[PACKET_MAX + PACKET_SLACK];
 };
 
-static struct upstreams *upstreams_ref(struct upstreams *upstreams)
-{
-	upstreams->refs++;
-	return upstreams;
-}
-
-static void upstreams_unref(struct upstreams *upstreams)
-{
-	if (upstreams && --upstreams->refs == 0)
-		jaco_free(upstreams);
-}
-
 struct forward *forward_new(struct jaco_loop *loop, struct stats *stats)
 {
 	struct forward *forward = jaco_alloc(sizeof(*forward));
@@ -98,8 +80,7 @@ struct forward *forward_new(struct jaco_loop *loop, struct stats *stats)
 	forward->loop = loop;
 	forward->stats = stats;
 	forward->cache = cache_new(0);
-	forward->upstreams = jaco_alloc(sizeof(*forward->upstreams));
-	forward->upstreams->refs = 1;
+	forward->upstreams = upstreams_new(0, NULL, 0);
 	forward->timeout_ms = 1000;
 	return forward;
 }
@@ -107,13 +88,8 @@ struct forward *forward_new(struct jaco_loop *loop, struct stats *stats)
 void forward_configure(struct forward *forward, const struct jaco_addr *upstreams, size_t n,
 		       int64_t timeout_ms, size_t cache_bytes)
 {
-	JACO_ASSERT(n <= FORWARD_UPSTREAMS_MAX);
 	upstreams_unref(forward->upstreams);
-	forward->upstreams = jaco_alloc(sizeof(*forward->upstreams));
-	forward->upstreams->refs = 1;
-	forward->upstreams->n = n;
-	if (n > 0)
-		memcpy(forward->upstreams->addrs, upstreams, n * sizeof(*upstreams));
+	forward->upstreams = upstreams_new(0, upstreams, n);
 	forward->timeout_ms = timeout_ms;
 	if (cache_bytes == forward->cache_max)
 		return;
@@ -122,51 +98,38 @@ void forward_configure(struct forward *forward, const struct jaco_addr *upstream
 	forward->cache_max = cache_bytes;
 }
 
-bool forward_is_loop(const struct jaco_addr *addr, const struct jaco_cidr *pool, size_t n_pool,
-		     const struct jaco_addr *own, size_t n_own)
+static void drop_resolvers(struct upstreams **resolvers, size_t n)
 {
-	const struct sockaddr_in *in4 = (const struct sockaddr_in *)&addr->storage;
-	uint32_t host;
-	char a[JACO_ADDR_TEXT_BYTES], b[JACO_ADDR_TEXT_BYTES];
-
-	jaco_addr_render(a, addr);
-	for (size_t i = 0; i < n_own; i++) {
-		jaco_addr_render(b, &own[i]);
-		if (jaco_str_eq(a, b))
-			return true;
-	}
-	if (addr->sa.sa_family != AF_INET)
-		return false;
-	host = ntohl(in4->sin_addr.s_addr);
-	for (size_t i = 0; i < n_pool; i++)
-		if (jaco_cidr_contains(pool[i], host))
-			return true;
-	return host == LOOP_RESOLVER;
+	for (size_t i = 0; i < n; i++)
+		upstreams_unref(resolvers[i]);
+	jaco_free(resolvers);
 }
 
-size_t forward_parse_resolv(const char *text, struct jaco_addr *out, size_t cap)
+static struct upstreams *take_resolver(struct forward *forward,
+				       const struct forward_resolver *resolver)
 {
-	size_t n = 0;
+	for (size_t i = 0; i < forward->n_resolvers; i++)
+		if (upstreams_equal(forward->resolvers[i], resolver->addrs, resolver->n))
+			return upstreams_ref(forward->resolvers[i]);
+	return upstreams_new(++forward->last_id, resolver->addrs, resolver->n);
+}
 
-	for (const char *line = text; *line && n < cap;
-	     line += strcspn(line, "\n"), line += *line == '\n') {
-		size_t skip = strspn(line, " \t");
-		char host[JACO_ADDR_TEXT_BYTES], addr[JACO_ADDR_TEXT_BYTES + 4];
-		size_t len;
+void forward_set_resolvers(struct forward *forward, const struct forward_resolver *resolvers,
+			   size_t n)
+{
+	struct upstreams **fresh = jaco_alloc_n(n + 1, sizeof(struct upstreams *));
 
-		if (strncmp(line + skip, "nameserver", 10) != 0 || !strchr(" \t", line[skip + 10]))
-			continue;
-		skip += 10 + strspn(line + skip + 10, " \t");
-		len = strcspn(line + skip, " \t\r\n#;");
-		if (len == 0 || len >= sizeof(host))
-			continue;
-		memcpy(host, line + skip, len);
-		host[len] = '\0';
-		(void)jaco_str_format(addr, sizeof(addr), strchr(host, ':') ? "[%s]" : "%s", host);
-		if (jaco_addr_parse(&out[n], addr, DNS_PORT, NULL) == 0)
-			n++;
-	}
-	return n;
+	for (size_t i = 0; i < n; i++)
+		fresh[i] = take_resolver(forward, &resolvers[i]);
+	drop_resolvers(forward->resolvers, forward->n_resolvers);
+	forward->resolvers = fresh;
+	forward->n_resolvers = n;
+}
+
+static struct upstreams *find_upstreams(const struct forward *forward, unsigned resolver)
+{
+	JACO_ASSERT(resolver <= forward->n_resolvers);
+	return resolver == 0 ? forward->upstreams : forward->resolvers[resolver - 1];
 }
 
 /* --- replies to clients --- */
@@ -516,26 +479,29 @@ static void flight_ask(struct forward_flight *flight)
 
 /* --- clients --- */
 
-static struct forward_flight *flight_find(struct forward *forward, uint64_t hash,
+static struct forward_flight *flight_find(struct forward *forward,
+					  const struct upstreams *upstreams, uint64_t hash,
 					  const uint8_t *folded, size_t n, bool is_tcp)
 {
 	struct forward_flight *flight;
 
 	LIST_FOREACH(flight, &forward->buckets[hash % BUCKETS], in_bucket)
-		if (flight->hash == hash && flight->query_n == n && flight->is_tcp == is_tcp &&
+		if (flight->hash == hash && flight->upstreams->id == upstreams->id &&
+		    flight->query_n == n && flight->is_tcp == is_tcp &&
 		    !memcmp(flight->folded + 2, folded + 2, n - 2))
 			return flight;
 	return NULL;
 }
 
-static struct forward_flight *flight_new(struct forward *forward, uint64_t hash,
-					 const uint8_t *query, const uint8_t *folded, size_t n,
-					 size_t plain_n, bool is_tcp)
+static struct forward_flight *flight_new(struct forward *forward, struct upstreams *upstreams,
+					 uint64_t hash, const uint8_t *query,
+					 const uint8_t *folded, size_t n, size_t plain_n,
+					 bool is_tcp)
 {
 	struct forward_flight *flight = jaco_alloc(sizeof(*flight));
 
 	flight->forward = forward;
-	flight->upstreams = upstreams_ref(forward->upstreams);
+	flight->upstreams = upstreams_ref(upstreams);
 	flight->fd = -1;
 	flight->hash = hash;
 	flight->is_tcp = is_tcp;
@@ -561,15 +527,16 @@ static void client_join(struct forward_flight *flight, struct forward_client *cl
 	LIST_INSERT_HEAD(&flight->clients, client, link);
 }
 
-size_t forward_cached(struct forward *forward, const struct packet_query *query, bool is_tcp,
-		      uint8_t *msg, size_t cap, enum packet_rcode *out_rcode)
+size_t forward_cached(struct forward *forward, unsigned resolver, const struct packet_query *query,
+		      bool is_tcp, uint8_t *msg, size_t cap, enum packet_rcode *out_rcode)
 {
 	uint8_t key[CACHE_KEY_MAX], name[PACKET_NAME_MAX];
 	size_t n;
 
 	if (cache_count(forward->cache) == 0 || ask_has_options(msg, query))
 		return 0;
-	n = cache_get(forward->cache, key, ask_key(key, msg, query), false, forward->out,
+	n = ask_key(key, msg, query, find_upstreams(forward, resolver)->id);
+	n = cache_get(forward->cache, key, n, false, forward->out,
 		      sizeof(forward->out), jaco_loop_now(forward->loop));
 	if (n == 0)
 		return 0;
@@ -586,6 +553,7 @@ size_t forward_cached(struct forward *forward, const struct packet_query *query,
 void forward_submit(struct forward *forward, struct forward_client *client, const uint8_t *msg)
 {
 	const struct packet_query *query = &client->query;
+	struct upstreams *upstreams = find_upstreams(forward, client->resolver);
 	uint8_t *folded = forward->folded, *asked = forward->asked;
 	struct forward_flight *flight;
 	size_t n, n_options;
@@ -598,7 +566,7 @@ void forward_submit(struct forward *forward, struct forward_client *client, cons
 	memcpy(folded, asked, n);
 	packet_name_lower(folded + PACKET_HEADER_BYTES, asked + PACKET_HEADER_BYTES, query->name_n);
 	hash = packet_name_hash(folded, n);
-	flight = flight_find(forward, hash, folded, n, client->is_tcp);
+	flight = flight_find(forward, upstreams, hash, folded, n, client->is_tcp);
 	if ((!flight && forward->n_flights >= FORWARD_FLIGHTS_MAX) ||
 	    forward->n_clients >= FORWARD_CLIENTS_MAX) {
 		tell_failure(forward, client, asked);
@@ -610,9 +578,10 @@ void forward_submit(struct forward *forward, struct forward_client *client, cons
 		return;
 	}
 	forward->stats->forwarded++;
-	flight = flight_new(forward, hash, asked, folded, n, query->question_end, client->is_tcp);
+	flight = flight_new(forward, upstreams, hash, asked, folded, n, query->question_end,
+			    client->is_tcp);
 	if (n_options == 0)
-		flight->key_n = ask_key(flight->key, msg, query);
+		flight->key_n = ask_key(flight->key, msg, query, upstreams->id);
 	client_join(flight, client);
 	flight_ask(flight);
 }
@@ -641,6 +610,7 @@ void forward_free(struct forward *forward)
 		flight_free(flight);
 	}
 	upstreams_unref(forward->upstreams);
+	drop_resolvers(forward->resolvers, forward->n_resolvers);
 	cache_free(forward->cache);
 	jaco_free(forward);
 }

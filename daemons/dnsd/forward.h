@@ -6,7 +6,10 @@
  * The next upstream is asked on timeout, transport error, SERVFAIL, REFUSED, NOTIMP or nonsense;
  * one that says FORMERR to EDNS is asked again without it (RFC 6891 section 7).  The first NOERROR
  * or NXDOMAIN is relayed as it came.  Identical queries under way are asked once.  All failed: a
- * stale answer when there is one, else SERVFAIL, never NXDOMAIN. */
+ * stale answer when there is one, else SERVFAIL, never NXDOMAIN.
+ *
+ * Services with servers of their own (dns: of compose) are asked for there: their questions and the
+ * kept answers are apart from everybody else's. */
 #pragma once
 
 #include <stdbool.h>
@@ -16,12 +19,11 @@
 
 #include "daemons/dnsd/packet.h"
 #include "daemons/dnsd/stats.h"
+#include "daemons/dnsd/upstreams.h"
 #include "libjaco/base/err.h"
 #include "libjaco/io/loop.h"
 #include "libjaco/io/sock.h"
-#include "libjaco/model/cidr.h"
 
-#define FORWARD_UPSTREAMS_MAX 16
 #define FORWARD_FLIGHTS_MAX   1024 /* one descriptor each */
 #define FORWARD_CLIENTS_MAX   8192 /* waiting, in all */
 
@@ -34,6 +36,7 @@ struct forward_client {
 	struct forward_flight *flight; /* NULL: not waiting */
 	struct packet_query query;
 	struct jaco_time since;
+	unsigned resolver; /* whose servers are asked, as in forward_cached() */
 	bool is_tcp;
 	uint8_t name[PACKET_NAME_MAX]; /* the question in the client's own case */
 	/* @reply belongs to the callee until it returns; the client is not waiting any more.  The
@@ -49,19 +52,22 @@ void forward_free(struct forward *forward); /* drops who still waits without a w
 void forward_configure(struct forward *forward, const struct jaco_addr *upstreams, size_t n,
 		       int64_t timeout_ms, size_t cache_bytes);
 
-/* Would asking @addr come back to us?  Docker's embedded resolver, a gateway inside the pool, or
- * one of our own listeners. */
-bool forward_is_loop(const struct jaco_addr *addr, const struct jaco_cidr *pool, size_t n_pool,
-		     const struct jaco_addr *own, size_t n_own);
+/* Replace the lists of servers that some clients have of their own: client->resolver is 1 for the
+ * first of them.  One that is in force already keeps its answers; one that is empty fails every
+ * question. */
+struct forward_resolver {
+	struct jaco_addr addrs[UPSTREAMS_MAX];
+	size_t n;
+};
+void forward_set_resolvers(struct forward *forward, const struct forward_resolver *resolvers,
+			   size_t n);
 
-/* The upstreams of a resolv.conf(5) text, at most @cap; returns their number. */
-size_t forward_parse_resolv(const char *text, struct jaco_addr *out, size_t cap);
+/* Answer @msg from the cache in place.  0 when it must be asked.
+ * @resolver  0: the node's own upstreams, else a list of forward_set_resolvers() */
+size_t forward_cached(struct forward *forward, unsigned resolver, const struct packet_query *query,
+		      bool is_tcp, uint8_t *msg, size_t cap, enum packet_rcode *out_rcode);
 
-/* Answer @msg from the cache in place.  0 when it must be asked. */
-size_t forward_cached(struct forward *forward, const struct packet_query *query, bool is_tcp,
-		      uint8_t *msg, size_t cap, enum packet_rcode *out_rcode);
-
-/* Ask for @client (fields up to on_reply set by the caller: query, is_tcp, on_reply).  on_reply may
+/* Ask for @client (set by the caller: query, resolver, is_tcp, on_reply).  on_reply may
  * be called before this returns. */
 void forward_submit(struct forward *forward, struct forward_client *client, const uint8_t *msg);
 void forward_cancel(struct forward_client *client);

@@ -133,7 +133,7 @@ static void pending_on_reply(struct forward_client *client, uint8_t *reply, size
 	jaco_free(pending);
 }
 
-static void submit_pending(struct listener *listener, const struct packet_query *query,
+static void submit_pending(struct listener *listener, const struct answer *answer,
 			   const struct mmsghdr *in, const uint8_t *msg)
 {
 	struct pending *pending = jaco_alloc(sizeof(*pending));
@@ -141,7 +141,8 @@ static void submit_pending(struct listener *listener, const struct packet_query 
 	pending->listener = listener;
 	pending->peer_n = in->msg_hdr.msg_namelen;
 	memcpy(&pending->peer, in->msg_hdr.msg_name, sizeof(pending->peer));
-	pending->client.query = *query;
+	pending->client.query = answer->query;
+	pending->client.resolver = answer->resolver;
 	pending->client.on_reply = pending_on_reply;
 	LIST_INSERT_HEAD(&listener->pendings, pending, link);
 	forward_submit(listener->set->forward, &pending->client, msg);
@@ -180,13 +181,14 @@ static void take_query(struct listener *listener, size_t i, size_t *n_out)
 	case ANSWER_FORWARD:
 		break;
 	}
-	n = forward_cached(set->forward, &answer.query, false, msg, QUERY_BYTES, &rcode);
+	n = forward_cached(set->forward, answer.resolver, &answer.query, false, msg, QUERY_BYTES,
+			   &rcode);
 	if (n > 0) {
 		set->stats->rcodes[rcode]++;
 		queue_reply(batch, n_out, i, n);
 		return;
 	}
-	submit_pending(listener, &answer.query, in, msg);
+	submit_pending(listener, &answer, in, msg);
 }
 
 /* A message the kernel will not take (no room, a firewall) is lost alone, as on any wire. */

@@ -28,12 +28,12 @@ static int64_t resolv_mtime_ns(void)
 static size_t host_resolvers(char out[][JACO_ADDR_TEXT_BYTES])
 {
 	jaco_auto(jaco_buf) struct jaco_buf text = JACO_BUF_INIT;
-	struct jaco_addr addrs[FORWARD_UPSTREAMS_MAX];
+	struct jaco_addr addrs[UPSTREAMS_MAX];
 	size_t n;
 
 	if (jaco_fs_read(RESOLV_CONF, RESOLV_BYTES, &text, NULL) < 0)
 		return 0;
-	n = forward_parse_resolv(jaco_buf_str(&text), addrs, FORWARD_UPSTREAMS_MAX);
+	n = upstreams_parse_resolv(jaco_buf_str(&text), addrs, UPSTREAMS_MAX);
 	for (size_t i = 0; i < n; i++)
 		jaco_addr_render(out[i], &addrs[i]);
 	return n;
@@ -42,8 +42,8 @@ static size_t host_resolvers(char out[][JACO_ADDR_TEXT_BYTES])
 static void set_upstreams(struct live *live)
 {
 	const struct jaco_config *config = &live->daemon->config;
-	char host[FORWARD_UPSTREAMS_MAX][JACO_ADDR_TEXT_BYTES];
-	const char *texts[JACO_CONFIG_LIST + FORWARD_UPSTREAMS_MAX];
+	char host[UPSTREAMS_MAX][JACO_ADDR_TEXT_BYTES];
+	const char *texts[JACO_CONFIG_LIST + UPSTREAMS_MAX];
 	struct jaco_cidr pool;
 	size_t n = 0, n_pool = jaco_cidr_parse(config->ipam_pool, &pool, NULL) == 0 ? 1 : 0;
 

@@ -237,7 +237,9 @@ static void add_service(struct reader *r, struct zone_spec *scope,
 		memcpy(all, scope->services, scope->n_services * sizeof(*all));
 	all[scope->n_services] = (struct zone_service_spec){.name = service->name,
 							    .aliases = network->aliases.v,
-							    .n_aliases = network->aliases.n};
+							    .n_aliases = network->aliases.n,
+							    .resolvers = service->dns.v,
+							    .n_resolvers = service->dns.n};
 	read_replicas(r, scope->deployment, scope->network, &all[scope->n_services]);
 	scope->services = all;
 	scope->n_services++;
@@ -332,6 +334,8 @@ static void digest_scope(struct jaco_buf *text, const struct zone_spec *scope)
 		jaco_buf_printf(text, "\n %s", service->name);
 		for (size_t j = 0; j < service->n_aliases; j++)
 			jaco_buf_printf(text, " %s", service->aliases[j]);
+		for (size_t j = 0; j < service->n_resolvers; j++)
+			jaco_buf_printf(text, " @%s", service->resolvers[j]);
 		for (size_t j = 0; j < service->n_replicas; j++) {
 			const struct zone_replica_spec *replica = &service->replicas[j];
 

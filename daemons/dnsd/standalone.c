@@ -200,7 +200,7 @@ static void read_replica(struct reader *r, json_t *object, const char *where,
 static void read_service(struct reader *r, json_t *object, const char *where,
 			 const char *deployment, struct zone_service_spec *out)
 {
-	static const char *const keys[] = {"name", "aliases", "replicas", NULL};
+	static const char *const keys[] = {"name", "aliases", "dns", "replicas", NULL};
 	struct zone_replica_spec *replicas;
 	json_t *array;
 
@@ -209,6 +209,9 @@ static void read_service(struct reader *r, json_t *object, const char *where,
 		return;
 	out->name = read_text(r, object, "name", where, NULL);
 	out->aliases = read_texts(r, object, "aliases", where, &out->n_aliases);
+	out->resolvers = read_texts(r, object, "dns", where, &out->n_resolvers);
+	if (out->n_resolvers > STANDALONE_UPSTREAMS_MAX)
+		fail(r, "%s.dns: wants at most %d servers", where, STANDALONE_UPSTREAMS_MAX);
 	array = read_array(r, object, "replicas", where);
 	replicas = jaco_arena_alloc_n(r->arena, json_array_size(array) + 1, sizeof(*replicas));
 	for (size_t i = 0; i < json_array_size(array) && !r->failed; i++) {

@@ -151,12 +151,13 @@ static void conn_flush(struct conn *conn)
 static void pending_on_reply(struct forward_client *client, uint8_t *reply, size_t n,
 			     enum packet_rcode rcode);
 
-static void submit(struct conn *conn, const struct packet_query *query, const uint8_t *msg)
+static void submit(struct conn *conn, const struct answer *answer, const uint8_t *msg)
 {
 	struct tcp_pending *pending = jaco_alloc(sizeof(*pending));
 
 	pending->conn = conn;
-	pending->client.query = *query;
+	pending->client.query = answer->query;
+	pending->client.resolver = answer->resolver;
 	pending->client.is_tcp = true;
 	pending->client.on_reply = pending_on_reply;
 	LIST_INSERT_HEAD(&conn->pendings, pending, link);
@@ -185,9 +186,10 @@ static void conn_answer(struct conn *conn, size_t n)
 		conn->is_broken = true;
 		return;
 	case ANSWER_FORWARD:
-		n = forward_cached(pool->forward, &answer.query, true, msg, PACKET_MAX, &rcode);
+		n = forward_cached(pool->forward, answer.resolver, &answer.query, true, msg,
+				   PACKET_MAX, &rcode);
 		if (n == 0) {
-			submit(conn, &answer.query, msg);
+			submit(conn, &answer, msg);
 			return;
 		}
 		conn_put(conn, msg, n, rcode);

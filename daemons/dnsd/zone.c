@@ -11,6 +11,8 @@
 
 #include <string.h>
 
+#include "daemons/dnsd/names.h"
+#include "daemons/dnsd/resolvers.h"
 #include "daemons/dnsd/sources.h"
 #include "libjaco/base/arena.h"
 #include "libjaco/base/mem.h"
@@ -18,13 +20,6 @@
 
 #define REVERSE_LABELS 6  /* d.c.b.a.in-addr.arpa */
 #define IN_ADDR_BYTES  14 /* wire form of in-addr.arpa */
-
-/* Open addressing, at most half full; slot 0 of nothing is an entry without name. */
-struct names {
-	struct zone_entry *slots;
-	size_t mask;
-	size_t n;
-};
 
 struct zone {
 	struct names names;
@@ -42,69 +37,13 @@ struct zone_table {
 	struct jaco_cidr *ranges;
 	size_t n_ranges;
 	struct sources sources;
+	struct resolvers resolvers;
 	uint32_t serial;
 	uint8_t domain[PACKET_NAME_MAX + PACKET_SLACK];
 	size_t domain_n;
 	uint8_t alias_zone[PACKET_NAME_MAX + PACKET_SLACK];
 	size_t alias_zone_n; /* 0: none */
 };
-
-static void names_init(struct names *names, struct jaco_arena *arena, size_t n_expected)
-{
-	size_t cap = 16;
-
-	while (cap < 2 * n_expected)
-		cap *= 2;
-	names->slots = jaco_arena_alloc_n(arena, cap, sizeof(*names->slots));
-	names->mask = cap - 1;
-	names->n = 0;
-}
-
-static struct zone_entry *names_slot(const struct names *names, uint64_t hash, const uint8_t *name,
-				     size_t name_n)
-{
-	size_t i = hash & names->mask;
-
-	for (;; i = (i + 1) & names->mask) {
-		struct zone_entry *e = &names->slots[i];
-
-		if (!e->name ||
-		    (e->hash == hash && e->name_n == name_n &&
-		     packet_name_equals(e->name, name, name_n)))
-			return e;
-	}
-}
-
-/* The entry of a lower-case name, made when absent.  The name is copied. */
-static struct zone_entry *names_put(struct names *names, struct jaco_arena *arena,
-				    const uint8_t *name, size_t name_n)
-{
-	uint64_t hash = packet_name_hash(name, name_n);
-	struct zone_entry *e = names_slot(names, hash, name, name_n);
-	uint8_t *copy;
-
-	if (e->name)
-		return e;
-	if (2 * (names->n + 1) > names->mask + 1) {
-		struct names bigger;
-
-		names_init(&bigger, arena, names->n * 2 + 2);
-		for (size_t i = 0; i <= names->mask; i++) {
-			struct zone_entry *old = &names->slots[i];
-
-			if (old->name)
-				*names_slot(&bigger, old->hash, old->name, old->name_n) = *old;
-		}
-		bigger.n = names->n;
-		*names = bigger;
-		e = names_slot(names, hash, name, name_n);
-	}
-	copy = jaco_arena_alloc(arena, name_n + PACKET_SLACK);
-	memcpy(copy, name, name_n);
-	*e = (struct zone_entry){.hash = hash, .name = copy, .name_n = (uint16_t)name_n};
-	names->n++;
-	return e;
-}
 
 /* --- building --- */
 
@@ -479,6 +418,41 @@ static void build_sources(struct zone_table *table, const struct zone_table_spec
 	sources_build(&table->sources, &table->arena, specs, n);
 }
 
+static void note_resolvers(const struct zone_service_spec *service, struct resolver_spec **specs,
+			   size_t *n, size_t *cap)
+{
+	for (size_t i = 0; i < service->n_replicas; i++) {
+		if (service->replicas[i].addr == 0)
+			continue;
+		*specs = jaco_grow(*specs, cap, *n + 1, sizeof(**specs));
+		(*specs)[(*n)++] = (struct resolver_spec){
+			{service->resolvers, service->n_resolvers}, service->replicas[i].addr};
+	}
+}
+
+static bool has_resolvers(const struct zone_table_spec *spec)
+{
+	for (size_t i = 0; i < spec->n_scopes; i++)
+		for (size_t j = 0; j < spec->scopes[i].n_services; j++)
+			if (spec->scopes[i].services[j].n_resolvers > 0)
+				return true;
+	return false;
+}
+
+/* Every address of a replica here, with the servers of its service. */
+static void build_resolvers(struct zone_table *table, const struct zone_table_spec *spec)
+{
+	jaco_auto(jaco_ptr) struct resolver_spec *specs = NULL;
+	size_t n = 0, cap = 0;
+
+	if (!has_resolvers(spec))
+		return;
+	for (size_t i = 0; i < spec->n_scopes; i++)
+		for (size_t j = 0; spec->scopes[i].is_served && j < spec->scopes[i].n_services; j++)
+			note_resolvers(&spec->scopes[i].services[j], &specs, &n, &cap);
+	resolvers_build(&table->resolvers, &table->arena, specs, n);
+}
+
 static int check_spec(const struct zone_table_spec *spec, struct jaco_err *err)
 {
 	uint8_t name[PACKET_NAME_MAX + PACKET_SLACK];
@@ -520,6 +494,7 @@ int zone_table_build(const struct zone_table_spec *spec, struct zone_table **out
 				   spec->alias_zone);
 	}
 	build_sources(table, spec);
+	build_resolvers(table, spec);
 	*out_table = table;
 	return 0;
 }
@@ -560,6 +535,17 @@ size_t zone_siblings(const struct zone *zone, uint32_t source,
 	return sources_find(&zone->table->sources, source, out_zones);
 }
 
+unsigned zone_resolver(const struct zone *zone, uint32_t source)
+{
+	return resolvers_find(&zone->table->resolvers, source);
+}
+
+const struct resolver_list *zone_table_resolvers(const struct zone_table *table, size_t *out_n)
+{
+	*out_n = table->resolvers.n_lists;
+	return table->resolvers.lists;
+}
+
 uint32_t zone_serial(const struct zone *zone)
 {
 	return zone->table->serial;
@@ -568,15 +554,6 @@ uint32_t zone_serial(const struct zone *zone)
 bool zone_is_internal(const struct zone *zone)
 {
 	return zone->is_internal;
-}
-
-static const struct zone_entry *names_find(const struct names *names, const uint8_t *name,
-					   size_t name_n)
-{
-	const struct zone_entry *e =
-		names_slot(names, packet_name_hash(name, name_n), name, name_n);
-
-	return e->name ? e : NULL;
 }
 
 const struct zone_entry *zone_find(const struct zone *zone, const uint8_t *name, size_t name_n)

@@ -18,6 +18,7 @@
 #include <stdint.h>
 
 #include "daemons/dnsd/packet.h"
+#include "daemons/dnsd/resolvers.h"
 #include "libjaco/base/err.h"
 #include "libjaco/model/cidr.h"
 
@@ -42,6 +43,8 @@ struct zone_service_spec {
 	size_t n_aliases;
 	const struct zone_replica_spec *replicas;
 	size_t n_replicas;
+	const char *const *resolvers; /* servers asked for names of the outside */
+	size_t n_resolvers;           /* 0: the node's upstreams */
 };
 
 struct zone_spec {
@@ -124,6 +127,13 @@ size_t zone_owner_offset(const struct zone *zone, const uint8_t *name, size_t na
  * container asks names while it starts.  One hash look-up, for names @zone lacks. */
 size_t zone_siblings(const struct zone *zone, uint32_t source,
 		     const struct zone *const **out_zones);
+
+/* Whose servers are asked for the replica at @source (host byte order) when a name is of the
+ * outside: 0 the node's upstreams, RESOLVERS_NONE nobody's, else one of zone_table_resolvers(). */
+unsigned zone_resolver(const struct zone *zone, uint32_t source);
+
+/* The lists that zone_resolver() counts from 1.  Borrowed from the table. */
+const struct resolver_list *zone_table_resolvers(const struct zone_table *table, size_t *out_n);
 
 uint32_t zone_serial(const struct zone *zone);
 bool zone_is_internal(const struct zone *zone);

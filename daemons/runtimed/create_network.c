@@ -36,15 +36,14 @@ static json_t *address_text(uint32_t address)
 	return json_string(text);
 }
 
+/* In our networks dnsd answers at the gateways, and asks a service's own servers for it.  Anywhere
+ * else there is nobody between. */
 static void put_dns(struct create_out *o)
 {
-	json_t *list;
+	json_t *list = json_array();
 
-	if (o->service->dns.n > 0) {
+	if (o->service->network_mode != JACO_NETMODE_NETWORKS)
 		json_out_set_strings(o->host, "Dns", &o->service->dns);
-		return;
-	}
-	list = json_array();
 	for (size_t i = 0; i < o->in->n_networks; i++)
 		json_array_append_new(list, address_text(o->in->networks[i].gateway));
 	json_out_list(o->host, "Dns", list);

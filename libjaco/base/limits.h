@@ -26,6 +26,7 @@
 #define JACO_ROUTES_PER_DEPLOYMENT  200
 #define JACO_NETWORKS_PER_SERVICE   32
 #define JACO_PORTS_PER_SERVICE      256
+#define JACO_DNS_PER_SERVICE        16
 #define JACO_NETWORKS_PER_DEPLOYMENT 64 /* each costs a subnet on every node */
 /* Published: the ports of the old revision leave and those of the new come in one transaction. */
 #define JACO_PORTS_PER_DEPLOYMENT 1800

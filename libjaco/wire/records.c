@@ -217,6 +217,7 @@ static void set_service(struct wire_service *out, const struct jaco_manifest *ma
 				     .placement = service->placement,
 				     .hosts = to_strs(&service->hosts, arena),
 				     .platform = service->platform,
+				     .dns = to_strs(&service->dns, arena),
 				     .network_mode = to_network_mode(service, arena),
 				     .stateful = service->is_stateful,
 				     .one_shot = service->is_one_shot,

@@ -20,12 +20,12 @@ EVERYWHERE = {
     r"Config\.Labels\.com\.docker\.compose\..*": "marks of the reference",
     r"Config\.Labels\.jaco\..*": "marks of JACO (manifests.md 6)",
     r"HostConfig\.RestartPolicy\..*": "the scheduler restarts (manifests.md 3.4)",
+    r"HostConfig\.Dns\.\d+": "dnsd answers at the gateways and asks the servers (network.md 4)",
     r"HostConfig\.PortBindings\..*": "proxyd publishes, not the engine (manifests.md 3.5)",
     r"Config\.Volumes\..*": "the reference names each mount a second time",
 }
 DEFAULTS = {
     r"HostConfig\.LogConfig\.Config\.max-(size|file)": "10 MB x 3 unless written (runtime.md 2)",
-    r"HostConfig\.Dns\.\d+": "dnsd answers at the gateways (network.md)",
     r"HostConfig\.NetworkMode": "networks are named jaco_<deployment>_<network>",
     r"Config\.Hostname": "the replica's id, where the reference leaves the container's",
 }

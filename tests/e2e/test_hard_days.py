@@ -409,9 +409,29 @@ def test_a_volume_keeps_its_data_across_a_recreate(host):
 
 # --- 8: scopes ---
 
+# TCP on 8000, and names: every address is 203.0.113.7.
+OUTSIDE = r"""
+import socket, threading
+def names():
+    while 1:
+        q, peer = udp.recvfrom(4096)
+        end = q.index(b"\0", 12) + 5
+        ok = q[end-4:end] == b"\0\1\0\1"
+        udp.sendto(q[:2] + b"\x81\x80\0\1" + (b"\0\1" if ok else b"\0\0") + b"\0\0\0\0" + q[12:end] +
+                   (b"\xc0\x0c\0\1\0\1\0\0\0\x3c\0\4\xcb\0\x71\7" if ok else b""), peer)
+udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+udp.bind(("", 53))
+threading.Thread(target=names, daemon=True).start()
+s = socket.create_server(("", 8000))
+print("on", flush=True)
+while 1:
+    s.accept()[0].close()
+"""
+
+
 @pytest.fixture
 def outside(host):
-    """A machine beyond the host: answers TCP on 10.98.0.2:8000."""
+    """A machine beyond the host: 10.98.0.2 with OUTSIDE."""
     ns = host.ns + "o"
     sh("ip", "netns", "add", ns)
     try:
@@ -421,13 +441,29 @@ def outside(host):
         sh("ip", "-n", host.ns, "link", "set", "out0", "up")
         sh("ip", "-n", ns, "addr", "add", "10.98.0.2/24", "dev", "eth0")
         sh("ip", "-n", ns, "link", "set", "eth0", "up")
-        server = begin("nsenter", "--net=/run/netns/" + ns, sys.executable, "-c",
-                       "import socket\ns=socket.create_server(('',8000))\nprint('on',flush=True)\n"
-                       "while 1: s.accept()[0].close()", stdout=subprocess.PIPE, text=True)
+        server = begin("nsenter", "--net=/run/netns/" + ns, sys.executable, "-c", OUTSIDE,
+                       stdout=subprocess.PIPE, text=True)
         assert server.stdout.readline() == "on\n"
         yield "10.98.0.2"
     finally:
         sh("ip", "netns", "del", ns)
+
+
+def test_a_service_with_servers_of_its_own(host, outside):
+    def ask(service, name):
+        return host.exec("resolve-%s-0" % service, "/bin/kit", "probe", "dns", name)[1]
+
+    compose = "services:\n  web: {image: jaco/test:1}\n  own: {image: jaco/test:1, dns: [%s]}\n"
+    over = "deployment: resolve\nacme: off\n"
+    deploy(host, "resolve", compose % outside, over)
+    before = [c["Id"] for c in host.containers(jaco__deployment="resolve")]
+    assert "203.0.113.7" in ask("own", "name.outside.test") and "10." in ask("own", "web")
+    assert "203.0.113.7" not in ask("web", "name.outside.test")
+    # other servers are another answer for a container that stays as it is
+    deploy(host, "resolve", compose % "10.98.0.9", over)
+    wait_for("the other server", lambda: "203.0.113.7" not in ask("own", "other.outside.test"))
+    assert [c["Id"] for c in host.containers(jaco__deployment="resolve")] == before
+    drop(host, "resolve")
 
 
 def test_internal_networks_and_mode_none_have_no_way_out(host, outside):

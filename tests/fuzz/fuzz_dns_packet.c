@@ -72,7 +72,7 @@ static void try_ask(const uint8_t *msg, const struct packet_query *query)
 	JACO_ASSERT(again.has_edns == query->has_edns && again.options_n == n_options);
 	JACO_ASSERT(n <= query->question_end + PACKET_OPT_BYTES + query->options_n);
 	JACO_ASSERT(ask_has_options(msg, query) == (n_options > 0));
-	JACO_ASSERT(ask_key(key, msg, query) <= sizeof(key));
+	JACO_ASSERT(ask_key(key, msg, query, 0) <= sizeof(key));
 	ask_count_opt(out, false);
 	JACO_ASSERT(packet_parse(out, query->question_end, &again) == PACKET_OK && !again.has_edns);
 }

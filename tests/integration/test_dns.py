@@ -305,6 +305,80 @@ def test_identical_queries_are_asked_once_and_all_answered(made):
     assert d.metrics()["coalesced_total"] == 49
 
 
+# --- servers that a service has of its own ---
+
+def with_servers(made, own, node, **table):
+    """web at 127.0.0.2 asks @own, app at 127.0.0.3 the node's upstream."""
+    d = made.dnsd(node)
+    d.table["scopes"][0]["services"] = [
+        {"name": "web", "dns": ["127.0.0.1:%d" % u.port for u in own], "replicas": replicas("127.0.0.2")},
+        {"name": "app", "replicas": replicas("127.0.0.3")}]
+    d.write()
+    d.reload()
+    return d
+
+
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+def test_a_service_asks_its_own_servers_and_answers_are_kept_apart(made, transport):
+    own = made.upstream(lambda raw, t: reply(raw, answers=[addr("203.0.113.7")]))
+    node = made.upstream()
+    d = with_servers(made, [own], node)
+    for _ in range(2):  # asked, then kept
+        assert ask_from(d.port, "127.0.0.2", "example.com", transport).addresses == ["203.0.113.7"]
+        assert ask_from(d.port, "127.0.0.3", "Example.com", transport).addresses == ["192.0.2.1"]
+        assert ask_from(d.port, "127.0.0.1", "example.com", transport).addresses == ["192.0.2.1"]
+    assert (own.count(), node.count()) == (1, 1)
+    assert ask_from(d.port, "127.0.0.2", "app", transport).addresses == ["127.0.0.3"]
+    assert ask_from(d.port, "127.0.0.2", "nobody", transport).rcode == NXDOMAIN
+    assert own.count() == 1
+
+
+def test_questions_under_way_are_not_shared_between_lists(made):
+    gate = threading.Event()
+
+    def slow(address):
+        return lambda raw, t: gate.wait(LIMIT) and reply(raw, answers=[addr(address)])
+
+    own, node = made.upstream(slow("203.0.113.7")), made.upstream(slow("192.0.2.1"))
+    d = with_servers(made, [own], node)
+    clients = [(ip, socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) for ip in ("127.0.0.2", "127.0.0.3") * 5]
+    for ip, s in clients:
+        s.settimeout(LIMIT)
+        s.bind((ip, 0))
+        s.connect(("127.0.0.1", d.port))
+        s.send(query("slow.example.com"))
+    end = time.monotonic() + LIMIT
+    while (own.count(), node.count()) != (1, 1):
+        assert time.monotonic() < end
+        time.sleep(0.005)
+    # a change of the lists does not take the question under way to other servers
+    d.table["scopes"][0]["services"][0]["dns"] = ["127.0.0.1:%d" % node.port]
+    d.write()
+    d.reload()
+    gate.set()
+    for ip, s in clients:
+        assert Message(s.recv(4096)).addresses == [{"127.0.0.2": "203.0.113.7", "127.0.0.3": "192.0.2.1"}[ip]]
+        s.close()
+    assert ask_from(d.port, "127.0.0.2", "slow.example.com", "udp").addresses == ["192.0.2.1"]
+    assert (own.count(), node.count()) == (1, 2)  # the same server, but not the same list
+
+
+def test_own_servers_fail_alone_and_in_their_order(made):
+    dead, own, node = made.upstream(failing(SERVFAIL)), made.upstream(), made.upstream()
+    d = with_servers(made, [dead, own], node)
+    assert ask_from(d.port, "127.0.0.2", "a.example", "udp").rcode == NOERROR
+    assert (dead.count(), own.count()) == (1, 1)
+    own.behave = failing(REFUSED)
+    assert ask_from(d.port, "127.0.0.2", "b.example", "udp").rcode == SERVFAIL and node.count() == 0
+    assert ask_from(d.port, "127.0.0.3", "b.example", "udp").rcode == NOERROR
+    # none that may be asked: no answer, rather than one of somebody else's servers
+    d.table["scopes"][0]["services"][0]["dns"] = ["127.0.0.11", "127.0.0.1:%d" % d.port]
+    d.write()
+    d.reload()
+    assert ask_from(d.port, "127.0.0.2", "c.example", "udp").rcode == SERVFAIL and node.count("c.example") == 0
+    assert d.log_text().count("server of a service ignored") == 2
+
+
 # --- cache ---
 
 def test_an_answer_is_kept_and_grows_older(made):

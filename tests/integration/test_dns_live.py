@@ -252,6 +252,23 @@ def test_names_follow_the_view_and_the_generation_follows_the_names(node):
     assert 'jaco_dnsd_replies_total{rcode="NXDOMAIN"} 2' in node.call("metrics")["text"]
 
 
+def test_servers_inside_this_machine_or_the_pool_are_not_asked_for_a_service(node):
+    records = cluster()
+    records["/deployment/shop"]["services"][0]["dns"] = ["127.0.0.1", "10.244.0.9", "::1"]
+    records["/obs/replica/shop-web-0@n1"] = seen(0, "n1", "127.210.0.2")
+    node.raftd.change(records)
+    node.start()
+    node.raftd.wait_dns(node.raftd.revision)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        s.settimeout(LIMIT)
+        s.bind(("127.210.0.2", 0))
+        s.connect((GATE, node.port))
+        s.send(query("example.com"))
+        assert Message(s.recv(4096)).rcode == SERVFAIL
+    assert node.ask(GATE, "example.com").addresses == ["192.0.2.1"]
+    assert open(node.log).read().count("server of a service ignored") == 3
+
+
 @pytest.mark.parametrize("change", [
     {"/obs/replica/shop-web-1@n2": seen(1, "n2", "10.128.1.2", healthy=False)},
     {"/obs/replica/shop-web-1@n2": seen(1, "n2", "10.128.1.2", state="degraded")},

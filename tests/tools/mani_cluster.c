@@ -21,6 +21,7 @@ struct cluster {
 	const char *text;
 	const char *hosts[MEMBERS_MAX];
 	uint16_t reserved[MEMBERS_MAX];
+	struct jaco_cidr pool;
 	char found[64]; /* what a callback returned last */
 	enum jaco_tls_mode tls;
 	struct jaco_cluster_facts facts;
@@ -96,6 +97,9 @@ static void read_line(struct cluster *cluster, const struct line *line, struct j
 		cluster->hosts[facts->n_hosts++] = jaco_arena_strdup(arena, line->a);
 	else if (strcmp(line->verb, "reserve") == 0 && facts->n_reserved_ports < MEMBERS_MAX)
 		cluster->reserved[facts->n_reserved_ports++] = (uint16_t)number;
+	else if (strcmp(line->verb, "pool") == 0 &&
+		 jaco_cidr_parse(line->a, &cluster->pool, NULL) == 0)
+		facts->pool = &cluster->pool;
 	else if (strcmp(line->verb, "unprivileged") == 0)
 		facts->may_privileged = false;
 	else if (strcmp(line->verb, "fenced") == 0)

@@ -5,7 +5,8 @@
  *   host NAME            a member            reserve PORT           a port of the nodes' own
  *   port OWNER PORT/PROTO  published already  route OWNER DOMAIN PATH  routed already
  *   tls DOMAIN MODE      used elsewhere      others SERVICES REPLICAS  of other deployments
- *   unprivileged         the caller may not  fenced                 the label is required */
+ *   unprivileged         the caller may not  fenced                 the label is required
+ *   pool CIDR            containers' addresses */
 #pragma once
 
 #include "libjaco/model/manifest/manifest.h"

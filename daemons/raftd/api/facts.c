@@ -17,6 +17,7 @@ struct facts {
 	const char *deployment;
 	enum jaco_tls_mode tls; /* last answer of domain_tls() */
 	uint16_t reserved[RESERVED_MAX];
+	struct jaco_cidr pool;
 };
 
 static const char *other(const struct facts *facts, const char *owner)
@@ -127,6 +128,8 @@ int facts_gather(struct raftd *raftd, struct jaco_call *call, const char *deploy
 		.may_privileged = call->allow_privileged,
 		.require_privileged_label = config->require_privileged_label,
 	};
+	if (jaco_cidr_parse(config->ipam_pool, &facts->pool, NULL) == 0)
+		out_facts->pool = &facts->pool;
 	add_port(out_facts, facts, config->listen_addr);
 	add_port(out_facts, facts, config->cluster_addr);
 	facts->reserved[out_facts->n_reserved_ports++] = (uint16_t)config->wg_port;

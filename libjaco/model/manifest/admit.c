@@ -53,6 +53,25 @@ static void check_hosts(struct admit *admit, const struct jaco_service *s)
 			       s->hosts.items[i]);
 }
 
+/* dnsd would be the way into another scope. */
+static void check_dns(struct admit *admit, const struct jaco_service *s)
+{
+	uint32_t addr;
+
+	if (!admit->facts->pool || s->network_mode != JACO_NETMODE_NETWORKS)
+		return;
+	for (size_t i = 0; i < s->dns.n; i++)
+		if (jaco_ipv4_parse(s->dns.items[i], &addr) &&
+		    jaco_cidr_contains(*admit->facts->pool, addr))
+			report(admit, JACO_VALIDATION_FAILED, s->pos,
+			       path_of(admit, s->name, "dns"),
+			       jaco_arena_printf(admit->findings->arena,
+						 "%s is in JACO's address pool, where "
+						 "containers come and go",
+						 s->dns.items[i]),
+			       "publish that server's port 53 and name the node", NULL, NULL);
+}
+
 static void check_gates(struct admit *admit, const struct jaco_service *s)
 {
 	for (size_t i = 0; i < s->n_gates && !admit->facts->may_privileged; i++)
@@ -173,6 +192,7 @@ int jaco_manifest_admit(const struct jaco_manifest *manifest,
 	for (size_t i = 0; i < manifest->n_services; i++) {
 		check_hosts(&admit, &manifest->services[i]);
 		check_gates(&admit, &manifest->services[i]);
+		check_dns(&admit, &manifest->services[i]);
 	}
 	check_ports(&admit);
 	check_routes(&admit);

@@ -255,7 +255,9 @@ static void add_network(struct canon *canon, const struct jaco_service *s)
 				      jaco_proto_name(s->ports[i].proto)),
 		    "");
 	add_pairs(canon, "extra_hosts", &s->extra_hosts);
-	add_list(canon, "dns", s->dns.items, s->dns.n);
+	/* in our networks dnsd asks these for the container, which never learns of them */
+	if (s->network_mode != JACO_NETMODE_NETWORKS)
+		add_list(canon, "dns", s->dns.items, s->dns.n);
 	add_list(canon, "dns_search", s->dns_search.items, s->dns_search.n);
 	add_list(canon, "dns_opt", s->dns_opt.items, s->dns_opt.n);
 }
@@ -389,6 +391,8 @@ struct jaco_pairs jaco_service_canon_place(const struct jaco_service *s, struct 
 	add_flag(&canon, "one_shot", s->is_one_shot);
 	add(&canon, "pull_policy", pulls[s->pull_policy]);
 	add_ports(&canon, s);
+	if (s->network_mode == JACO_NETMODE_NETWORKS)
+		add_list(&canon, "dns", s->dns.items, s->dns.n);
 	add_list(&canon, "names", s->dns_names.items, s->dns_names.n);
 	for (size_t i = 0; i < s->n_attachments; i++)
 		add_list(&canon,

@@ -30,6 +30,7 @@ struct compose_service {
 	size_t n_links;
 	const char *network_mode;
 	struct jaco_pos network_mode_pos;
+	struct jaco_pos dns_pos;
 	struct jaco_pos image_pos;
 	struct jaco_resources deploy_resources; /* wins over s.resources */
 	struct jaco_opt_i64 scale, deploy_replicas;
@@ -106,6 +107,7 @@ void jaco_compose_fill_networks(struct jaco_read *read, const struct jaco_yaml_n
 void jaco_compose_fill_network_mode(struct jaco_read *read, const struct jaco_yaml_node *node,
 				    void *out);
 void jaco_compose_fill_links(struct jaco_read *read, const struct jaco_yaml_node *node, void *out);
+void jaco_compose_fill_dns(struct jaco_read *read, const struct jaco_yaml_node *node, void *out);
 void jaco_compose_fill_extra_hosts(struct jaco_read *read, const struct jaco_yaml_node *node,
 				   void *out);
 void jaco_compose_fill_depends_on(struct jaco_read *read, const struct jaco_yaml_node *node,

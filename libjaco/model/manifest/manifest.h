@@ -195,6 +195,7 @@ struct jaco_cluster_facts {
 	const uint16_t
 		*reserved_ports; /* the nodes' own API, peer, mesh ports; 80 and 443 always are */
 	size_t n_reserved_ports;
+	const struct jaco_cidr *pool; /* ipam_pool; NULL: do not check */
 	const char *(*port_owner)(void *ctx, enum jaco_proto proto, uint16_t port);
 	const char *(*route_owner)(void *ctx, const char *domain, const char *path);
 	/* TLS mode another deployment uses for @domain, or NULL */

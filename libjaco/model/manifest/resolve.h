@@ -37,6 +37,9 @@ void jaco_resolve_warn(struct resolve *resolve, struct jaco_pos pos, const char 
 void jaco_resolve_service(struct resolve *resolve, struct compose_service *service,
 			  const struct overlay_service *overlay);
 
+/* dns: of one service, once its network mode is known (compose_dns.c). */
+void jaco_resolve_dns(struct resolve *resolve, struct compose_service *service);
+
 /* Privileged keys of one service (resolve_gate.c). */
 void jaco_resolve_gates(struct resolve *resolve, struct compose_service *compose);
 

@@ -330,6 +330,7 @@ void jaco_resolve_service(struct resolve *resolve, struct compose_service *servi
 	resolve_constraints(resolve, s, overlay);
 	resolve_mounts(resolve, s);
 	resolve_files(resolve, s);
+	jaco_resolve_dns(resolve, service);
 	resolve_rollout(service, overlay);
 	s->failover_stay = s->is_stateful;
 	if (overlay) {

@@ -212,6 +212,50 @@ JT_CASE(a_name_of_the_other_network_is_answered_as_if_it_was_ours)
 	JT_EQ(n_answers(), 0);
 }
 
+JT_CASE(names_of_the_outside_go_to_the_servers_of_who_asks)
+{
+	static const char *const servers[] = {"9.9.9.9"};
+	static const struct zone_replica_spec own = {
+		.id = "shop-own-0", .slot = "0", .host = "n1", .addr = 0x0a020001};
+	static const struct zone_replica_spec both[] = {
+		{.id = "shop-web-0", .slot = "0", .host = "n1", .addr = 0x0a020002},
+		{.id = "shop-own-1", .slot = "1", .host = "n1", .addr = 0x0a020002}};
+	const struct zone_service_spec services[] = {
+		{.name = "own", .replicas = &own, .n_replicas = 1, .resolvers = servers,
+		 .n_resolvers = 1},
+		{.name = "web", .replicas = &both[0], .n_replicas = 1},
+		{.name = "late", .replicas = &both[1], .n_replicas = 1, .resolvers = servers,
+		 .n_resolvers = 1}};
+	const struct zone_spec scope = {.deployment = "shop", .network = "default",
+					.services = services, .n_services = 3, .is_served = true};
+	static const struct {
+		uint32_t source;
+		enum answer_verdict verdict;
+		unsigned resolver;
+	} rows[] = {{0x0a020001, ANSWER_FORWARD, 1},
+		      {0x0a020003, ANSWER_FORWARD, 0},
+		      {0, ANSWER_FORWARD, 0},
+		      {0x0a020002, ANSWER_REPLY, RESOLVERS_NONE}};
+	struct zone_table *own_table;
+	struct jaco_err err = JACO_ERR_INIT;
+
+	JT_OK(zone_table_build(&(struct zone_table_spec){.scopes = &scope, .n_scopes = 1},
+			       &own_table, &err),
+	      &err);
+	for (size_t i = 0; i < JACO_ARRAY_SIZE(rows); i++) {
+		struct answer_from from = {.zone = zone_table_find(own_table, "shop", "default"),
+					   .source = rows[i].source};
+		size_t n = dns_query(msg, "example.com", PACKET_TYPE_A);
+
+		JT_EQ(answer_query(&from, false, &prng, msg, n, sizeof(msg), &answer),
+		      rows[i].verdict);
+		JT_EQ(answer.resolver, rows[i].resolver);
+		if (rows[i].verdict == ANSWER_REPLY)
+			JT_EQ(answer.rcode, PACKET_SERVFAIL);
+	}
+	zone_table_free(own_table);
+}
+
 JT_CASE(without_a_zone_everything_is_forwarded_untouched)
 {
 	size_t n = dns_query(msg, "three", PACKET_TYPE_A);
@@ -236,6 +280,7 @@ int main(void)
 		JT_RUN(case_and_id_come_back_as_sent),
 		JT_RUN(malformed_input_is_never_answered_with_more_than_it_sent),
 		JT_RUN(a_name_of_the_other_network_is_answered_as_if_it_was_ours),
+		JT_RUN(names_of_the_outside_go_to_the_servers_of_who_asks),
 		JT_RUN(without_a_zone_everything_is_forwarded_untouched),
 	};
 

@@ -72,13 +72,19 @@ JT_CASE(the_key_tells_apart_what_is_answered_apart)
 	size_t n = dns_query(msg, "Example.com", PACKET_TYPE_A), n_key;
 
 	JT_EQ(packet_parse(msg, n, &query), PACKET_OK);
-	n_key = ask_key(one, msg, &query);
+	n_key = ask_key(one, msg, &query, 0);
 	msg[PACKET_HEADER_BYTES + 1] = 'e'; /* case does not */
-	JT_EQ(ask_key(other, msg, &query), n_key);
+	JT_EQ(ask_key(other, msg, &query, 0), n_key);
 	JT_MEM(one, other, n_key);
 	msg[3] |= PACKET_CD;
-	JT_EQ(ask_key(other, msg, &query), n_key);
+	JT_EQ(ask_key(other, msg, &query, 0), n_key);
 	JT_TRUE(memcmp(one, other, n_key) != 0);
+	/* nor are answers of other servers */
+	msg[3] &= (uint8_t)~PACKET_CD;
+	JT_TRUE(ask_key(other, msg, &query, 1) > n_key);
+	JT_MEM(one, other, n_key);
+	JT_EQ(ask_key(one, msg, &query, 2), ask_key(other, msg, &query, 1));
+	JT_TRUE(memcmp(one, other, ask_key(other, msg, &query, 1)) != 0);
 }
 
 JT_MAIN(JT_RUN(a_plain_question_goes_as_it_is),

@@ -93,9 +93,10 @@ static const struct zone_replica_spec *web(void)
 static int set_up(void **state)
 {
 	const char *aliases[] = {"www"};
+	const char *dns[] = {"9.9.9.9", "10.0.9.9"};
 	struct wire_service_network network = {.name = "default", .aliases = {aliases, 1}};
 	struct wire_service service = {.name = "web", .spec_hash = "x", .replicas = 1,
-				       .networks = {&network, 1}};
+				       .networks = {&network, 1}, .dns = {dns, 2}};
 	struct wire_deployment deployment = {.name = "shop", .revision = 1, .updated = 1,
 					     .services = {&service, 1}};
 
@@ -131,6 +132,8 @@ JT_CASE(a_scope_has_its_subnets_services_and_our_gateway)
 	JT_EQ(web()->addr, 0x0a000002);
 	JT_STR(web()->slot, "0");
 	JT_EQ(scopes.n_draining, 0);
+	JT_EQ(scopes.scopes[0].services[0].n_resolvers, 2);
+	JT_STR(scopes.scopes[0].services[0].resolvers[1], "10.0.9.9");
 }
 
 JT_CASE(what_is_not_running_or_not_healthy_or_another_generation_is_not_named)

@@ -209,8 +209,38 @@ JT_CASE(a_port_left_to_the_ingress_recreates_no_container)
 	JT_STR(first->services[0].spec_hash, manifest->services[0].spec_hash);
 }
 
+/* dnsd asks these servers for the containers; only those outside its networks have them. */
+JT_CASE(servers_of_a_service_recreate_only_containers_that_have_them)
+{
+	static const struct {
+		const char *more;
+		bool is_same;
+	} table[] = {{"", true}, {", network_mode: none", false}, {", network_mode: host", false}};
+
+	for (size_t i = 0; i < JACO_ARRAY_SIZE(table); i++) {
+		jaco_auto(jaco_arena) struct jaco_arena arena = JACO_ARENA_INIT;
+		struct jaco_findings findings;
+		struct jaco_err err = JACO_ERR_INIT;
+		const struct jaco_manifest *m[2] = {NULL, NULL};
+
+		for (size_t k = 0; k < 2; k++)
+			JT_OK(load(&arena, "deployment: d\n",
+				   jaco_arena_printf(&arena,
+						     "services: {s: {image: i, dns: %s%s}}\n",
+						     k ? "[1.1.1.1, '2001:db8::1']" : "1.1.1.1",
+						     table[i].more),
+				   &findings, &m[k], &err),
+			      &err);
+		JT_EQ(m[1]->services[0].dns.n, 2);
+		JT_EQ(strcmp(m[0]->services[0].spec_hash, m[1]->services[0].spec_hash) == 0,
+		      table[i].is_same);
+		JT_EQ(jaco_manifest_diff(m[0], m[1], &arena).n, 1);
+	}
+}
+
 JT_MAIN(JT_RUN(a_pair_of_files_becomes_typed_services),
 	JT_RUN(all_findings_of_both_files_come_at_once_and_sorted),
 	JT_RUN(equal_containers_have_equal_hashes),
 	JT_RUN(a_port_of_the_ingress_is_left_to_a_route_to_it),
-	JT_RUN(a_port_left_to_the_ingress_recreates_no_container))
+	JT_RUN(a_port_left_to_the_ingress_recreates_no_container),
+	JT_RUN(servers_of_a_service_recreate_only_containers_that_have_them))

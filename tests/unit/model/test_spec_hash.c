@@ -49,7 +49,7 @@ static const struct fact facts[] = {
 	{{"ulimits: {nofile: 10}", "ulimits: {nofile: {soft: 10, hard: 10}}", NULL},
 	 "ulimits: {nofile: {soft: 10, hard: 20}}"},
 	{{"tmpfs: /run", "tmpfs: [/run]", "tmpfs: [/run/]"}, "tmpfs: /tmp"},
-	{{"dns: 1.1.1.1", "dns: [1.1.1.1]", NULL}, "dns: [1.1.1.1, 8.8.8.8]"},
+	{{"dns_search: x.test", "dns_search: [x.test]", NULL}, "dns_search: [x.test, y.test]"},
 	{{"sysctls: [a.b=1]", "sysctls: {a.b: 1}", NULL}, "sysctls: {a.b: 2}"},
 	{{"user: \"1000\"", "user: 1000", NULL}, "user: 1001"},
 	{{"read_only: true", "read_only: yes", "read_only: \"true\""}, "read_only: false"},
