@@ -13,11 +13,6 @@
 #include "libjaco/base/time.h"
 
 #define PLACE_BYTES   160
-#define CONNECT_MS    5000
-#define RESPONSE_MS   60000
-#define IDLE_MS       300000
-#define L4_IDLE_MS    3600000
-#define STICKY_TTL_S  3600
 
 /* What is being read, and where in the document. */
 struct reader {
@@ -327,7 +322,7 @@ static int get_tls(struct reader *r, json_t *object, struct route *route)
 static int get_timeouts(struct reader *r, json_t *object, struct route *route)
 {
 	json_t *timeouts = json_object_get(object, "timeouts");
-	int64_t connect = CONNECT_MS, response = RESPONSE_MS, idle = IDLE_MS;
+	int64_t connect = ROUTE_CONNECT_MS, response = ROUTE_RESPONSE_MS, idle = ROUTE_IDLE_MS;
 
 	if (timeouts && (KEYS(r, timeouts, "connect", "response", "idle") < 0 ||
 			 get_duration(r, timeouts, "connect", &connect) < 0 ||
@@ -362,7 +357,7 @@ static int get_redirect(struct reader *r, json_t *object, struct route *route)
 static int get_sticky(struct reader *r, json_t *object, struct route *route)
 {
 	json_t *sticky = json_object_get(object, "sticky");
-	int64_t ttl = STICKY_TTL_S * 1000;
+	int64_t ttl = ROUTE_STICKY_TTL_S * 1000;
 
 	if (!sticky)
 		return 0;
@@ -454,7 +449,7 @@ static int read_listener(struct reader *r, json_t *object, struct config_listene
 	static const char *const kinds[] = {"http", "https", "tcp", "udp"};
 	struct route_l4 l4 = {0};
 	const char *kind = NULL;
-	int64_t port = 0, connect = CONNECT_MS, idle = L4_IDLE_MS;
+	int64_t port = 0, connect = ROUTE_CONNECT_MS, idle = ROUTE_L4_IDLE_MS;
 	size_t k = 0;
 
 	if (KEYS(r, object, "kind", "address", "service", "port", "connect", "idle", "send_proxy") <

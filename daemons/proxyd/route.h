@@ -22,6 +22,13 @@
 #define ROUTE_HOST_BYTES  264
 #define ROUTE_DEPTH_MAX   64  /* path segments that can matter */
 
+/* What holds where nothing is said, spec/ingress.md. */
+#define ROUTE_CONNECT_MS   5000
+#define ROUTE_RESPONSE_MS  60000   /* until the response head */
+#define ROUTE_IDLE_MS      300000  /* of a response or a tunnel */
+#define ROUTE_L4_IDLE_MS   3600000 /* of a published TCP port */
+#define ROUTE_STICKY_TTL_S 3600
+
 /* One replica's address and port; index in table->endpoints. */
 struct route_endpoint {
 	struct netmatch_ip ip;

@@ -11,11 +11,6 @@
 #include "libjaco/base/str.h"
 #include "libjaco/wire/wire.h"
 
-#define CONNECT_MS   5000
-#define RESPONSE_MS  60000
-#define IDLE_MS      300000
-#define L4_IDLE_MS   3600000
-#define STICKY_TTL_S 3600
 
 static const char maintenance_page[] =
 	"<!doctype html><title>Maintenance</title><h1>Down for maintenance</h1>\n";
@@ -319,11 +314,11 @@ static int add_route(struct builder *b, const struct wire_route *r, struct jaco_
 		.redirect_to = r->redirect_to,
 		.redirect_code = (uint16_t)(r->redirect_code ? r->redirect_code : 308),
 		.max_body = r->max_body,
-		.connect_ms = r->connect_ms ? r->connect_ms : CONNECT_MS,
-		.response_ms = r->response_ms ? r->response_ms : RESPONSE_MS,
-		.idle_ms = r->idle_ms ? r->idle_ms : IDLE_MS,
+		.connect_ms = r->connect_ms ? r->connect_ms : ROUTE_CONNECT_MS,
+		.response_ms = r->response_ms ? r->response_ms : ROUTE_RESPONSE_MS,
+		.idle_ms = r->idle_ms ? r->idle_ms : ROUTE_IDLE_MS,
 		.sticky_cookie = r->sticky_cookie,
-		.sticky_ttl_s = r->sticky_ttl_s ? r->sticky_ttl_s : STICKY_TTL_S,
+		.sticky_ttl_s = r->sticky_ttl_s ? r->sticky_ttl_s : ROUTE_STICKY_TTL_S,
 		.maintenance = r->maintenance ? maintenance_page : NULL,
 	};
 
@@ -341,8 +336,9 @@ static void add_ports(struct builder *b, tables_id_fn *id)
 {
 	for (size_t i = 0; i < b->tables->n_ports; i++) {
 		const struct tables_port *p = &b->tables->ports[i];
-		struct route_l4 l4 = {.id = id(p->protocol, p->address), .connect_ms = CONNECT_MS,
-				      .idle_ms = L4_IDLE_MS};
+		struct route_l4 l4 = {.id = id(p->protocol, p->address),
+				      .connect_ms = ROUTE_CONNECT_MS,
+				      .idle_ms = ROUTE_L4_IDLE_MS};
 
 		l4.service = jaco_arena_printf(&b->arena, "%s/%s", p->deployment, p->service);
 		l4.targets = targets(b, p->deployment, p->service, p->target_port, p->local_only,
