@@ -324,14 +324,15 @@ int doctor_run(struct cli *cli, struct jaco_err *err)
 	struct wire_doctor_row rows[JACO_ARRAY_SIZE(checks)];
 	const char *root = cli_opt(cli, "root") ? cli_opt(cli, "root") : getenv("JACO_ROOT");
 	const char *path = cli_opt(cli, "config");
-	bool failed = false;
+	bool is_named, failed = false;
 
-	if (!path)
+	if (!path && !root) /* as the daemons choose it */
 		path = getenv("JACO_CONFIG");
+	is_named = path != NULL;
 	if (!path)
 		path = root ? jaco_arena_printf(&cli->arena, "%s/jacod.yaml", root)
 			    : "/etc/jaco/jacod.yaml";
-	if (jaco_config_load(&doctor.config, path, err) < 0)
+	if (jaco_config_load(&doctor.config, path, is_named, err) < 0)
 		return -(int)err->code;
 	for (size_t i = 0; i < JACO_ARRAY_SIZE(checks); i++) {
 		rows[i] = checks[i].run(&doctor);

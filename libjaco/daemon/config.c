@@ -3,6 +3,7 @@
  * config.c - the rows of jacod.yaml and the reader that walks them. */
 #include "libjaco/daemon/config.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "libjaco/base/arena.h"
@@ -413,15 +414,23 @@ int jaco_config_parse(struct jaco_config *config, const char *name, const char *
 	return 0;
 }
 
-int jaco_config_load(struct jaco_config *config, const char *path, struct jaco_err *err)
+int jaco_config_load(struct jaco_config *config, const char *path, bool is_named,
+		     struct jaco_err *err)
 {
 	jaco_auto(jaco_buf) struct jaco_buf text = JACO_BUF_INIT;
+	int rc;
 
 	jaco_config_init(config);
-	if (!jaco_fs_exists(path))
+	rc = jaco_fs_read(path, CONFIG_BYTES_MAX, &text, err);
+	if (rc < 0 && (err->sys_errno == ENOENT || err->sys_errno == ENOTDIR)) {
+		if (is_named)
+			return jaco_err_set(err, JACO_VALIDATION_FAILED,
+					    "there is no configuration %s", path);
+		jaco_err_clear(err);
 		return 0;
-	if (jaco_fs_read(path, CONFIG_BYTES_MAX, &text, err) < 0)
-		return -(int)err->code;
+	}
+	if (rc < 0)
+		return rc;
 	return jaco_config_parse(config, path, jaco_buf_str(&text), text.n, err);
 }
 

@@ -95,8 +95,16 @@ void jaco_config_init(struct jaco_config *config);
 int jaco_config_parse(struct jaco_config *config, const char *name, const char *data, size_t n,
 		      struct jaco_err *err);
 
-/* Defaults, then the file; a missing file is all defaults. */
-int jaco_config_load(struct jaco_config *config, const char *path, struct jaco_err *err);
+/*
+ * Defaults, then the file.
+ *
+ * @is_named  somebody asked for this very file; else one that does not exist is all defaults
+ *
+ * Errors: those of jaco_config_parse(); VALIDATION_FAILED - named and not there; INTERNAL - there,
+ * or perhaps, and not to be read: going on without it could do what it forbids.
+ */
+int jaco_config_load(struct jaco_config *config, const char *path, bool is_named,
+		     struct jaco_err *err);
 
 /* The first key whose value differs and that needs a restart, or NULL; others are taken over. */
 const char *jaco_config_reload(struct jaco_config *current, const struct jaco_config *fresh);

@@ -133,18 +133,35 @@ const char *jaco_daemon_option(const struct jaco_daemon *daemon, const char *nam
 	return NULL;
 }
 
-static void set_path(char *out, size_t n, const char *root, const char *below, const char *normal)
+static bool set_path(char *out, size_t n, const char *root, const char *below, const char *normal)
 {
-	if (*root)
-		(void)jaco_str_format(out, n, "%s/%s", root, below);
-	else
-		(void)jaco_str_copy(out, n, normal);
+	return *root ? jaco_str_format(out, n, "%s/%s", root, below)
+		     : jaco_str_copy(out, n, normal);
+}
+
+/* The file that somebody asked for; NULL: the usual one, which need not exist. */
+static const char *named_config(const struct jaco_daemon *daemon)
+{
+	const char *option = jaco_daemon_option(daemon, "config");
+
+	return option || *daemon->root ? option : getenv("JACO_CONFIG");
+}
+
+static int choose_config(struct jaco_daemon *daemon, struct jaco_err *err)
+{
+	const char *named = named_config(daemon);
+	char *path = daemon->config_path;
+	size_t n = sizeof(daemon->config_path);
+
+	if (named ? !jaco_str_copy(path, n, named)
+		  : !set_path(path, n, daemon->root, "jacod.yaml", CONFIG_PATH))
+		return jaco_err_set(err, JACO_VALIDATION_FAILED, "configuration: path too long");
+	return jaco_config_load(&daemon->config, path, named != NULL, err);
 }
 
 static int choose_paths(struct jaco_daemon *daemon, struct jaco_err *err)
 {
 	const char *root = jaco_daemon_option(daemon, "root");
-	const char *config = jaco_daemon_option(daemon, "config");
 	const char *standalone = jaco_daemon_option(daemon, "standalone");
 	const char *base;
 	char cache[256];
@@ -153,14 +170,11 @@ static int choose_paths(struct jaco_daemon *daemon, struct jaco_err *err)
 		return jaco_err_set(err, JACO_VALIDATION_FAILED, "--root: path too long");
 	(void)jaco_str_copy(daemon->standalone, sizeof(daemon->standalone),
 			    standalone ? standalone : "");
-	set_path(daemon->config_path, sizeof(daemon->config_path), daemon->root, "jacod.yaml",
-		 getenv("JACO_CONFIG") ? getenv("JACO_CONFIG") : CONFIG_PATH);
-	if (config)
-		(void)jaco_str_copy(daemon->config_path, sizeof(daemon->config_path), config);
-	if (jaco_config_load(&daemon->config, daemon->config_path, err) < 0)
+	if (choose_config(daemon, err) < 0)
 		return -(int)err->code;
-	set_path(daemon->run_dir, sizeof(daemon->run_dir), daemon->root, "run", RUN_DIR);
-	set_path(cache, sizeof(cache), daemon->root, "cache", CACHE_DIR);
+	if (!set_path(daemon->run_dir, sizeof(daemon->run_dir), daemon->root, "run", RUN_DIR) ||
+	    !set_path(cache, sizeof(cache), daemon->root, "cache", CACHE_DIR))
+		return jaco_err_set(err, JACO_VALIDATION_FAILED, "--root: path too long");
 	base = daemon->config.data_dir;
 	if (*daemon->root) {
 		(void)jaco_str_format(daemon->config.data_dir, sizeof(daemon->config.data_dir),
@@ -240,7 +254,7 @@ static void on_reload_signal(struct jaco_signal *sig, int signo, void *ctx)
 
 	(void)sig;
 	(void)signo;
-	if (jaco_config_load(&fresh, daemon->config_path, &err) < 0) {
+	if (jaco_config_load(&fresh, daemon->config_path, named_config(daemon) != NULL, &err) < 0) {
 		JACO_LOG_FAILURE(JACO_LOG_ERR, "configuration not reloaded", &err);
 		return;
 	}

@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "libjaco/daemon/config.h"
 
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
 #include "libjaco/base/str.h"
 
 #include "tests/lib/test.h"
@@ -89,6 +93,34 @@ JT_CASE(mistakes_are_located_and_the_nearest_key_named)
 	JT_FAILS_WITH(parse(&config, "a: [\n", &err), PARSE_FAILED, "jacod.yaml", &err);
 }
 
+JT_CASE(a_file_that_is_not_there_is_all_defaults_unless_somebody_named_it)
+{
+	struct jaco_config config;
+	struct jaco_err err = JACO_ERR_INIT;
+
+	JT_OK(jaco_config_load(&config, "/nonexistent/jacod.yaml", false, &err), &err);
+	JT_EQ(err.code, JACO_OK);
+	JT_STR(config.log_level, "info");
+	JT_FAILS_WITH(jaco_config_load(&config, "/nonexistent/jacod.yaml", true, &err),
+		      VALIDATION_FAILED, "there is no configuration /nonexistent/jacod.yaml", &err);
+}
+
+/* A path that goes round in circles may lead to the file, and is not to be read by root either. */
+JT_CASE(a_file_that_cannot_be_read_is_not_all_defaults)
+{
+	char dir[] = "/tmp/jaco-config-XXXXXX", path[64];
+	struct jaco_config config;
+	struct jaco_err err = JACO_ERR_INIT;
+
+	JT_NOT_NULL(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/jacod.yaml", dir);
+	JT_EQ(symlink(path, path), 0);
+	JT_FAILS_WITH(jaco_config_load(&config, path, false, &err), INTERNAL,
+		      "open /tmp/jaco-config", &err);
+	JT_EQ(unlink(path), 0);
+	JT_EQ(rmdir(dir), 0);
+}
+
 JT_CASE(a_reload_takes_what_may_change_and_names_what_may_not)
 {
 	struct jaco_config now;
@@ -104,7 +136,9 @@ JT_CASE(a_reload_takes_what_may_change_and_names_what_may_not)
 	JT_EQ(now.reschedule_after, JACO_CONFIG_OFF);
 }
 
-JT_MAIN(JT_RUN(the_shipped_template_uncommented_is_all_defaults),
+JT_MAIN(JT_RUN(a_file_that_is_not_there_is_all_defaults_unless_somebody_named_it),
+	JT_RUN(a_file_that_cannot_be_read_is_not_all_defaults),
+	JT_RUN(the_shipped_template_uncommented_is_all_defaults),
 	JT_RUN(every_row_has_a_default_its_own_rule_accepts),
 	JT_RUN(mistakes_are_located_and_the_nearest_key_named),
 	JT_RUN(a_reload_takes_what_may_change_and_names_what_may_not))
