@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The observed plane of three real raftd, each in a namespace of its own, while links are cut."""
 import threading
+import time
 
 import msgpack
 import pytest
@@ -83,6 +84,31 @@ def test_a_member_that_only_one_cannot_hear_is_not_gone(cluster):
          lambda: seen(one, "n3", "liveness")["state"] == "unreachable")
     cluster.heal()
     wait("it is back", lambda: seen(one, "n3", "liveness")["state"] == "alive")
+
+
+def test_who_stood_still_with_all_others_accuses_nobody(cluster):
+    """A machine that was paused for longer than unreachable_after (2 s), with all nodes on it."""
+    one = cluster.members[0]
+
+    def log():
+        with open(one.root + "/raftd.log") as file:
+            return file.read()
+
+    for _ in range(5):
+        wait("all are heard", lambda: all(
+            seen(one, m.name, "liveness")["state"] == "alive" for m in cluster.members[1:]))
+        before = len(log())
+        for member in cluster.members:
+            member.pause()
+        time.sleep(3)       # what it is about
+        began = time.monotonic()
+        one.resume()
+        one.call("status")  # the first thing it does is to judge the others, who do nothing yet
+        cluster.heal()
+        if time.monotonic() - began < 1:
+            break           # else they were silent for long enough while it was awake
+    assert "stood still" in log()[before:]
+    assert "unreachable" not in log()[before:], log()[before:]
 
 
 def test_what_was_withdrawn_and_forgotten_is_not_brought_back(cluster):

@@ -362,6 +362,31 @@ static void drop_old_run(struct gossip *gossip, const struct link_peer *peer)
 	watch_pump(&raftd->hub);
 }
 
+static void make_later(struct jaco_time *when, int64_t ms, struct jaco_time now)
+{
+	if (when->ns != 0)
+		when->ns = JACO_MIN(when->ns + ms * JACO_MS, now.ns);
+}
+
+/* A round that comes late: we stood still (a machine that was paused, or had too much to do) and
+ * could hear nobody.  Where all stood still, the first to run again must not accuse the others. */
+static void forgive_own_pause(struct gossip *gossip)
+{
+	struct jaco_time now = jaco_loop_now(&gossip->raftd->daemon->loop);
+	struct jaco_time then = gossip->rounded_at;
+	int64_t late = then.ns == 0 ? 0 : jaco_time_diff_ms(now, then) - ROUND_MS;
+	struct link_peer *peer;
+
+	gossip->rounded_at = now;
+	if (late < ROUND_MS)
+		return;
+	jaco_log_info("stood still", KV_INT(ms, late));
+	TAILQ_FOREACH (peer, &gossip->raftd->link.peers, next) {
+		make_later(&peer->heard, late, now);
+		make_later(&peer->vouched, late, now);
+	}
+}
+
 static void on_round(struct jaco_timer *timer, void *ctx)
 {
 	struct gossip *gossip = ctx;
@@ -369,6 +394,7 @@ static void on_round(struct jaco_timer *timer, void *ctx)
 	size_t n = 0, turn = gossip->turn++;
 
 	jaco_timer_arm(timer, ROUND_MS);
+	forgive_own_pause(gossip);
 	TAILQ_FOREACH (peer, &gossip->raftd->link.peers, next) {
 		look_at(gossip, peer);
 		n++;

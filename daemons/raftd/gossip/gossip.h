@@ -8,7 +8,7 @@
  * nothing stays lost.  Works without quorum.
  *
  * A member is suspect after half of unreachable_after in silence, and unreachable after all of it
- * unless others hear it (probe.h).
+ * unless others hear it (probe.h).  Time in which this process did not run is nobody's silence.
  *
  * /obs/node/<host>/liveness is each node's own opinion of the others and is never sent. */
 #pragma once
@@ -21,7 +21,7 @@ struct gossip {
 	struct raftd *raftd;
 	struct jaco_timer push;   /* what was published in this pass goes out together */
 	struct jaco_timer round;  /* digest and failure detector */
-	struct jaco_time pushed_at;
+	struct jaco_time pushed_at, rounded_at;
 	int64_t push_rest_ms;     /* from then: the bound of the rate */
 	uint64_t pushed;          /* records->changes up to which own records went out */
 	size_t turn;              /* whose turn a digest is */
