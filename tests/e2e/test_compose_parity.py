@@ -12,7 +12,7 @@ import subprocess
 import pytest
 
 import lab
-from lab import wait_for, write_manifest
+from lab import COMMAND_S, wait_for, write_manifest
 
 KEYS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "compose-keys.tsv")
 
@@ -286,7 +286,7 @@ def both(host):
         r = subprocess.run(
             ["/usr/bin/docker-compose", "-H", "unix://" + host.socket, "-p", "parity", "--profile",
              "extra", "-f", os.path.dirname(path) + "/compose.yaml"] + verb,
-            capture_output=True, text=True, cwd=os.path.dirname(path), timeout=120, env={})
+            capture_output=True, text=True, cwd=os.path.dirname(path), timeout=COMMAND_S, env={})
         assert r.returncode == 0, r.stdout[-2000:] + r.stderr[-4000:]
     theirs = {c["Config"]["Labels"]["com.docker.compose.service"]: c
               for c in host.api.inspected(com__docker__compose__project="parity")}
@@ -339,6 +339,7 @@ ALONE = r"""
 x-base: &base
   image: jaco/test:1
   entrypoint: [/bin/sleep, "600"]
+  stop_signal: SIGKILL
 services:
   new:
     <<: *base
@@ -382,6 +383,7 @@ services:
   plain: &plain
     image: jaco/test:1
     entrypoint: [/bin/sleep, "600"]
+    stop_signal: SIGKILL
     configs: [{source: motd, target: /etc/deep/er/motd, uid: "7", gid: "8", mode: 0440}, inline]
     secrets: [{source: password, target: pw, uid: "65534", mode: 0400}, password]
   tight:
@@ -436,10 +438,10 @@ networks: {front: {}, back: {}}
 def test_every_name_of_a_service_resolves(host):
     host.apply(put(host, "named", NAMED, {}, env=False))
     for name in ("server", "the_boss", "shopfront", "www.front.test", "linked"):
-        code, out = host.exec("named-client-0", "/bin/kit", "probe", "dns", name)
-        assert code == 0 and "10." in out, (name, out)
-    _, out = host.exec("named-client-0", "/bin/kit", "probe", "dns", "hidden")
-    assert "rcode 3" in out, out  # an alias of a network that the client is not in
+        assert "10." in host.probe("named-client-0", "dns", name), name
+    # an alias of a network that the client is not in
+    wait_for("the refusal of a name", lambda: "rcode 3" in host.exec(
+        "named-client-0", "/bin/kit", "probe", "dns", "hidden")[1])
     host.delete("named")
 
 
@@ -466,7 +468,7 @@ def test_ports_in_every_form_answer_where_they_should(host):
     host.apply(put(host, "open", OPEN, {}, env=False))
 
     def http(address, port):
-        r = subprocess.run(host.enter("curl", "-s", "-m", "3", "-o", "/dev/null", "-w", "%{http_code}",
+        r = subprocess.run(host.enter("curl", "-s", "-m", "30", "-o", "/dev/null", "-w", "%{http_code}",
                                       "http://%s:%d/" % (address, port)), capture_output=True, text=True)
         return r.stdout
 
@@ -475,14 +477,15 @@ def test_ports_in_every_form_answer_where_they_should(host):
                            capture_output=True, text=True)
         return r.stdout.strip().endswith("hello")
     for port in (19080, 19081, 19084, 19085, 19086):
-        wait_for("port %d" % port, lambda p=port: http("127.0.0.1", p) == "200", 10)
+        wait_for("port %d" % port, lambda p=port: http("127.0.0.1", p) == "200")
     for port in (19080, 19085):
-        assert http(host.address, port) == "200", port
+        wait_for("port %d from outside" % port, lambda p=port: http(host.address, p) == "200")
     assert http(host.address, 19084) == "000"  # 127.0.0.1 alone
     assert http("127.0.0.1", 8080) == "000"  # documented, not published
     for port in (19053, 19054):
-        wait_for("port %d" % port, lambda p=port: udp("127.0.0.1", p), 10)
-    assert udp(host.address, 19053) and not udp(host.address, 19054)
+        wait_for("port %d" % port, lambda p=port: udp("127.0.0.1", p))
+    wait_for("port 19053 from outside", lambda: udp(host.address, 19053))
+    assert not udp(host.address, 19054)
     host.delete("open")
 
 
@@ -502,7 +505,7 @@ def test_a_service_on_an_internal_and_an_open_network_has_a_way_out(host):
     gateway, = [line.split()[2] for line in host.exec("out-web-0", "/bin/ip", "route")[1].splitlines()
                 if line.startswith("default ")]
     assert gateway == networks["jaco_out_outer"]["Gateway"]
-    assert host.exec("out-web-0", "/bin/kit", "probe", "dns", "shut")[0] == 0
+    host.probe("out-web-0", "dns", "shut")
     host.delete("out")
 
 
