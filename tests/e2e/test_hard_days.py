@@ -446,6 +446,8 @@ def outside(host):
         assert server.stdout.readline() == "on\n"
         yield "10.98.0.2"
     finally:
+        # both ends at once; a namespace that a process is still in would keep them for the next test
+        subprocess.run(["ip", "-n", host.ns, "link", "del", "out0"], capture_output=True)
         sh("ip", "netns", "del", ns)
 
 
