@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "libjaco/base/assert.h"
+#include "libjaco/base/log.h"
 #include "libjaco/base/mem.h"
 #include "libjaco/base/str.h"
 
@@ -112,41 +113,55 @@ static void veil(struct watch_reader *reader, struct wire_entry *entry)
 		reader->hub->veil(reader->call, entry, &reader->hub->arena);
 }
 
-/* The pair after the reader's place; false at the end of the prefix. */
-static bool next_pair(struct watch_reader *reader, struct wire_entry *out_entry)
+static int next_observed(struct watch_reader *reader, const char *prefix,
+			 struct wire_entry *out_entry)
 {
-	struct watch_hub *hub = reader->hub;
-	const char *prefix = reader->prefixes[reader->at_prefix];
+	const struct record *record = records_next(reader->hub->records, prefix,
+						   reader->after[0] ? reader->after : NULL);
 
-	if (is_observed_prefix(prefix)) {
-		const struct record *record = records_next(
-			hub->records, prefix, reader->after[0] ? reader->after : NULL);
-
-		if (!record)
-			return false;
-		*out_entry = (struct wire_entry){.key = record->key, .revision = record->change};
-		JACO_SET(out_entry, entry, value,
-			 ((struct wire_bin){record->value.data, record->value.n}));
-	} else {
-		struct machine_change pair;
-		struct jaco_err err = JACO_ERR_INIT;
-
-		if (!hub->machine->space ||
-		    machine_next(hub->machine, KV_TEXT(prefix), KV_TEXT(reader->after), &pair,
-				 &err) <= 0)
-			return false;
-		*out_entry = (struct wire_entry){
-			.key = jaco_arena_strndup(&hub->arena, pair.key.data, pair.key.n),
-			.revision = pair.revision};
-		JACO_SET(out_entry, entry, value,
-			 ((struct wire_bin){pair.value.data, pair.value.n}));
-	}
-	(void)jaco_str_copy(reader->after, sizeof(reader->after), out_entry->key);
-	return true;
+	if (!record)
+		return 0;
+	*out_entry = (struct wire_entry){.key = record->key, .revision = record->change};
+	JACO_SET(out_entry, entry, value,
+		 ((struct wire_bin){record->value.data, record->value.n}));
+	return 1;
 }
 
-/* One batch of the snapshot; false when the socket took no more. */
-static bool send_snapshot(struct watch_reader *reader)
+static int next_desired(struct watch_reader *reader, const char *prefix,
+			struct wire_entry *out_entry, struct jaco_err *err)
+{
+	struct watch_hub *hub = reader->hub;
+	struct machine_change pair;
+	int rc;
+
+	if (!hub->machine->space)
+		return 0;
+	rc = machine_next(hub->machine, KV_TEXT(prefix), KV_TEXT(reader->after), &pair, err);
+	if (rc <= 0)
+		return rc;
+	*out_entry = (struct wire_entry){
+		.key = jaco_arena_strndup(&hub->arena, pair.key.data, pair.key.n),
+		.revision = pair.revision};
+	JACO_SET(out_entry, entry, value, ((struct wire_bin){pair.value.data, pair.value.n}));
+	return 1;
+}
+
+/* The pair after the reader's place.  1, 0 at the end of the prefix. */
+static int next_pair(struct watch_reader *reader, struct wire_entry *out_entry,
+		     struct jaco_err *err)
+{
+	const char *prefix = reader->prefixes[reader->at_prefix];
+	int rc = is_observed_prefix(prefix) ? next_observed(reader, prefix, out_entry)
+					    : next_desired(reader, prefix, out_entry, err);
+
+	if (rc > 0)
+		(void)jaco_str_copy(reader->after, sizeof(reader->after), out_entry->key);
+	return rc;
+}
+
+/* One batch of the snapshot.  1 sent, 0 the socket took no more; negative: the state cannot be
+ * read, and what was sent of it must not pass for the whole. */
+static int send_snapshot(struct watch_reader *reader, struct jaco_err *err)
 {
 	struct watch_hub *hub = reader->hub;
 	struct wire_entry *entries =
@@ -157,7 +172,11 @@ static bool send_snapshot(struct watch_reader *reader)
 
 	while (reader->at_prefix < reader->n_prefixes && n < BATCH_ENTRIES &&
 	       bytes < JACO_SNAPSHOT_BATCH_MAX / 2) {
-		if (!next_pair(reader, &entries[n])) {
+		int rc = next_pair(reader, &entries[n], err);
+
+		if (rc < 0)
+			return rc;
+		if (rc == 0) {
 			reader->at_prefix++;
 			reader->after[0] = '\0';
 			continue;
@@ -169,7 +188,7 @@ static bool send_snapshot(struct watch_reader *reader)
 	if (reader->at_prefix == reader->n_prefixes)
 		reader->is_snapshot = false;
 	if (n == 0)
-		return true;
+		return 1;
 	event.entries.v = entries;
 	event.entries.n = n;
 	return send_event(reader, &event);
@@ -219,49 +238,78 @@ static bool send_mark(struct watch_reader *reader, enum jaco_watch_kind kind)
 	return send_event(reader, &event);
 }
 
-/* Send until caught up or the socket is full; false: full. */
-static bool pump_reader(struct watch_reader *reader)
+/* Send until the reader is caught up, or the socket is full, which is 0. */
+static int pump(struct watch_reader *reader, struct jaco_err *err)
 {
 	struct watch_hub *hub = reader->hub;
 
 	for (;;) {
-		bool is_sent = true;
+		int is_sent = 1;
 
 		if (is_full(reader))
-			return false;
+			return 0;
 		if (reader->next < hub->first) {
 			is_sent = send_mark(reader, JACO_WATCH_RESYNC);
 			begin_snapshot(reader);
 			hub->n_resyncs++;
 		} else if (reader->is_snapshot) {
-			is_sent = send_snapshot(reader);
+			is_sent = send_snapshot(reader, err);
 		} else if (reader->next < hub->next) {
 			is_sent = send_changes(reader);
 		} else if (!reader->is_synced) {
 			is_sent = send_mark(reader, JACO_WATCH_SYNCED);
 			reader->is_synced = is_sent;
 		} else {
-			return true;
+			return 1;
 		}
 		jaco_arena_reset(&hub->arena);
+		if (is_sent < 0)
+			return is_sent;
 		/* what could not be queued is lost to this reader: it starts over */
 		if (!is_sent) {
 			begin_snapshot(reader);
-			return false;
+			return 0;
 		}
+	}
+}
+
+static void reader_free(struct watch_reader *reader)
+{
+	TAILQ_REMOVE(&reader->hub->readers, reader, link);
+	reader->hub->n_readers--;
+	for (size_t i = 0; i < reader->n_prefixes; i++)
+		jaco_free(reader->prefixes[i]);
+	jaco_free(reader);
+}
+
+/* @reader is gone afterwards when the state cannot be read; who watches asks again, and keeps what
+ * it has. */
+static void pump_reader(struct watch_reader *reader)
+{
+	struct watch_hub *hub = reader->hub;
+	struct jaco_call *call = reader->call;
+	struct jaco_err err = JACO_ERR_INIT;
+	int rc = pump(reader, &err);
+
+	if (rc < 0) {
+		JACO_LOG_FAILURE(JACO_LOG_ERR, "a watch is ended", &err,
+				 KV_STR(identity, call->identity));
+		jaco_call_on_cancel(call, NULL, NULL);
+		reader_free(reader);
+		jaco_call_fail(call, &err);
+	} else if (rc == 0) {
+		jaco_timer_arm_if_idle(&hub->lag, WATCH_LAG_MS);
 	}
 }
 
 void watch_pump(struct watch_hub *hub)
 {
-	struct watch_reader *reader;
-	bool is_lagging = false;
+	struct watch_reader *reader, *next;
 
-	TAILQ_FOREACH (reader, &hub->readers, link)
-		if (!pump_reader(reader))
-			is_lagging = true;
-	if (is_lagging)
-		jaco_timer_arm_if_idle(&hub->lag, WATCH_LAG_MS);
+	for (reader = TAILQ_FIRST(&hub->readers); reader; reader = next) {
+		next = TAILQ_NEXT(reader, link);
+		pump_reader(reader);
+	}
 }
 
 static void on_lag(struct jaco_timer *timer, void *ctx)
@@ -282,15 +330,6 @@ void watch_reset(struct watch_hub *hub)
 		begin_snapshot(reader);
 	}
 	watch_pump(hub);
-}
-
-static void reader_free(struct watch_reader *reader)
-{
-	TAILQ_REMOVE(&reader->hub->readers, reader, link);
-	reader->hub->n_readers--;
-	for (size_t i = 0; i < reader->n_prefixes; i++)
-		jaco_free(reader->prefixes[i]);
-	jaco_free(reader);
 }
 
 static void on_cancel(struct jaco_call *call, void *ctx)
@@ -343,8 +382,7 @@ void watch_serve(struct watch_hub *hub, struct jaco_call *call, const struct wir
 		reader->next = position_after(hub, req->from_revision);
 	}
 	jaco_call_on_cancel(call, on_cancel, reader);
-	if (!pump_reader(reader))
-		jaco_timer_arm_if_idle(&hub->lag, WATCH_LAG_MS);
+	pump_reader(reader);
 }
 
 void watch_init(struct watch_hub *hub, struct jaco_loop *loop, struct machine *machine,

@@ -74,5 +74,6 @@ void watch_pump(struct watch_hub *hub);
 /* The history no longer continues what readers hold (a snapshot was installed): all start over. */
 void watch_reset(struct watch_hub *hub);
 
-/* Serve @call from now on; the caller has checked rights.  Ends when its connection does. */
+/* Serve @call from now on; the caller has checked rights.  Ends when its connection does, or with
+ * the error of a state that cannot be read. */
 void watch_serve(struct watch_hub *hub, struct jaco_call *call, const struct wire_watch *req);

@@ -77,9 +77,10 @@ static int drain_check(struct raftd *raftd, struct jaco_arena *arena, const char
 	jaco_auto(jaco_buf) struct jaco_buf names = JACO_BUF_BOUND(JACO_TEXT_MAX / 2);
 	char key[JACO_KEY_MAX + 1] = "";
 	struct wire_replica replica;
+	int rc;
 
-	while (api_next(raftd, "/replica/", key, &wire_replica_desc, arena, &replica, NULL, err) >
-	       0) {
+	while ((rc = api_next(raftd, "/replica/", key, &wire_replica_desc, arena, &replica, NULL,
+			      err)) > 0) {
 		size_t n = replica.generations.n;
 		const char *why = n && strcmp(replica.generations.v[n - 1].host, host) == 0
 					  ? bound_by(raftd, arena, host, &replica)
@@ -88,8 +89,8 @@ static int drain_check(struct raftd *raftd, struct jaco_arena *arena, const char
 		if (why)
 			jaco_buf_printf(&names, "%s%s (%s)", names.n ? ", " : "", replica.id, why);
 	}
-	if (names.n == 0)
-		return 0;
+	if (rc < 0 || names.n == 0)
+		return rc;
 	return jaco_err_set(err, JACO_CONFLICT,
 			    "cannot move away from %s: %s; --force drains the rest and leaves them",
 			    host, jaco_buf_str(&names));
