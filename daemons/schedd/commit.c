@@ -199,3 +199,26 @@ bool commit_build(struct wire_txn *out, size_t *out_n_done, const struct plan *p
 		add_op(&b, &plan->ops[i]);
 	return out->puts.n || out->deletes.n;
 }
+
+static void keep(const char **text, struct jaco_arena *arena)
+{
+	*text = jaco_arena_strdup(arena, *text);
+}
+
+void commit_keep(struct plan *plan, struct jaco_arena *arena)
+{
+	for (size_t i = 0; i < plan->n; i++) {
+		struct plan_op *op = &plan->ops[i];
+
+		if (op->what == PLAN_AUDIT) {
+			keep(&op->audit.deployment, arena);
+			keep(&op->audit.service, arena);
+			keep(&op->audit.replica, arena);
+			keep(&op->audit.host, arena);
+		} else if (op->what == PLAN_ROLLBACK) {
+			keep(&op->rollout.deployment, arena);
+			keep(&op->rollout.service, arena);
+			keep(&op->rollout.message, arena);
+		}
+	}
+}

@@ -26,5 +26,9 @@ bool commit_build(struct wire_txn *out, size_t *out_n_done, const struct plan *p
 		  const struct world *world, const struct jaco_view *view,
 		  struct jaco_arena *arena);
 
+/* What is done after the commit - the other audit events, a rollback - is done with texts that the
+ * plan borrows from records, and the commit itself replaces those: they move to @arena. */
+void commit_keep(struct plan *plan, struct jaco_arena *arena);
+
 /* One audit operation as the record raftd completes. */
 struct wire_audit commit_audit(const struct plan_op *op, struct jaco_arena *arena);

@@ -232,12 +232,14 @@ static void pass(struct schedd *schedd)
 	if (schedd->plan.n == 0)
 		return;
 	log_plan(schedd);
-	if (commit_build(&txn, &schedd->n_done, &schedd->plan, &schedd->world, &daemon->view,
-			 &schedd->arena))
-		schedd->txn = jaco_client_call(&daemon->raftd, &wire_raftd_kv_txn, &txn,
-					       TXN_DEADLINE_MS, on_committed, schedd);
-	else
+	if (!commit_build(&txn, &schedd->n_done, &schedd->plan, &schedd->world, &daemon->view,
+			  &schedd->arena)) {
 		ask_rollback(schedd);
+		return;
+	}
+	commit_keep(&schedd->plan, &schedd->arena);
+	schedd->txn = jaco_client_call(&daemon->raftd, &wire_raftd_kv_txn, &txn, TXN_DEADLINE_MS,
+				       on_committed, schedd);
 }
 
 void schedd_on_view(JACO_UNUSED struct jaco_view *view, void *ctx)
