@@ -106,3 +106,27 @@ size_t demux_time_prefix(const char *text)
 		return 0;
 	return n;
 }
+
+const char *demux_as_utf8(struct jaco_buf *scratch, const char *text, size_t n)
+{
+	static const char unknown[] = "\xef\xbf\xbd";
+
+	if (jaco_str_is_utf8(text, n))
+		return text;
+	jaco_buf_reset(scratch);
+	while (n > 0) {
+		size_t good = 1;
+		bool is_good;
+
+		while (good < 4 && good < n && !jaco_str_is_utf8(text, good))
+			good++;
+		is_good = jaco_str_is_utf8(text, good);
+		good = is_good ? good : 1;
+		if (scratch->n + (is_good ? good : strlen(unknown)) > DEMUX_LINE_MAX)
+			break;
+		jaco_buf_add(scratch, is_good ? text : unknown, is_good ? good : strlen(unknown));
+		text += good;
+		n -= good;
+	}
+	return jaco_buf_str(scratch);
+}

@@ -40,3 +40,8 @@ void demux_fini(struct demux *d);
 
 /* "2026-11-21T23:40:31.123456789Z text": the length of the time in front, 0 when there is none. */
 size_t demux_time_prefix(const char *text);
+
+/* The line for those who take UTF-8 only: U+FFFD stands for each byte that belongs to no character.
+ * What gets longer than DEMUX_LINE_MAX by that ends there, at a character.  Borrowed from @text or
+ * from @scratch. */
+const char *demux_as_utf8(struct jaco_buf *scratch, const char *text, size_t n);

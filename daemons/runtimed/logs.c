@@ -79,31 +79,6 @@ static void on_poll(struct jaco_timer *timer, void *ctx)
 		pause_all(stream, false);
 }
 
-/* Bytes that are no UTF-8 become U+FFFD, so that every reader can take the line. */
-static const char *as_utf8(struct jaco_buf *scratch, const char *text, size_t n)
-{
-	if (jaco_str_is_utf8(text, n))
-		return text;
-	jaco_buf_reset(scratch);
-	while (n > 0) {
-		size_t good = 1;
-
-		while (good <= 4 && good <= n && !jaco_str_is_utf8(text, good))
-			good++;
-		if (good > 4 || good > n) {
-			jaco_buf_add_str(scratch, "\xef\xbf\xbd");
-			good = 1;
-		} else {
-			jaco_buf_add(scratch, text, good);
-		}
-		text += good;
-		n -= good;
-	}
-	if (scratch->n > 65000)
-		scratch->data[65000] = '\0';
-	return jaco_buf_str(scratch);
-}
-
 static void on_line(void *ctx, bool is_stderr, const char *text, size_t n)
 {
 	struct log_source *source = ctx;
@@ -122,7 +97,7 @@ static void on_line(void *ctx, bool is_stderr, const char *text, size_t n)
 		n -= prefix + 1;
 	}
 	line.time = stream->timestamps ? time : NULL;
-	line.text = as_utf8(&scratch, text, n);
+	line.text = demux_as_utf8(&scratch, text, n);
 	if (jaco_call_event(stream->call, &line, &err) < 0)
 		return; /* beyond the server's own bound: the line is lost, the stream goes on */
 	if (!stream->is_paused && jaco_call_queued(stream->call) > WATER_HIGH) {

@@ -144,45 +144,62 @@ bool jaco_str_to_bytes(const char *text, uint64_t *out_bytes)
 	return true;
 }
 
+/* Bytes of the character at @p, RFC 3629 section 4; 0 when there is none. */
+static size_t utf8_bytes(const uint8_t *p, const uint8_t *end)
+{
+	uint8_t first = *p, low = 0x80, high = 0xbf;
+	size_t n;
+
+	if (first < 0x80)
+		return 1;
+	if (first < 0xc2 || first > 0xf4)
+		return 0;
+	n = first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
+	if ((size_t)(end - p) < n)
+		return 0;
+	if (first == 0xe0)
+		low = 0xa0;
+	else if (first == 0xed)
+		high = 0x9f;
+	else if (first == 0xf0)
+		low = 0x90;
+	else if (first == 0xf4)
+		high = 0x8f;
+	if (p[1] < low || p[1] > high)
+		return 0;
+	for (size_t i = 2; i < n; i++)
+		if (p[i] < 0x80 || p[i] > 0xbf)
+			return 0;
+	return n;
+}
+
 bool jaco_str_is_utf8(const char *text, size_t n)
 {
 	const uint8_t *p = (const uint8_t *)text;
 	const uint8_t *end = p + n;
 
 	while (p < end) {
-		uint8_t c = *p++;
-		uint8_t low = 0x80;
-		uint8_t high = 0xbf;
-		unsigned more;
+		size_t bytes = utf8_bytes(p, end);
 
-		if (c < 0x80)
-			continue;
-		if (c >= 0xc2 && c <= 0xdf) {
-			more = 1;
-		} else if (c >= 0xe0 && c <= 0xef) {
-			more = 2;
-			if (c == 0xe0)
-				low = 0xa0;
-			if (c == 0xed)
-				high = 0x9f;
-		} else if (c >= 0xf0 && c <= 0xf4) {
-			more = 3;
-			if (c == 0xf0)
-				low = 0x90;
-			if (c == 0xf4)
-				high = 0x8f;
-		} else {
+		if (bytes == 0)
 			return false;
-		}
-		for (; more; more--) {
-			if (p == end || *p < low || *p > high)
-				return false;
-			p++;
-			low = 0x80;
-			high = 0xbf;
-		}
+		p += bytes;
 	}
 	return true;
+}
+
+void jaco_str_make_utf8(char *text)
+{
+	uint8_t *p = (uint8_t *)text;
+	const uint8_t *end = p + strlen(text);
+
+	while (p < end) {
+		size_t bytes = utf8_bytes(p, end);
+
+		if (bytes == 0)
+			*p = '?';
+		p += JACO_MAX(bytes, (size_t)1);
+	}
 }
 
 #define DISTANCE_TEXT_MAX 64

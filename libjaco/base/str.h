@@ -36,6 +36,9 @@ bool jaco_str_to_bytes(const char *text, uint64_t *out_bytes);
 /* Well-formed UTF-8 by RFC 3629 section 4 (no surrogates, no overlong forms). */
 bool jaco_str_is_utf8(const char *text, size_t n);
 
+/* Put '?' in the place of every byte that belongs to no character. */
+void jaco_str_make_utf8(char *text);
+
 /* Levenshtein distance capped at @max + 1; texts longer than 64 count as far away. */
 unsigned jaco_str_distance(const char *a, const char *b, unsigned max);
 

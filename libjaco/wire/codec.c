@@ -8,6 +8,7 @@
 
 #include "libjaco/base/assert.h"
 #include "libjaco/base/limits.h"
+#include "libjaco/base/mem.h"
 #include "libjaco/base/str.h"
 #include "libjaco/wire/wire.h"
 
@@ -108,6 +109,20 @@ void jaco_pack_nil(struct jaco_buf *out)
 	msgpack_pack_nil(&packer);
 }
 
+/* Sentences of ours quote foreign input and are cut where their room ends, perhaps inside a
+ * character; who reads them refuses what is not UTF-8, and all that came with it. */
+static void pack_clean(struct jaco_buf *out, const char *text)
+{
+	jaco_auto(jaco_ptr) char *copy = NULL;
+
+	if (!jaco_str_is_utf8(text, strlen(text))) {
+		copy = jaco_strdup(text);
+		jaco_str_make_utf8(copy);
+		text = copy;
+	}
+	jaco_pack_str(out, text);
+}
+
 static int too_long(const struct jaco_desc *desc, const struct jaco_field *field, size_t n,
 		    struct jaco_err *err)
 {
@@ -143,7 +158,7 @@ static int pack_strs(struct jaco_buf *out, const struct jaco_desc *desc,
 		return too_long(desc, field, strs->n, err);
 	jaco_pack_array(out, strs->n);
 	for (size_t i = 0; i < strs->n; i++)
-		jaco_pack_str(out, strs->v[i]);
+		pack_clean(out, strs->v[i]);
 	return 0;
 }
 
@@ -155,8 +170,8 @@ static int pack_dict(struct jaco_buf *out, const struct jaco_desc *desc,
 		return too_long(desc, field, dict->n, err);
 	jaco_pack_map(out, dict->n);
 	for (size_t i = 0; i < dict->n; i++) {
-		jaco_pack_str(out, dict->v[i].key);
-		jaco_pack_str(out, dict->v[i].value);
+		pack_clean(out, dict->v[i].key);
+		pack_clean(out, dict->v[i].value);
 	}
 	return 0;
 }
@@ -168,7 +183,7 @@ static int pack_text(struct jaco_buf *out, const struct jaco_desc *desc,
 		text = "";
 	if (strlen(text) > field->max)
 		return too_long(desc, field, strlen(text), err);
-	jaco_pack_str(out, text);
+	pack_clean(out, text);
 	return 0;
 }
 

@@ -165,33 +165,17 @@ void jaco_frame_event(struct jaco_buf *out, uint32_t id, const char *method)
 	jaco_pack_str(out, "event");
 }
 
-/* Sentences quote foreign input and may be cut inside a character: what is not UTF-8 becomes
- * '?'. */
-static const char *clean(char *copy, size_t copy_bytes, const char *text)
-{
-	(void)jaco_str_copy(copy, copy_bytes, text);
-	if (!jaco_str_is_utf8(copy, strlen(copy)))
-		for (char *at = copy; *at; at++)
-			if ((unsigned char)*at >= 0x80)
-				*at = '?';
-	return copy;
-}
-
 void jaco_frame_error(struct jaco_buf *out, uint32_t id, const struct jaco_err *err)
 {
 	struct wire_pair pairs[JACO_ERR_DETAILS_MAX];
-	char values[JACO_ERR_DETAILS_MAX][sizeof(err->details[0].value)];
-	char text[JACO_ERR_TEXT_MAX];
 	struct wire_error map = {
 		.code = jaco_code_name(err->code),
-		.message = clean(text, sizeof(text), err->text),
+		.message = err->text,
 		.details = {pairs, err->n_details},
 	};
 
 	for (size_t i = 0; i < err->n_details; i++)
-		pairs[i] =
-			(struct wire_pair){err->details[i].key, clean(values[i], sizeof(values[i]),
-								      err->details[i].value)};
+		pairs[i] = (struct wire_pair){err->details[i].key, err->details[i].value};
 	jaco_pack_array(out, 4);
 	jaco_pack_u64(out, JACO_FRAME_REPLY);
 	jaco_pack_u64(out, id);

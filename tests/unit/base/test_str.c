@@ -61,6 +61,19 @@ JT_CASE(utf8_refuses_surrogates_overlong_and_cut_forms)
 	JT_FALSE(jaco_str_is_utf8("\xff", 1));
 }
 
+JT_CASE(what_belongs_to_no_character_is_replaced_and_the_rest_stays)
+{
+	char cut[] = "gr\xc3\xbc\xc3\x9f \xe2\x82", bad[] = "a\xff\xed\xa0\x80z",
+	     good[] = "\xe2\x82\xac";
+
+	jaco_str_make_utf8(cut);
+	JT_STR(cut, "gr\xc3\xbc\xc3\x9f ??");
+	jaco_str_make_utf8(bad);
+	JT_STR(bad, "a????z");
+	jaco_str_make_utf8(good);
+	JT_STR(good, "\xe2\x82\xac");
+}
+
 JT_CASE(the_nearest_word_is_suggested_only_when_near)
 {
 	static const char *const names[] = {"services", "networks", "volumes", NULL};
@@ -81,7 +94,8 @@ JT_CASE(copies_are_cut_and_say_so)
 	JT_FALSE(jaco_secret_eq("abc", "abd", 3));
 }
 
-JT_MAIN(JT_RUN(numbers_are_strict), JT_RUN(sizes_know_their_units),
+JT_MAIN(JT_RUN(what_belongs_to_no_character_is_replaced_and_the_rest_stays),
+	JT_RUN(numbers_are_strict), JT_RUN(sizes_know_their_units),
 	JT_RUN(base64_round_trips_and_refuses_second_spellings),
 	JT_RUN(utf8_refuses_surrogates_overlong_and_cut_forms),
 	JT_RUN(the_nearest_word_is_suggested_only_when_near), JT_RUN(copies_are_cut_and_say_so))

@@ -2,6 +2,7 @@
 #include "daemons/runtimed/demux.h"
 
 #include "libjaco/base/buf.h"
+#include "libjaco/base/str.h"
 #include "tests/lib/test.h"
 
 static void collect(void *ctx, bool is_stderr, const char *text, size_t n)
@@ -90,6 +91,26 @@ JT_CASE(the_time_in_front_is_found_only_when_it_is_one)
 	JT_EQ(demux_time_prefix(""), 0);
 }
 
-JT_MAIN(JT_RUN(chunks_become_lines_however_they_are_cut), JT_RUN(garbage_is_refused),
+JT_CASE(a_line_is_utf8_whatever_it_was_and_never_ends_inside_a_character)
+{
+	static char line[DEMUX_LINE_MAX + 1];
+	jaco_auto(jaco_buf) struct jaco_buf scratch = JACO_BUF_INIT;
+	const char *text;
+
+	JT_STR(demux_as_utf8(&scratch, "caf\xc3\xa9", 5), "caf\xc3\xa9");
+	JT_STR(demux_as_utf8(&scratch, "a\xff\xc3z", 4), "a\xef\xbf\xbd\xef\xbf\xbdz");
+	memset(line, 0xff, DEMUX_LINE_MAX); /* three times as long, and no multiple of three */
+	text = demux_as_utf8(&scratch, line, DEMUX_LINE_MAX);
+	JT_EQ(strlen(text), DEMUX_LINE_MAX / 3 * 3);
+	JT_TRUE(jaco_str_is_utf8(text, strlen(text)));
+	memset(line, 'x', DEMUX_LINE_MAX); /* a long line that was cut inside its last character */
+	line[DEMUX_LINE_MAX - 1] = (char)0xc3;
+	text = demux_as_utf8(&scratch, line, DEMUX_LINE_MAX);
+	JT_EQ(strlen(text), DEMUX_LINE_MAX - 1);
+	JT_TRUE(jaco_str_is_utf8(text, strlen(text)));
+}
+
+JT_MAIN(JT_RUN(a_line_is_utf8_whatever_it_was_and_never_ends_inside_a_character),
+	JT_RUN(chunks_become_lines_however_they_are_cut), JT_RUN(garbage_is_refused),
 	JT_RUN(a_terminal_has_no_headers), JT_RUN(endless_lines_are_cut_and_nothing_is_lost),
 	JT_RUN(the_time_in_front_is_found_only_when_it_is_one))

@@ -47,6 +47,27 @@ JT_CASE(nested_lists_round_trip_byte_for_byte)
 	JT_TRUE(JACO_HAS(&out, obs_replica, index));
 }
 
+/* A sentence of 512 bytes quotes an engine, and ends inside a character. */
+JT_CASE(a_sentence_that_was_cut_inside_a_character_is_still_taken)
+{
+	jaco_auto(jaco_arena) struct jaco_arena arena = JACO_ARENA_INIT;
+	jaco_auto(jaco_buf) struct jaco_buf buf = JACO_BUF_INIT;
+	struct jaco_err err = JACO_ERR_INIT;
+	const char *prefixes[] = {"/node/\xff"};
+	struct wire_watch watch = {.prefixes = {prefixes, 1}}, got;
+	struct wire_obs_replica in, out;
+
+	sample(&in);
+	in.generations.v[0].message = "no such file: gr\xc3\xbc\xc3";
+	JT_OK(jaco_pack(&buf, &wire_obs_replica_desc, &in, &err), &err);
+	JT_OK(jaco_unpack(&wire_obs_replica_desc, buf.data, buf.n, &arena, &out, &err), &err);
+	JT_STR(out.generations.v[0].message, "no such file: gr\xc3\xbc?");
+	jaco_buf_reset(&buf);
+	JT_OK(jaco_pack(&buf, &wire_watch_desc, &watch, &err), &err);
+	JT_OK(jaco_unpack(&wire_watch_desc, buf.data, buf.n, &arena, &got, &err), &err);
+	JT_STR(got.prefixes.v[0], "/node/?");
+}
+
 JT_CASE(every_truncation_is_refused)
 {
 	jaco_auto(jaco_arena) struct jaco_arena arena = JACO_ARENA_INIT;
@@ -160,7 +181,8 @@ JT_CASE(keys_find_their_records)
 	JT_NULL(jaco_keyspace_find("/nothing/x"));
 }
 
-JT_MAIN(JT_RUN(nested_lists_round_trip_byte_for_byte), JT_RUN(every_truncation_is_refused),
+JT_MAIN(JT_RUN(a_sentence_that_was_cut_inside_a_character_is_still_taken),
+	JT_RUN(nested_lists_round_trip_byte_for_byte), JT_RUN(every_truncation_is_refused),
 	JT_RUN(every_message_survives_its_empty_form_or_names_what_is_missing),
 	JT_RUN(bounds_types_and_duplicates_are_located), JT_RUN(unknown_fields_are_skipped),
 	JT_RUN(frames_ask_for_more_until_they_are_whole), JT_RUN(errors_travel_with_their_details),
