@@ -26,8 +26,8 @@ static const struct out_column history_columns[] = {
 	{"MESSAGE", "message"}, {NULL, NULL},
 };
 
-/* The server's warnings are those of the same library the client has already printed, with
- * positions of the resolved document: they are for -o json. */
+/* Most of the server's warnings are those of the same library the client has already printed, with
+ * positions of the resolved document: all of them are for -o json. */
 static void print_plan(const struct cli *cli, const struct wire_applied *got)
 {
 	jaco_auto(jaco_buf) struct jaco_buf table = JACO_BUF_INIT;
@@ -81,9 +81,58 @@ static void say_overrides(struct cli *cli, const struct wire_applied *got,
 
 		if (service->scaled && written && written->replicas != service->replicas &&
 		    !(got->dry_run && does_rescale(got, service->name)))
-			out_say(cli, "%s", report_override(record.name, service, written->replicas,
-							   &cli->arena));
+			out_say(cli, "%s",
+				report_override(record.name, service, written->replicas,
+						&cli->arena));
 	}
+}
+
+static bool is_told(const struct jaco_findings *told, const struct wire_finding *finding)
+{
+	for (size_t i = 0; i < told->n; i++)
+		if (jaco_str_eq(told->items[i].message, finding->message) &&
+		    jaco_str_eq(told->items[i].path, finding->field))
+			return true;
+	return false;
+}
+
+/* What only the cluster knows of the files, told as the library told the rest. */
+static size_t tell_cluster(const struct cli *cli, const struct jaco_resolved *resolved,
+			   const struct wire_applied *got, struct jaco_findings *told)
+{
+	struct jaco_findings fresh = JACO_FINDINGS_INIT(told->arena);
+
+	for (size_t i = 0; i < got->findings.n; i++) {
+		const struct wire_finding *finding = &got->findings.v[i];
+		struct jaco_pos pos = {finding->file, finding->line, finding->column};
+
+		if (jaco_str_eq(finding->file, resolved->compose.name))
+			pos = jaco_resolved_place(resolved, finding->line, finding->column);
+		if (!is_told(told, finding))
+			jaco_findings_warn(&fresh, pos, finding->field, finding->remedy, "%s",
+					   finding->message);
+	}
+	manifest_print(cli, &fresh);
+	return fresh.n;
+}
+
+/* With --strict a plan comes first: a warning of the cluster must not come too late. */
+static int check_strict(struct cli *cli, struct wire_apply req,
+			const struct jaco_resolved *resolved, struct jaco_findings *told,
+			struct jaco_err *err)
+{
+	struct wire_applied got;
+	size_t n;
+
+	req.dry_run = true;
+	if (cli_call(cli, &wire_raftd_deploy_apply, &req, &got, err) < 0)
+		return -(int)err->code;
+	n = tell_cluster(cli, resolved, &got, told);
+	return n ? jaco_err_set(err, JACO_VALIDATION_FAILED,
+				"not applied, %zu warning%s of the "
+				"cluster with --strict",
+				n, OUT_S(n))
+		 : 0;
 }
 
 static int apply(struct cli *cli, bool dry_run, struct wire_applied *out,
@@ -104,9 +153,13 @@ static int apply(struct cli *cli, bool dry_run, struct wire_applied *out,
 	*out_manifest = resolved.manifest;
 	req.jaco = (struct wire_bin){resolved.jaco.data, resolved.jaco.n};
 	req.compose = (struct wire_bin){resolved.compose.data, resolved.compose.n};
-	rc = cli_call(cli, &wire_raftd_deploy_apply, &req, out, err);
+	rc = cli_opt(cli, "strict") ? check_strict(cli, req, &resolved, &findings, err) : 0;
+	if (rc == 0)
+		rc = cli_call(cli, &wire_raftd_deploy_apply, &req, out, err);
 	if (rc < 0)
 		manifest_relocate(&resolved, err);
+	else
+		(void)tell_cluster(cli, &resolved, out, &findings);
 	return rc;
 }
 

@@ -105,7 +105,7 @@ static void put_labels(struct create_out *o)
 
 static void put_annotations(struct create_out *o)
 {
-	if (create_has_api(o->in->engine, CREATE_API_ANNOTATIONS) || o->in->engine->is_podman)
+	if (create_has_api(o->in->engine, JACO_API_ANNOTATIONS) || o->in->engine->is_podman)
 		json_out_set_pairs(o->host, "Annotations", &o->service->annotations);
 }
 
@@ -214,7 +214,7 @@ static void put_healthcheck(struct create_out *o)
 	set_ns(check, "Interval", health->interval_ms);
 	set_ns(check, "Timeout", health->timeout_ms);
 	set_ns(check, "StartPeriod", health->start_period_ms);
-	if (create_has_api(o->in->engine, CREATE_API_START_PERIOD))
+	if (create_has_api(o->in->engine, JACO_API_START_INTERVAL))
 		set_ns(check, "StartInterval", health->start_interval_ms);
 	json_out_set_i64(check, "Retries", health->retries);
 	json_object_set_new(o->root, "Healthcheck", check);

@@ -72,11 +72,11 @@ static json_t *endpoint(const struct create_input *in, size_t index)
 				      address_text(in->networks[index].address)));
 	if (!mac && index == 0)
 		mac = service->mac_address;
-	if (create_has_api(in->engine, CREATE_API_ENDPOINT_MAC))
+	if (create_has_api(in->engine, JACO_API_ENDPOINT_MAC))
 		json_out_str(config, "MacAddress", mac);
 	if (a)
 		json_out_set_pairs(config, "DriverOpts", &a->driver_opts);
-	if (a && a->gw_priority && create_has_api(in->engine, CREATE_API_GW_PRIORITY))
+	if (a && a->gw_priority && create_has_api(in->engine, JACO_API_GW_PRIORITY))
 		json_object_set_new(config, "GwPriority", json_integer(a->gw_priority));
 	return config;
 }
@@ -111,7 +111,7 @@ static void put_networks(struct create_out *o)
 
 static void put_mac_address(struct create_out *o)
 {
-	if (!create_has_api(o->in->engine, CREATE_API_ENDPOINT_MAC))
+	if (!create_has_api(o->in->engine, JACO_API_ENDPOINT_MAC))
 		json_out_str(o->root, "MacAddress", o->service->mac_address);
 }
 

@@ -7,13 +7,10 @@
 #include <jansson.h>
 
 #include "daemons/runtimed/create.h"
+#include "libjaco/model/engine_api.h"
 
-/* Engine API minors at which a field appeared; older engines are not sent it. */
-#define CREATE_API_ENDPOINT_MAC 44 /* MacAddress moved into the endpoint */
-#define CREATE_API_ANNOTATIONS  43
-#define CREATE_API_START_PERIOD 44 /* Healthcheck.StartInterval */
-#define CREATE_API_GW_PRIORITY  48 /* before, the network whose name sorts first leads out */
-#define CREATE_API_UNPROTECTED  48 /* gateway_mode_ipv4=nat-unprotected */
+/* Engine API minor at which gateway_mode_ipv4=nat-unprotected appeared. */
+#define CREATE_API_UNPROTECTED 48
 
 #define CREATE_KEYS_MAX 128
 

@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 
+import msgpack
 import pytest
 
 from jacorpc import BUILD, Raftd, RpcError
@@ -332,6 +333,30 @@ def test_a_plan_larger_than_a_message_is_answered_all_the_same(fenced):
     got = rpc.call("deploy.apply", jaco=jaco_yaml, compose=wide("NEW"))
     assert got["revision"] == 2 and len(got["changes"]) + got["omitted"] == 300, got["omitted"]
     rpc.call("deploy.delete", deployment="wide")
+
+
+def test_what_an_engine_is_too_old_for_is_told_by_who_knows_it(fenced, work):
+    (work / "jaco.yaml").write_text("deployment: aged\n")
+    (work / "compose.yaml").write_text("# first\nservices:\n  web:\n    image: x\n    annotations: {a: b}\n")
+    host = fenced.rpc().call("cluster.status")["host"]
+    key = "/obs/node/%s/engine" % host
+    fenced.rpc("runtimed").call("obs.put", key=key, value=msgpack.packb(
+        {"state": "ready", "kind": "docker", "version": "20.10", "api_version": "1.41"}))
+    told = ("warning: compose.yaml:3:3: services.web.annotations: left out on %s, whose engine speaks API 1.41: "
+            "it is known from 1.43 on; upgrade the engine, or leave the key out\n" % host)
+    assert jaco(work, "validate").stderr == ""
+    assert jaco(work, "diff", root=fenced.root).stderr == told
+    assert jaco(work, "diff", "-q", root=fenced.root).stderr == ""
+    findings = json.loads(jaco(work, "diff", "-o", "json", root=fenced.root).stdout)["findings"]
+    assert [f["severity"] for f in findings] == ["warning"], findings
+    r = jaco(work, "apply", "--no-wait", "--strict", root=fenced.root)
+    assert r.returncode == 65 and r.stderr.startswith(told), r
+    assert jaco(work, "get", "deployment", "aged", root=fenced.root).returncode == 66
+    r = jaco(work, "apply", "--no-wait", root=fenced.root)
+    assert r.returncode == 0 and r.stderr == told, r
+    fenced.rpc("runtimed").call("obs.put", key=key)
+    assert jaco(work, "diff", root=fenced.root).stderr == ""
+    fenced.rpc().call("deploy.delete", deployment="aged")
 
 
 @pytest.mark.parametrize("overlay,compose", ADMITTED)

@@ -22,6 +22,7 @@ struct cluster {
 	const char *hosts[MEMBERS_MAX];
 	uint16_t reserved[MEMBERS_MAX];
 	struct jaco_cidr pool;
+	struct jaco_engine_fact engines[MEMBERS_MAX];
 	char found[64]; /* what a callback returned last */
 	enum jaco_tls_mode tls;
 	struct jaco_cluster_facts facts;
@@ -100,7 +101,12 @@ static void read_line(struct cluster *cluster, const struct line *line, struct j
 	else if (strcmp(line->verb, "pool") == 0 &&
 		 jaco_cidr_parse(line->a, &cluster->pool, NULL) == 0)
 		facts->pool = &cluster->pool;
-	else if (strcmp(line->verb, "unprivileged") == 0)
+	else if (strcmp(line->verb, "engine") == 0 && facts->n_engines < MEMBERS_MAX) {
+		(void)jaco_str_to_u64(line->c, UINT32_MAX, &number);
+		cluster->engines[facts->n_engines++] = (struct jaco_engine_fact){
+			jaco_arena_strdup(arena, line->a), strcmp(line->b, "podman") == 0,
+			(unsigned)number};
+	} else if (strcmp(line->verb, "unprivileged") == 0)
 		facts->may_privileged = false;
 	else if (strcmp(line->verb, "fenced") == 0)
 		facts->require_privileged_label = true;
@@ -123,6 +129,7 @@ int mani_admit(const struct jaco_manifest *manifest, const char *text,
 	if (cluster.facts.n_hosts)
 		cluster.facts.hosts = cluster.hosts;
 	cluster.facts.reserved_ports = cluster.reserved;
+	cluster.facts.engines = cluster.engines;
 	cluster.facts.port_owner = port_owner;
 	cluster.facts.route_owner = route_owner;
 	cluster.facts.domain_tls = domain_tls;

@@ -6,7 +6,8 @@
  *   port OWNER PORT/PROTO  published already  route OWNER DOMAIN PATH  routed already
  *   tls DOMAIN MODE      used elsewhere      others SERVICES REPLICAS  of other deployments
  *   unprivileged         the caller may not  fenced                 the label is required
- *   pool CIDR            containers' addresses */
+ *   pool CIDR            containers' addresses
+ *   engine HOST KIND MINOR  its API is 1.MINOR */
 #pragma once
 
 #include "libjaco/model/manifest/manifest.h"

@@ -91,6 +91,35 @@ static int gather_hosts(struct raftd *raftd, struct jaco_arena *arena,
 	return rc;
 }
 
+static void add_engine(struct raftd *raftd, struct jaco_arena *arena, const char *host,
+		       struct jaco_engine_fact *engines, size_t *n)
+{
+	const char *key = jaco_arena_printf(arena, "/obs/node/%s/engine", host);
+	const struct record *record = records_find(&raftd->records, key);
+	struct wire_obs_engine engine;
+	uint64_t minor;
+
+	if (!record ||
+	    jaco_unpack(&wire_obs_engine_desc, record->value.data, record->value.n, arena, &engine,
+			NULL) < 0 ||
+	    !engine.api_version || !jaco_str_starts(engine.api_version, "1.") ||
+	    !jaco_str_to_u64(engine.api_version + 2, UINT16_MAX, &minor))
+		return;
+	engines[(*n)++] = (struct jaco_engine_fact){host, jaco_str_eq(engine.kind, "podman"),
+						    (unsigned)minor};
+}
+
+static void gather_engines(struct raftd *raftd, struct jaco_arena *arena,
+			   struct jaco_cluster_facts *out)
+{
+	struct jaco_engine_fact *engines =
+		jaco_arena_alloc_n(arena, JACO_NODES_MAX, sizeof(*engines));
+
+	for (size_t i = 0; i < out->n_hosts; i++)
+		add_engine(raftd, arena, out->hosts[i], engines, &out->n_engines);
+	out->engines = engines;
+}
+
 static int gather_totals(struct raftd *raftd, struct facts *facts, struct jaco_cluster_facts *out,
 			 struct jaco_err *err)
 {
@@ -136,5 +165,6 @@ int facts_gather(struct raftd *raftd, struct jaco_call *call, const char *deploy
 	if (gather_hosts(raftd, call->arena, out_facts, err) < 0 ||
 	    gather_totals(raftd, facts, out_facts, err) < 0)
 		return -(int)err->code;
+	gather_engines(raftd, call->arena, out_facts);
 	return 0;
 }

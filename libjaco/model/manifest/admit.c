@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "libjaco/base/str.h"
+#include "libjaco/model/engine_api.h"
 #include "libjaco/model/manifest/manifest.h"
 
 struct admit {
@@ -70,6 +71,38 @@ static void check_dns(struct admit *admit, const struct jaco_service *s)
 						 "containers come and go",
 						 s->dns.items[i]),
 			       "publish that server's port 53 and name the node", NULL, NULL);
+}
+
+/* @key is left out where the engine is older than @minor; the first such member is named. */
+static void check_engine(struct admit *admit, const struct jaco_service *s, const char *key,
+			 unsigned minor, bool podman_knows)
+{
+	for (size_t i = 0; i < admit->facts->n_engines; i++) {
+		const struct jaco_engine_fact *engine = &admit->facts->engines[i];
+
+		if (engine->api_minor >= minor || (engine->is_podman && podman_knows))
+			continue;
+		jaco_findings_warn(admit->findings, s->pos, path_of(admit, s->name, key),
+				   "upgrade the engine, or leave the key out",
+				   "left out on %.63s, whose engine speaks API 1.%u: it is known "
+				   "from 1.%u on",
+				   engine->host, engine->api_minor, minor);
+		return;
+	}
+}
+
+static void check_engines(struct admit *admit, const struct jaco_service *s)
+{
+	if (s->annotations.n > 0)
+		check_engine(admit, s, "annotations", JACO_API_ANNOTATIONS, true);
+	if (s->healthcheck.start_interval_ms.is_set)
+		check_engine(admit, s, "healthcheck.start_interval", JACO_API_START_INTERVAL,
+			     false);
+	for (size_t i = 0; i < s->n_attachments; i++)
+		if (s->attachments[i].gw_priority != 0) {
+			check_engine(admit, s, "networks.gw_priority", JACO_API_GW_PRIORITY, false);
+			return;
+		}
 }
 
 static void check_gates(struct admit *admit, const struct jaco_service *s)
@@ -193,6 +226,7 @@ int jaco_manifest_admit(const struct jaco_manifest *manifest,
 		check_hosts(&admit, &manifest->services[i]);
 		check_gates(&admit, &manifest->services[i]);
 		check_dns(&admit, &manifest->services[i]);
+		check_engines(&admit, &manifest->services[i]);
 	}
 	check_ports(&admit);
 	check_routes(&admit);

@@ -187,6 +187,13 @@ const struct jaco_network *jaco_manifest_network(const struct jaco_manifest *man
 const struct jaco_volume *jaco_manifest_volume(const struct jaco_manifest *manifest,
 					       const char *name);
 
+/* A member's engine, as far as its node has told. */
+struct jaco_engine_fact {
+	const char *host;
+	bool is_podman;
+	unsigned api_minor; /* of 1.x */
+};
+
 /* What only the cluster knows.  Every callback may be NULL (no check).  Owners are deployment names
  * borrowed for the call; NULL = free, or owned by this deployment. */
 struct jaco_cluster_facts {
@@ -196,6 +203,8 @@ struct jaco_cluster_facts {
 		*reserved_ports; /* the nodes' own API, peer, mesh ports; 80 and 443 always are */
 	size_t n_reserved_ports;
 	const struct jaco_cidr *pool; /* ipam_pool; NULL: do not check */
+	const struct jaco_engine_fact *engines;
+	size_t n_engines;
 	const char *(*port_owner)(void *ctx, enum jaco_proto proto, uint16_t port);
 	const char *(*route_owner)(void *ctx, const char *domain, const char *path);
 	/* TLS mode another deployment uses for @domain, or NULL */
@@ -208,8 +217,9 @@ struct jaco_cluster_facts {
 };
 
 /* Check @manifest against the cluster; adds findings (unknown_host, port_conflict, route_conflict,
- * replicas_exceed_pinned_hosts, permission_denied, limit_exceeded, reserved_port, route_tls_mixed)
- * and returns as jaco_manifest_load().  @findings must use an arena that outlives the manifest. */
+ * replicas_exceed_pinned_hosts, permission_denied, limit_exceeded, reserved_port, route_tls_mixed;
+ * warnings of what an engine is too old for) and returns as jaco_manifest_load().  @findings must
+ * use an arena that outlives the manifest. */
 int jaco_manifest_admit(const struct jaco_manifest *manifest,
 			const struct jaco_cluster_facts *facts, struct jaco_findings *findings,
 			struct jaco_err *err);
