@@ -8,10 +8,9 @@
 
 #include <string.h>
 
-#include <uthash.h>
-
 #include "libjaco/base/mem.h"
 #include "libjaco/base/str.h"
+#include "libjaco/base/strmap.h"
 
 enum rule {
 	RULE_DEEP,    /* mappings merge, lists append without repeating equal scalars */
@@ -20,6 +19,7 @@ enum rule {
 	RULE_NAMES,   /* list of names or mapping: by name */
 	RULE_TARGET,  /* list of short or long forms: by the path in the container */
 	RULE_LIST,    /* one scalar or a list: append */
+	RULE_HOSTS,   /* list of name:address or mapping: append what the other does not say */
 	RULE_CONTEXT, /* build: a scalar is {context: scalar} */
 };
 
@@ -27,17 +27,29 @@ static const struct {
 	const char *path; /* under a service */
 	enum rule rule;
 } rules[] = {
-	{"annotations", RULE_PAIRS},  {"build", RULE_CONTEXT},
-	{"build.args", RULE_PAIRS},   {"build.labels", RULE_PAIRS},
-	{"command", RULE_REPLACE},    {"configs", RULE_TARGET},
-	{"depends_on", RULE_NAMES},   {"deploy.labels", RULE_PAIRS},
-	{"devices", RULE_TARGET},     {"dns", RULE_LIST},
-	{"dns_opt", RULE_LIST},       {"dns_search", RULE_LIST},
-	{"entrypoint", RULE_REPLACE}, {"env_file", RULE_LIST},
-	{"environment", RULE_PAIRS},  {"healthcheck.test", RULE_REPLACE},
-	{"labels", RULE_PAIRS},       {"networks", RULE_NAMES},
-	{"secrets", RULE_TARGET},     {"sysctls", RULE_PAIRS},
-	{"tmpfs", RULE_LIST},         {"volumes", RULE_TARGET},
+	{"annotations", RULE_PAIRS},
+	{"build", RULE_CONTEXT},
+	{"build.args", RULE_PAIRS},
+	{"build.labels", RULE_PAIRS},
+	{"command", RULE_REPLACE},
+	{"configs", RULE_TARGET},
+	{"depends_on", RULE_NAMES},
+	{"deploy.labels", RULE_PAIRS},
+	{"devices", RULE_TARGET},
+	{"dns", RULE_LIST},
+	{"dns_opt", RULE_LIST},
+	{"dns_search", RULE_LIST},
+	{"entrypoint", RULE_REPLACE},
+	{"env_file", RULE_LIST},
+	{"environment", RULE_PAIRS},
+	{"extra_hosts", RULE_HOSTS},
+	{"healthcheck.test", RULE_REPLACE},
+	{"labels", RULE_PAIRS},
+	{"networks", RULE_NAMES},
+	{"secrets", RULE_TARGET},
+	{"sysctls", RULE_PAIRS},
+	{"tmpfs", RULE_LIST},
+	{"volumes", RULE_TARGET},
 };
 
 static enum rule rule_of(const char *path)
@@ -50,48 +62,28 @@ static enum rule rule_of(const char *path)
 
 /* -- index -------------------------------------------------------------------------------- */
 
-struct slot {
-	const char *key;
-	size_t at;
-	UT_hash_handle hh;
-};
-
+/* Where in a list or mapping a key stands: the map holds the place plus one. */
 struct index {
-	struct slot *table;
-	struct slot *slots;
-	size_t n;
-	size_t cap;
+	struct jaco_strmap map;
 };
 
-/* Room for @cap keys must be known: the hash points into the array. */
-static void index_open(struct index *index, size_t cap)
+static bool index_find(const struct index *index, const char *key, size_t *out_at)
 {
-	*index = (struct index){.slots = jaco_alloc_n(cap + 1, sizeof(struct slot)), .cap = cap};
-}
+	uintptr_t place = (uintptr_t)jaco_strmap_find(&index->map, key);
 
-static void index_cleanup(struct index *index)
-{
-	HASH_CLEAR(hh, index->table);
-	jaco_free(index->slots);
-}
-
-static bool index_find(struct index *index, const char *key, size_t *out_at)
-{
-	struct slot *slot;
-
-	HASH_FIND_STR(index->table, key, slot);
-	if (slot)
-		*out_at = slot->at;
-	return slot != NULL;
+	if (place)
+		*out_at = place - 1;
+	return place != 0;
 }
 
 static void index_add(struct index *index, const char *key, size_t at)
 {
-	struct slot *slot = &index->slots[index->n++];
+	jaco_strmap_put(&index->map, key, (void *)(uintptr_t)(at + 1));
+}
 
-	slot->key = key;
-	slot->at = at;
-	HASH_ADD_KEYPTR(hh, index->table, slot->key, strlen(slot->key), slot);
+static void index_cleanup(struct index *index)
+{
+	jaco_strmap_fini(&index->map);
 }
 
 /* -- tags --------------------------------------------------------------------------------- */
@@ -130,7 +122,7 @@ bool jaco_merge_is_same(const struct jaco_yaml_node *a, const struct jaco_yaml_n
 struct jaco_yaml_node *jaco_merge_pairs_map(struct jaco_arena *arena, struct jaco_yaml_node *node)
 {
 	struct jaco_yaml_node *map;
-	struct index index;
+	struct index index = {JACO_STRMAP_INIT};
 
 	if (node->kind != JACO_YAML_SEQ)
 		return node;
@@ -139,7 +131,6 @@ struct jaco_yaml_node *jaco_merge_pairs_map(struct jaco_arena *arena, struct jac
 			return node; /* malformed: the reader reports it */
 	map = jaco_yaml_new(arena, JACO_YAML_MAP, node->pos);
 	map->tag = node->tag;
-	index_open(&index, node->n);
 	for (size_t i = 0; i < node->n; i++) {
 		struct jaco_yaml_node *item = node->entries[i].value;
 		size_t n = strcspn(item->text, "=");
@@ -164,13 +155,12 @@ struct jaco_yaml_node *jaco_merge_pairs_map(struct jaco_arena *arena, struct jac
 static struct jaco_yaml_node *names_to_map(struct jaco_arena *arena, struct jaco_yaml_node *node)
 {
 	struct jaco_yaml_node *map;
-	struct index index;
+	struct index index = {JACO_STRMAP_INIT};
 
 	if (node->kind != JACO_YAML_SEQ)
 		return node;
 	map = jaco_yaml_new(arena, JACO_YAML_MAP, node->pos);
 	map->tag = node->tag;
-	index_open(&index, node->n);
 	for (size_t i = 0; i < node->n; i++) {
 		struct jaco_yaml_node *item = node->entries[i].value;
 		struct jaco_yaml_node *value = jaco_yaml_new_text(arena, "", item->pos);
@@ -211,6 +201,50 @@ static struct jaco_yaml_node *scalar_to_context(struct jaco_arena *arena,
 	return map;
 }
 
+static void append_host(struct jaco_arena *arena, struct jaco_yaml_node *list, const char *name,
+			const struct jaco_yaml_node *address)
+{
+	struct jaco_yaml_node *item = jaco_yaml_new_text(
+		arena, jaco_arena_printf(arena, "%s=%s", name, address->text), address->pos);
+
+	jaco_yaml_append(arena, list, NULL, address->pos, item);
+}
+
+/* {name: address} and {name: [address, ...]} as a list of name=address. */
+static struct jaco_yaml_node *hosts_to_list(struct jaco_arena *arena, struct jaco_yaml_node *node)
+{
+	struct jaco_yaml_node *list;
+
+	if (node->kind != JACO_YAML_MAP)
+		return node;
+	list = jaco_yaml_new(arena, JACO_YAML_SEQ, node->pos);
+	list->tag = node->tag;
+	for (size_t i = 0; i < node->n; i++) {
+		const struct jaco_yaml_node *value = node->entries[i].value;
+
+		if (value->kind == JACO_YAML_SCALAR)
+			append_host(arena, list, node->entries[i].key, value);
+		for (size_t k = 0; value->kind == JACO_YAML_SEQ && k < value->n; k++)
+			if (value->entries[k].value->kind == JACO_YAML_SCALAR)
+				append_host(arena, list, node->entries[i].key,
+					    value->entries[k].value);
+	}
+	return list;
+}
+
+/* "name:address" and "name=address" are the same. */
+static const char *host_of(struct jaco_arena *arena, const struct jaco_yaml_node *item)
+{
+	size_t n;
+
+	if (item->kind != JACO_YAML_SCALAR)
+		return NULL;
+	n = strcspn(item->text, "=:");
+	return item->text[n]
+		       ? jaco_arena_printf(arena, "%.*s=%s", (int)n, item->text, item->text + n + 1)
+		       : item->text;
+}
+
 /* What makes two elements of volumes, devices, configs or secrets the same one. */
 static const char *target_of(struct jaco_arena *arena, const struct jaco_yaml_node *item)
 {
@@ -241,11 +275,10 @@ static struct jaco_yaml_node *merge(struct jaco_arena *arena, struct jaco_yaml_n
 static struct jaco_yaml_node *merge_maps(struct jaco_arena *arena, struct jaco_yaml_node *base,
 					 struct jaco_yaml_node *over, const char *path)
 {
-	struct index index;
+	struct index index = {JACO_STRMAP_INIT};
 	bool *drop = jaco_alloc_n(base->n + over->n + 1, sizeof(bool));
 	size_t kept = 0;
 
-	index_open(&index, base->n + over->n);
 	for (size_t i = 0; i < base->n; i++)
 		index_add(&index, base->entries[i].key, i);
 	for (size_t i = 0; i < over->n; i++) {
@@ -280,21 +313,22 @@ static struct jaco_yaml_node *merge_maps(struct jaco_arena *arena, struct jaco_y
 }
 
 static const char *identity(struct jaco_arena *arena, const struct jaco_yaml_node *item,
-			    bool by_target)
+			    enum rule rule)
 {
-	if (by_target)
+	if (rule == RULE_TARGET)
 		return target_of(arena, item);
+	if (rule == RULE_HOSTS)
+		return host_of(arena, item);
 	return item->kind == JACO_YAML_SCALAR ? item->text : NULL;
 }
 
 static struct jaco_yaml_node *merge_lists(struct jaco_arena *arena, struct jaco_yaml_node *base,
-					  struct jaco_yaml_node *over, bool by_target)
+					  struct jaco_yaml_node *over, enum rule rule)
 {
-	struct index index;
+	struct index index = {JACO_STRMAP_INIT};
 
-	index_open(&index, base->n + over->n);
 	for (size_t i = 0; i < base->n; i++) {
-		const char *key = identity(arena, base->entries[i].value, by_target);
+		const char *key = identity(arena, base->entries[i].value, rule);
 		size_t at;
 
 		if (key && !index_find(&index, key, &at))
@@ -302,11 +336,11 @@ static struct jaco_yaml_node *merge_lists(struct jaco_arena *arena, struct jaco_
 	}
 	for (size_t i = 0; i < over->n; i++) {
 		struct jaco_yaml_node *item = over->entries[i].value;
-		const char *key = identity(arena, item, by_target);
+		const char *key = identity(arena, item, rule);
 		size_t at;
 
 		if (key && index_find(&index, key, &at)) {
-			if (by_target)
+			if (rule == RULE_TARGET)
 				base->entries[at].value = item;
 			continue;
 		}
@@ -338,6 +372,8 @@ static struct jaco_yaml_node *shape(struct jaco_arena *arena, struct jaco_yaml_n
 		return names_to_map(arena, node);
 	case RULE_LIST:
 		return scalar_to_list(arena, node);
+	case RULE_HOSTS:
+		return hosts_to_list(arena, node);
 	case RULE_CONTEXT:
 		return scalar_to_context(arena, node);
 	case RULE_DEEP:
@@ -368,7 +404,7 @@ static struct jaco_yaml_node *merge(struct jaco_arena *arena, struct jaco_yaml_n
 		return over;
 	if (base->kind == JACO_YAML_MAP)
 		return merge_maps(arena, base, over, path);
-	return merge_lists(arena, base, over, rule == RULE_TARGET);
+	return merge_lists(arena, base, over, rule);
 }
 
 struct jaco_yaml_node *jaco_merge_services(struct jaco_arena *arena, struct jaco_yaml_node *base,
@@ -386,12 +422,11 @@ struct jaco_yaml_node *jaco_merge_services(struct jaco_arena *arena, struct jaco
 static struct jaco_yaml_node *merge_named(struct jaco_arena *arena, struct jaco_yaml_node *base,
 					  struct jaco_yaml_node *over)
 {
-	struct index index;
+	struct index index = {JACO_STRMAP_INIT};
 	size_t n_before;
 
 	if (base->kind != JACO_YAML_MAP || over->kind != JACO_YAML_MAP)
 		return jaco_yaml_is_null(over) ? base : over;
-	index_open(&index, base->n + over->n);
 	n_before = base->n;
 	for (size_t i = 0; i < n_before; i++)
 		index_add(&index, base->entries[i].key, i);

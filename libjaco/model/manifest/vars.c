@@ -5,34 +5,14 @@
 
 #include <string.h>
 
-#include <uthash.h>
-
 #include "libjaco/model/manifest/read.h"
-
-struct jaco_vars_entry {
-	const char *name;
-	const char *value;
-	UT_hash_handle hh;
-};
-
-static struct jaco_vars_entry *find(const struct jaco_vars *vars, const char *name)
-{
-	struct jaco_vars_entry *entry;
-
-	HASH_FIND_STR(vars->entries, name, entry);
-	return entry;
-}
 
 void jaco_vars_set(struct jaco_vars *vars, const char *name, const char *value)
 {
-	struct jaco_vars_entry *entry = find(vars, name);
+	bool is_new = !jaco_strmap_find(&vars->entries, name);
 
-	if (!entry) {
-		entry = jaco_arena_alloc(vars->arena, sizeof(*entry));
-		entry->name = jaco_arena_strdup(vars->arena, name);
-		HASH_ADD_KEYPTR(hh, vars->entries, entry->name, strlen(entry->name), entry);
-	}
-	entry->value = jaco_arena_strdup(vars->arena, value);
+	jaco_strmap_put(&vars->entries, is_new ? jaco_arena_strdup(vars->arena, name) : name,
+			jaco_arena_strdup(vars->arena, value));
 }
 
 bool jaco_vars_set_pair(struct jaco_vars *vars, const char *pair)
@@ -49,27 +29,24 @@ bool jaco_vars_set_pair(struct jaco_vars *vars, const char *pair)
 const char *jaco_vars_get(const struct jaco_vars *vars, const char *name)
 {
 	const char *value = vars->outer ? jaco_vars_get(vars->outer, name) : NULL;
-	const struct jaco_vars_entry *entry;
 
-	if (value)
-		return value;
-	entry = find(vars, name);
-	return entry ? entry->value : NULL;
+	return value ? value : jaco_strmap_find(&vars->entries, name);
 }
 
 struct jaco_pairs jaco_vars_list(const struct jaco_vars *vars, struct jaco_arena *arena)
 {
 	struct jaco_pairs pairs = {0};
 
-	pairs.items =
-		jaco_arena_alloc_n(arena, HASH_COUNT(vars->entries) + 1, sizeof(*pairs.items));
-	for (const struct jaco_vars_entry *entry = vars->entries; entry; entry = entry->hh.next)
-		pairs.items[pairs.n++] = (struct jaco_pair){entry->name, entry->value};
+	pairs.items = jaco_arena_alloc_n(arena, vars->entries.n + 1, sizeof(*pairs.items));
+	for (size_t i = 0; i < vars->entries.n_slots; i++)
+		if (vars->entries.slots[i].key)
+			pairs.items[pairs.n++] = (struct jaco_pair){vars->entries.slots[i].key,
+								    vars->entries.slots[i].value};
 	jaco_pairs_sort(&pairs);
 	return pairs;
 }
 
 void jaco_vars_fini(struct jaco_vars *vars)
 {
-	HASH_CLEAR(hh, vars->entries);
+	jaco_strmap_fini(&vars->entries);
 }

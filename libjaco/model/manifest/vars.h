@@ -9,13 +9,12 @@
 #include <stdbool.h>
 
 #include "libjaco/base/arena.h"
+#include "libjaco/base/strmap.h"
 #include "libjaco/model/manifest/service.h"
-
-struct jaco_vars_entry;
 
 struct jaco_vars {
 	struct jaco_arena *arena;
-	struct jaco_vars_entry *entries;
+	struct jaco_strmap entries; /* name -> value */
 	const struct jaco_vars *outer; /* asked first: what the caller set wins over a file */
 };
 

@@ -11,20 +11,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <uthash.h>
 #include <yaml.h>
 
 #include "libjaco/base/assert.h"
 #include "libjaco/base/limits.h"
 #include "libjaco/base/mem.h"
 #include "libjaco/base/str.h"
+#include "libjaco/base/strmap.h"
 
 struct anchor {
 	const char *name;
 	struct jaco_yaml_node *node;
 	bool is_open; /* its collection has not ended: an alias to it would be a loop */
 	size_t n_nodes;
-	UT_hash_handle hh;
 };
 
 struct level {
@@ -40,7 +39,7 @@ struct builder {
 	const char *name;
 	struct jaco_arena *arena;
 	struct jaco_findings *findings;
-	struct anchor *anchors;
+	struct jaco_strmap anchors;
 	struct level levels[JACO_YAML_DEPTH_MAX + 1];
 	size_t depth;
 	size_t n_nodes;
@@ -287,10 +286,7 @@ static bool charge(struct builder *builder, size_t n, struct jaco_pos pos)
 
 static struct anchor *find_anchor(struct builder *builder, const char *name)
 {
-	struct anchor *anchor;
-
-	HASH_FIND_STR(builder->anchors, name, anchor);
-	return anchor;
+	return jaco_strmap_find(&builder->anchors, name);
 }
 
 static struct anchor *set_anchor(struct builder *builder, const yaml_char_t *name,
@@ -304,7 +300,7 @@ static struct anchor *set_anchor(struct builder *builder, const yaml_char_t *nam
 	if (!anchor) {
 		anchor = jaco_arena_alloc(builder->arena, sizeof(*anchor));
 		anchor->name = jaco_arena_strdup(builder->arena, (const char *)name);
-		HASH_ADD_KEYPTR(hh, builder->anchors, anchor->name, strlen(anchor->name), anchor);
+		jaco_strmap_put(&builder->anchors, anchor->name, anchor);
 	}
 	anchor->node = node;
 	anchor->is_open = is_open;
@@ -597,7 +593,7 @@ struct jaco_yaml_node *jaco_yaml_parse(const char *name, const char *data, size_
 	}
 	if (has_few_tags(&builder, data, n))
 		run_parser(&builder, data, n);
-	HASH_CLEAR(hh, builder.anchors);
+	jaco_strmap_fini(&builder.anchors);
 	if (builder.is_failed)
 		return NULL;
 	if (!builder.root) {
