@@ -232,9 +232,12 @@ static bool send_changes(struct watch_reader *reader)
 
 static bool send_mark(struct watch_reader *reader, enum jaco_watch_kind kind)
 {
-	struct wire_watch_event event = {.kind = kind,
-					 .revision = reader->hub->machine->applied};
+	struct watch_hub *hub = reader->hub;
+	struct wire_watch_event event = {.kind = kind, .revision = hub->machine->applied};
+	int64_t age = jaco_time_diff_ms(jaco_loop_now(hub->loop), hub->began);
 
+	if (kind == JACO_WATCH_SYNCED && age < WATCH_OLD_RUN_MS)
+		JACO_SET(&event, watch_event, young_ms, (uint64_t)(WATCH_OLD_RUN_MS - age));
 	return send_event(reader, &event);
 }
 
@@ -388,7 +391,8 @@ void watch_serve(struct watch_hub *hub, struct jaco_call *call, const struct wir
 void watch_init(struct watch_hub *hub, struct jaco_loop *loop, struct machine *machine,
 		struct records *records)
 {
-	*hub = (struct watch_hub){.machine = machine, .records = records};
+	*hub = (struct watch_hub){
+		.loop = loop, .began = jaco_loop_now(loop), .machine = machine, .records = records};
 	TAILQ_INIT(&hub->readers);
 	jaco_timer_init(loop, &hub->lag, on_lag, hub);
 }

@@ -23,6 +23,9 @@
 #define WATCH_HISTORY_BYTES (4u * 1024 * 1024)
 #define WATCH_PREFIXES_MAX  32
 #define WATCH_LAG_MS        20 /* how soon a full socket is tried again */
+/* What a run of raftd said or was told is kept this long after the next run began, by the other
+ * members and by the watchers of its node: its daemons say it again. */
+#define WATCH_OLD_RUN_MS    30000
 
 struct watch_change; /* one change of either plane */
 
@@ -53,6 +56,8 @@ struct watch_hub {
 	uint64_t known_from; /* desired revisions above this one are all in the history */
 	struct watch_readers readers;
 	size_t n_readers;
+	struct jaco_loop *loop;
+	struct jaco_time began;
 	struct jaco_timer lag;
 	uint64_t n_resyncs;
 	struct jaco_arena arena;

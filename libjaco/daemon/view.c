@@ -16,6 +16,8 @@
 #define SAVE_AFTER_MS  1000
 #define RESUBSCRIBE_MS 500
 #define CACHE_MAX      (256u * 1024 * 1024)
+#define CARRY_MAX_MS   60000u
+#define OBSERVED       "/obs/"
 
 static const char cache_magic[] = "JACOVIEW1\n";
 
@@ -128,6 +130,14 @@ static struct jaco_view_entry *decode(const char *key, uint64_t revision, const 
 	return entry;
 }
 
+static void insert(struct jaco_view *view, size_t i, struct jaco_view_entry *entry)
+{
+	view->v = jaco_grow(view->v, &view->cap, view->n + 1, sizeof(*view->v));
+	memmove(view->v + i + 1, view->v + i, (view->n - i) * sizeof(*view->v));
+	view->v[i] = entry;
+	view->n++;
+}
+
 int jaco_view_put(struct jaco_view *view, const char *key, uint64_t revision, const void *raw,
 		  size_t raw_bytes, struct jaco_err *err)
 {
@@ -143,10 +153,7 @@ int jaco_view_put(struct jaco_view *view, const char *key, uint64_t revision, co
 		view->v[i] = entry;
 		return 0;
 	}
-	view->v = jaco_grow(view->v, &view->cap, view->n + 1, sizeof(*view->v));
-	memmove(view->v + i + 1, view->v + i, (view->n - i) * sizeof(*view->v));
-	view->v[i] = entry;
-	view->n++;
+	insert(view, i, entry);
 	return 0;
 }
 
@@ -252,10 +259,47 @@ static void take_entries(struct jaco_view *table, const struct wire_watch_event 
 	}
 }
 
-static void adopt_snapshot(struct jaco_view *view)
+/* Into @next goes what @view has of the observed plane and @next has not. */
+static void carry_observed(struct jaco_view *view, struct jaco_view *next)
+{
+	for (size_t i = jaco_view_lower(view, OBSERVED); jaco_view_below(view, i, OBSERVED); i++) {
+		struct jaco_view_entry *entry = view->v[i];
+		size_t at = jaco_view_lower(next, entry->key);
+
+		if (at < next->n && strcmp(next->v[at]->key, entry->key) == 0)
+			continue;
+		insert(next, at, entry);
+		entry->is_carried = true;
+		view->v[i] = NULL;
+	}
+}
+
+static void uncarry(struct jaco_timer *timer, void *ctx)
+{
+	struct jaco_view *view = ctx;
+	size_t n = 0;
+
+	(void)timer;
+	for (size_t i = 0; i < view->n; i++)
+		if (view->v[i]->is_carried)
+			free_entry(view->v[i]);
+		else
+			view->v[n++] = view->v[i];
+	if (n == view->n)
+		return;
+	view->n = n;
+	touched(view);
+}
+
+static void adopt_snapshot(struct jaco_view *view, const struct wire_watch_event *synced)
 {
 	struct jaco_view *next = view->next;
 
+	/* A view that was only saved may be older than the last start of the machine. */
+	if (view->is_current && synced->young_ms > 0) {
+		carry_observed(view, next);
+		jaco_timer_arm(&view->uncarry, (int64_t)JACO_MIN(synced->young_ms, CARRY_MAX_MS));
+	}
 	clear(view);
 	view->v = next->v;
 	view->n = next->n;
@@ -281,7 +325,7 @@ static void on_event(void *ctx, const void *msg)
 		return;
 	case JACO_WATCH_SYNCED:
 		take_entries(view->next, event);
-		adopt_snapshot(view);
+		adopt_snapshot(view, event);
 		break;
 	case JACO_WATCH_CHANGE:
 		take_entries(view, event);
@@ -368,6 +412,7 @@ void jaco_view_open(struct jaco_view *view, struct jaco_loop *loop, struct jaco_
 	jaco_timer_init(loop, &view->safety, run_pass, view);
 	jaco_timer_init(loop, &view->save, save_now, view);
 	jaco_timer_init(loop, &view->resubscribe, subscribe, view);
+	jaco_timer_init(loop, &view->uncarry, uncarry, view);
 	jaco_timer_arm(&view->safety, SAFETY_MS);
 	load_cache(view);
 	jaco_view_connected(view, client->is_up);
@@ -384,6 +429,7 @@ void jaco_view_close(struct jaco_view *view)
 	jaco_timer_fini(&view->safety);
 	jaco_timer_fini(&view->save);
 	jaco_timer_fini(&view->resubscribe);
+	jaco_timer_fini(&view->uncarry);
 	if (view->next) {
 		clear(view->next);
 		jaco_free(view->next);

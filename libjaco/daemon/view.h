@@ -5,6 +5,8 @@
  * A view subscribes to key prefixes of both planes, decodes every value by the descriptor of its
  * keyspace, and calls back after a debounce and every 30 s regardless: level-triggered.  It is
  * saved to a cache file, and a daemon that starts while raftd is down serves from that and says so.
+ * A raftd that was restarted hears again what was observed only when those who observed it are
+ * connected again; until then, for 30 s at most, what the run before it told stands.
  * Entries are borrowed: valid until control returns to the loop. */
 #pragma once
 
@@ -25,6 +27,7 @@ struct jaco_view_entry {
 	struct jaco_arena arena;       /* holds everything above */
 	const void *raw;               /* packed, for the cache */
 	size_t raw_bytes;
+	bool is_carried;               /* not told by this run of raftd yet */
 };
 
 struct jaco_view;
@@ -49,6 +52,7 @@ struct jaco_view {
 	struct jaco_timer safety;
 	struct jaco_timer save;
 	struct jaco_timer resubscribe;
+	struct jaco_timer uncarry;     /* the end of entries that are carried */
 	uint64_t n_undecodable;        /* values of a newer version: kept out, counted */
 	jaco_view_fn *on_change;
 	void *ctx;

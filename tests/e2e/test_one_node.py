@@ -264,6 +264,24 @@ def test_without_raftd_the_page_and_names_are_served_also_after_restarts(host):
     wait_for("everything healthy", lambda: "all is well" in host.do("status"))
 
 
+def test_a_new_raftd_that_has_not_heard_of_replicas_takes_none_out_of_service(host):
+    """runtimed stands still while everybody else is connected again."""
+    pid = host.pause("runtimed")
+    try:
+        load = Load(host, "hello.localhost")
+        host.kill("raftd")
+        for topic in ("ingress", "dns"):
+            wait_for("what is told by the one of " + topic, lambda: host.get("rpc", "kv.get", json.dumps(
+                {"key": "/obs/node/n1/" + topic})).get("entry"))
+        names_behind(host, "hello.localhost", 30)
+        host.probe("shop-api-0", "dns", "store")
+        good, bad = load.finish()
+        assert good > 0 and not bad, bad[:5]
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    wait_for("everything healthy", lambda: "all is well" in host.do("status"))
+
+
 def test_other_containers_and_networks_of_the_engine_are_left_alone(host):
     host.api.call("POST", "/networks/create", {"Name": "foreign", "CheckDuplicate": True})
     made = host.api.call("POST", "/containers/create?name=foreign",

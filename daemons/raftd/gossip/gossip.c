@@ -27,8 +27,6 @@
  * latest form only. */
 #define PUSH_BYTES_PER_S (4u << 20)
 #define TOMBSTONE_MS     (10 * 60 * 1000ll)
-/* What a run of raftd said is kept this long after the next run began: its daemons say it again. */
-#define OLD_RUN_MS 30000
 
 static bool is_opinion(const char *key)
 {
@@ -344,7 +342,7 @@ static void drop_old_run(struct gossip *gossip, const struct link_peer *peer)
 	struct records *records = &raftd->records;
 
 	if (peer->incarnation == 0 ||
-	    peer->incarnation + OLD_RUN_MS > (uint64_t)jaco_time_wall_ms())
+	    peer->incarnation + WATCH_OLD_RUN_MS > (uint64_t)jaco_time_wall_ms())
 		return;
 	for (size_t i = 0; i < records->n; i++) {
 		const struct record *old = records->items[i], *dropped = NULL;

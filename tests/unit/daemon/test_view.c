@@ -40,6 +40,25 @@ static void send_event(struct fixture *fx, enum jaco_watch_kind kind, uint64_t r
 	JT_OK(jaco_call_event(fx->watch, &event, &err), &err);
 }
 
+/* The observed plane; @key NULL: nothing of it. */
+static void send_observed(struct fixture *fx, enum jaco_watch_kind kind, const char *key,
+			  uint64_t young_ms)
+{
+	jaco_auto(jaco_buf) struct jaco_buf raw = JACO_BUF_INIT;
+	struct wire_obs_engine engine = {.state = "ready"};
+	struct wire_watch_event event = {.kind = kind, .revision = 1};
+	struct jaco_err err = JACO_ERR_INIT;
+	struct wire_entry entry = {.key = key, .revision = 1};
+
+	JT_OK(jaco_pack(&raw, &wire_obs_engine_desc, &engine, &err), &err);
+	entry.value = (struct wire_bin){raw.data, raw.n};
+	event.entries.v = &entry;
+	event.entries.n = key ? 1 : 0;
+	if (young_ms)
+		JACO_SET(&event, watch_event, young_ms, young_ms);
+	JT_OK(jaco_call_event(fx->watch, &event, &err), &err);
+}
+
 static void on_gone(struct jaco_call *call, void *ctx)
 {
 	(void)call;
@@ -210,8 +229,50 @@ JT_CASE(a_snapshot_that_nobody_announced_is_taken_whole)
 	tear_down(&fx);
 }
 
+JT_CASE(what_was_observed_outlives_a_restart_of_raftd_until_time_is_up)
+{
+	struct fixture fx;
+
+	set_up(&fx);
+	until_watched(&fx);
+	send_event(&fx, JACO_WATCH_SNAPSHOT, 1, "/counter/old/x", 1);
+	send_observed(&fx, JACO_WATCH_SNAPSHOT, "/obs/node/a/engine", 0);
+	send_observed(&fx, JACO_WATCH_SYNCED, "/obs/node/b/engine", 0);
+	until_pass(&fx);
+	send_event(&fx, JACO_WATCH_RESYNC, 1, NULL, 0);
+	send_observed(&fx, JACO_WATCH_SYNCED, "/obs/node/c/engine", 60000);
+	until_pass(&fx);
+	JT_EQ(next_of(&fx, "/counter/old/x"), 0); /* only what was observed */
+	JT_TRUE(jaco_view_get(&fx.view, "/obs/node/a/engine"));
+	JT_TRUE(jaco_view_get(&fx.view, "/obs/node/b/engine"));
+	send_event(&fx, JACO_WATCH_RESYNC, 1, NULL, 0);
+	send_observed(&fx, JACO_WATCH_SNAPSHOT, "/obs/node/b/engine", 0); /* told again */
+	send_observed(&fx, JACO_WATCH_SYNCED, NULL, 1);
+	while (jaco_view_get(&fx.view, "/obs/node/a/engine"))
+		jaco_loop_once(&fx.loop, 50);
+	JT_TRUE(jaco_view_get(&fx.view, "/obs/node/b/engine"));
+	tear_down(&fx);
+}
+
+JT_CASE(what_an_old_raftd_does_not_observe_any_more_is_gone)
+{
+	struct fixture fx;
+
+	set_up(&fx);
+	until_watched(&fx);
+	send_observed(&fx, JACO_WATCH_SYNCED, "/obs/node/a/engine", 0);
+	until_pass(&fx);
+	send_event(&fx, JACO_WATCH_RESYNC, 1, NULL, 0);
+	send_observed(&fx, JACO_WATCH_SYNCED, NULL, 0);
+	until_pass(&fx);
+	JT_FALSE(jaco_view_get(&fx.view, "/obs/node/a/engine"));
+	tear_down(&fx);
+}
+
 JT_MAIN(JT_RUN(nothing_is_shown_before_the_snapshot_is_complete),
 	JT_RUN(changes_and_deletions_follow_in_order),
 	JT_RUN(a_new_start_serves_the_saved_view_and_says_it_is_not_current),
 	JT_RUN(a_resync_replaces_everything),
-	JT_RUN(a_snapshot_that_nobody_announced_is_taken_whole))
+	JT_RUN(a_snapshot_that_nobody_announced_is_taken_whole),
+	JT_RUN(what_was_observed_outlives_a_restart_of_raftd_until_time_is_up),
+	JT_RUN(what_an_old_raftd_does_not_observe_any_more_is_gone))
