@@ -28,16 +28,16 @@ networks: {front: {}, back: {}}
 """
 ALPHA_JACO = """deployment: alpha
 services:
-  - {name: both, replicas: 3}
-  - {name: front, replicas: 3}
-  - {name: back, replicas: 3}
-  - {name: udp, replicas: 3}
+  - {name: both, replicas: 3, rollout: {timeout: 5m}}
+  - {name: front, replicas: 3, rollout: {timeout: 5m}}
+  - {name: back, replicas: 3, rollout: {timeout: 5m}}
+  - {name: udp, replicas: 3, rollout: {timeout: 5m}}
 """
 BETA = """services:
   one: {image: "jaco/test:1", networks: [front], expose: ["8080"]}
 networks: {front: {}}
 """
-BETA_JACO = "deployment: %s\nservices:\n  - {name: one, replicas: %d}\n"
+BETA_JACO = "deployment: %s\nservices:\n  - {name: one, replicas: %d, rollout: {timeout: 5m}}\n"
 
 
 class Box:

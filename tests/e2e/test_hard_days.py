@@ -514,7 +514,8 @@ def test_first_packets_of_thirty_starts_arrive_where_they_may_and_nowhere_else(h
         compose += ("  %s:\n    image: jaco/test:1\n    restart: 'no'\n    entrypoint: [/bin/sh, -c]\n"
                     "    command: ['kit probe udp %s 9000 %s; exit 0']\n"
                     "    deploy: {replicas: 15}\n" % (service, target, service))
-    deploy(host, "first", compose, "deployment: first\nacme: off\n")
+    deploy(host, "first", compose, "deployment: first\nacme: off\nservices:\n"
+           "  - {name: mine, rollout: {timeout: 5m}}\n  - {name: theirs, rollout: {timeout: 5m}}\n")
     rows = host.replicas("first/mine") + host.replicas("first/theirs")
     assert len(rows) == 30 and {r["state"] for r in rows} == {"completed"}, rows
     assert logs(host, "victim/echo").count("datagram") == 0

@@ -157,7 +157,7 @@ def test_the_first_packets_of_every_start(cluster):
         service = "  %s: {image: \"jaco/test:1\", networks: [front], command: %s}\n" % (
             name, json.dumps(["first"] + friends + ["-"] + strangers))
         cluster.n1.apply(write_manifest(cluster.n1, "starts", STARTERS % service, STARTERS_JACO +
-                                        "  - {name: %s, replicas: %d}\n" % (name, count)))
+                                        "  - {name: %s, replicas: %d, rollout: {timeout: 5m}}\n" % (name, count)))
         where = cluster.where("starts/" + name)
         assert len(where) == count
         seen |= set(where.values())
