@@ -173,6 +173,11 @@ def get(node, key, **params):
         rpc.close()
 
 
+def hold_the_same(nodes):
+    """One state on all of them, at one moment of each."""
+    return len({(s["revision"], s["state_hash"]) for s in (n.status() for n in nodes)}) == 1
+
+
 def log_bytes(node):
     rpc = node.rpc()
     lines = rpc.call("metrics")["text"].splitlines()

@@ -8,7 +8,7 @@ import pytest
 
 from jacorpc import RpcError
 from lab_raft import DOWN, entries
-from lab_raftds import Cluster, voters, wait
+from lab_raftds import Cluster, hold_the_same, voters, wait
 
 POINTS = ("log_append", "log_flush", "vote_save", "rename", "apply", "commit", "send",
           "compaction", "snapshot_write")
@@ -105,6 +105,5 @@ def test_a_death_there_loses_nothing(loaded, point, passes):
 def test_afterwards_all_hold_the_same(loaded):
     cluster, load = loaded
     load.end()
-    wait(lambda: len({(n.status()["revision"], n.status()["state_hash"])
-                      for n in cluster.nodes}) == 1)
+    wait(lambda: hold_the_same(cluster.nodes))
     assert len(load.acknowledged) > 100

@@ -13,8 +13,8 @@ import msgpack
 import pytest
 
 from jacorpc import RpcError
-from lab_raftds import (Peer, cluster, commit, counter, fails, get, log_bytes, put,  # noqa: F401
-                         refused, three, voters, wait)
+from lab_raftds import (Peer, cluster, commit, counter, fails, get, hold_the_same,  # noqa: F401
+                         log_bytes, put, refused, three, voters, wait)
 
 
 # --- join ------------------------------------------------------------------------------------
@@ -28,9 +28,7 @@ def test_join_and_the_voter_table(cluster):
     cluster.add().join(one.token())
     for node in cluster.nodes:
         wait(lambda: voters(node) == ["n1", "n2", "n3"])
-    hashes = {n.status()["state_hash"] for n in cluster.nodes}
-    revisions = {n.status()["revision"] for n in cluster.nodes}
-    assert len(hashes) == len(revisions) == 1
+    wait(lambda: hold_the_same(cluster.nodes))
 
 
 def test_what_does_not_let_a_machine_in(three, cluster):
@@ -299,11 +297,10 @@ def test_a_snapshot_brings_back_who_was_away_too_long(cluster):
         commit(rpc, puts=[{"key": "/restart/r%d" % k, "value": record} for k in range(800)])
     wait(lambda: log_bytes(leader) <= 12 << 20)
     away.start()
-    wait(lambda: away.status()["revision"] == leader.status()["revision"])
-    assert away.status()["state_hash"] == leader.status()["state_hash"]
+    wait(lambda: hold_the_same([away, leader]))
     assert "state replaced" in open(away.root + "/raftd.log").read()
     away.kill()
     away.start()
     assert put(away, "after", 1)["succeeded"]
-    wait(lambda: away.status()["state_hash"] == leader.status()["state_hash"])
+    wait(lambda: hold_the_same([away, leader]))
     rpc.close()
