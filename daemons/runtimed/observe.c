@@ -22,6 +22,7 @@ static void connect_again(struct runtimed *rt, const struct jaco_err *why)
 	engine_cancel(rt->listing);
 	rt->hello = rt->events = rt->listing = NULL;
 	rt->is_engine_up = false;
+	rt->was_engine_away = true;
 	jaco_timer_disarm(&rt->relist_timer);
 	if (!jaco_str_eq(rt->engine_error, why->text)) {
 		jaco_str_copy(rt->engine_error, sizeof(rt->engine_error), why->text);

@@ -7,10 +7,11 @@
 #include "daemons/runtimed/files.h"
 
 #include "daemons/runtimed/world.h"
+#include "libjaco/base/fault.h"
 #include "libjaco/base/str.h"
 
 #define DRAIN_DEFAULT_MS 10000
-#define SILENCE_MS       10000 /* an engine away for that long after our start is told */
+#define SILENCE_MS       30000 /* an engine away for that long after our start is told */
 
 static void want(struct runtimed *rt, const struct wire_replica *replica,
 		 const struct wire_replica_gen *gen)
@@ -259,10 +260,13 @@ static void enter(struct slot *slot, const struct plan_decision *d)
 
 /* Until the engine was heard once, what we told in an earlier life still stands: an adopted
  * container must not leave service because we were restarted.  An engine that stays away is told,
- * though. */
+ * though: one that refused us, not one that has yet to answer, nor did time alone tell us anything
+ * if this process was what stood still. */
 static bool may_publish(const struct runtimed *rt, int64_t now)
 {
-	return rt->was_engine_up || now - rt->opened_ms > SILENCE_MS;
+	return rt->was_engine_up ||
+	       (rt->was_engine_away &&
+		now - rt->opened_ms > CHAOS_NUMBER(silence_ms, SILENCE_MS));
 }
 
 /* A container that a saved view does not know may be of a newer record: what was told of it stands

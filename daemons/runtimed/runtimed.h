@@ -37,6 +37,7 @@ struct runtimed {
 	struct engine *engine;
 	bool is_files_swept;
 	bool was_engine_up; /* once since our start */
+	bool was_engine_away; /* it refused or did not answer in time, since our start */
 	int64_t opened_ms;  /* monotonic */
 	bool is_put_out; /* of the cluster: everything of ours stops */
 	bool is_engine_up; /* connected, events flowing, first listing read */

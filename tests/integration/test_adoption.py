@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import signal
+import time
 
 import pytest
 
@@ -119,6 +120,27 @@ def test_a_late_inspection_of_what_is_gone_says_nothing_of_what_came_after_it(la
     lab.want("web", 2)
     lab.wait_healthy("shop-web-2", 30)
     lab.stayed_in_service()
+
+
+def test_an_engine_that_has_yet_to_answer_takes_nothing_out_of_service(lab):
+    """However long ago this runtimed was started; one that refuses is told."""
+    rid, _ = lab.two_in_service()
+    lab.runtimed.kill()
+    lab.relay.hold("/_ping")
+    lab.runtimed.env["JACO_FAULT"] = "set100:silence_ms"
+    lab.runtimed.start()
+    lab.relay.wait_asked("/_ping", 2)
+    lab.want("web", 2)      # something to look at the replicas for
+    time.sleep(1)
+    lab.stayed_in_service()
+    lab.relay.release()
+    lab.wait_told(rid)
+    lab.wait_healthy("shop-web-2")
+    lab.stayed_in_service()
+    lab.runtimed.kill()
+    lab.relay.fail("/_ping")
+    lab.runtimed.start()
+    lab.wait(lambda: "engine unavailable" in lab.seen(rid).get("message", ""), "told", 30)
 
 
 def test_a_saved_view_that_is_older_takes_nothing_out_of_service(lab):
