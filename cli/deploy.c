@@ -26,8 +26,8 @@ static const struct out_column history_columns[] = {
 	{"MESSAGE", "message"}, {NULL, NULL},
 };
 
-/* Most of the server's warnings are those of the same library the client has already printed, with
- * positions of the resolved document: all of them are for -o json. */
+/* Most of the server's warnings are those of the same library the client has already printed; all
+ * of them are for -o json. */
 static void print_plan(const struct cli *cli, const struct wire_applied *got)
 {
 	jaco_auto(jaco_buf) struct jaco_buf table = JACO_BUF_INIT;
@@ -96,21 +96,38 @@ static bool is_told(const struct jaco_findings *told, const struct wire_finding 
 	return false;
 }
 
+/* Findings of the document that was sent, at the places where people wrote what it says. */
+static void relocate(const struct jaco_resolved *resolved, struct wire_applied *got)
+{
+	for (size_t i = 0; i < got->findings.n; i++) {
+		struct wire_finding *finding = &got->findings.v[i];
+		struct jaco_pos pos;
+
+		if (!jaco_str_eq(finding->file, resolved->compose.name))
+			continue;
+		pos = jaco_resolved_place(resolved, finding->line, finding->column);
+		if (!pos.file)
+			continue;
+		finding->file = pos.file;
+		JACO_SET(finding, finding, line, pos.line);
+		JACO_SET(finding, finding, column, pos.column);
+	}
+}
+
 /* What only the cluster knows of the files, told as the library told the rest. */
-static size_t tell_cluster(const struct cli *cli, const struct jaco_resolved *resolved,
-			   const struct wire_applied *got, struct jaco_findings *told)
+static size_t tell_cluster(const struct cli *cli, const struct wire_applied *got,
+			   struct jaco_findings *told)
 {
 	struct jaco_findings fresh = JACO_FINDINGS_INIT(told->arena);
 
 	for (size_t i = 0; i < got->findings.n; i++) {
 		const struct wire_finding *finding = &got->findings.v[i];
-		struct jaco_pos pos = {finding->file, finding->line, finding->column};
 
-		if (jaco_str_eq(finding->file, resolved->compose.name))
-			pos = jaco_resolved_place(resolved, finding->line, finding->column);
 		if (!is_told(told, finding))
-			jaco_findings_warn(&fresh, pos, finding->field, finding->remedy, "%s",
-					   finding->message);
+			jaco_findings_warn(
+				&fresh,
+				(struct jaco_pos){finding->file, finding->line, finding->column},
+				finding->field, finding->remedy, "%s", finding->message);
 	}
 	manifest_print(cli, &fresh);
 	return fresh.n;
@@ -127,7 +144,8 @@ static int check_strict(struct cli *cli, struct wire_apply req,
 	req.dry_run = true;
 	if (cli_call(cli, &wire_raftd_deploy_apply, &req, &got, err) < 0)
 		return -(int)err->code;
-	n = tell_cluster(cli, resolved, &got, told);
+	relocate(resolved, &got);
+	n = tell_cluster(cli, &got, told);
 	return n ? jaco_err_set(err, JACO_VALIDATION_FAILED,
 				"not applied, %zu warning%s of the "
 				"cluster with --strict",
@@ -156,10 +174,12 @@ static int apply(struct cli *cli, bool dry_run, struct wire_applied *out,
 	rc = cli_opt(cli, "strict") ? check_strict(cli, req, &resolved, &findings, err) : 0;
 	if (rc == 0)
 		rc = cli_call(cli, &wire_raftd_deploy_apply, &req, out, err);
-	if (rc < 0)
+	if (rc < 0) {
 		manifest_relocate(&resolved, err);
-	else
-		(void)tell_cluster(cli, &resolved, out, &findings);
+		return rc;
+	}
+	relocate(&resolved, out);
+	(void)tell_cluster(cli, out, &findings);
 	return rc;
 }
 
@@ -204,10 +224,12 @@ int deploy_apply(struct cli *cli, struct jaco_err *err)
 	struct wire_applied got;
 	int64_t ms;
 
+	/* a bad option is refused before anything has happened */
+	if (wait_ms(cli, &ms, err) < 0)
+		return -(int)err->code;
 	if (cli_opt(cli, "dry-run"))
 		return deploy_diff(cli, err);
-	/* a bad option is refused before anything has happened */
-	if (wait_ms(cli, &ms, err) < 0 || apply(cli, false, &got, &manifest, err) < 0)
+	if (apply(cli, false, &got, &manifest, err) < 0)
 		return -(int)err->code;
 	print_plan(cli, &got);
 	out_say(cli, "%s: revision %llu %s", got.deployment, (unsigned long long)got.revision,

@@ -61,6 +61,14 @@ def test_findings_are_lines_or_data(work):
         ("legacy_compose_field", 5, 'use "network_mode"', {"modern_equivalent": "network_mode"})], found
 
 
+def test_what_follows_from_an_unread_jaco_yaml_is_not_told(work):
+    r = jaco(work, "validate", "nope.yaml")
+    assert r.returncode == 65 and r.stderr == (
+        "error: validation_failed: no such file: nope.yaml\nError: validation_failed: not valid, 1 error\n"), r
+    r = jaco(work, "validate", "-q", "--strict", "--profile", "mroe")
+    assert r.returncode == 65 and "compose.yaml:2:3: services: --profile mroe: no service has that profile" in r.stderr
+
+
 def test_findings_cannot_drive_the_terminal(work):
     (work / "compose.yaml").write_text('services:\n  "a\\e[2Jb":\n    image: x\n    "\\u009bk": 1\n')
     for argv in (["validate"], ["config"]):
@@ -143,9 +151,12 @@ def test_a_plan_is_shown_demanded_and_refused_when_it_changed(work, tmp_path):
         assert {c["object"] for c in plan["changes"]} >= {"service web"}
         assert run("diff", "--exit-code").returncode == 10
         assert run("diff").stdout.endswith("; plan %s\n" % plan["plan"][:12])
-        for short in (plan["plan"][:11], "0" * 12, ""):
-            r = run("apply", "--dry-run", "--plan", short)
-            assert r.returncode == 1 and "conflict" in r.stderr, (short, r.stderr)
+        r = run("apply", "--dry-run", "--plan", "0" * 12)
+        assert r.returncode == 1 and "conflict" in r.stderr, r.stderr
+        for odd in (plan["plan"][:11], "", plan["plan"][:12].upper() + "G"):
+            r = run("apply", "--dry-run", "--plan", odd)
+            assert r.returncode == 65 and "is no plan: give the 12 or more digits" in r.stderr, (odd, r.stderr)
+        assert run("apply", "--dry-run", "--timeout", "soon").returncode == 65
         assert run("apply", "--dry-run", "--plan", plan["plan"][:12]).returncode == 0
         (work / ".env").write_text("TAG=5\n")
         r = run("apply", "--plan", plan["plan"], "--no-wait")
@@ -347,8 +358,8 @@ def test_what_an_engine_is_too_old_for_is_told_by_who_knows_it(fenced, work):
     assert jaco(work, "validate").stderr == ""
     assert jaco(work, "diff", root=fenced.root).stderr == told
     assert jaco(work, "diff", "-q", root=fenced.root).stderr == ""
-    findings = json.loads(jaco(work, "diff", "-o", "json", root=fenced.root).stdout)["findings"]
-    assert [f["severity"] for f in findings] == ["warning"], findings
+    finding, = json.loads(jaco(work, "diff", "-o", "json", root=fenced.root).stdout)["findings"]
+    assert (finding["severity"], finding["file"], finding["line"]) == ("warning", "compose.yaml", 3), finding
     r = jaco(work, "apply", "--no-wait", "--strict", root=fenced.root)
     assert r.returncode == 65 and r.stderr.startswith(told), r
     assert jaco(work, "get", "deployment", "aged", root=fenced.root).returncode == 66

@@ -367,7 +367,12 @@ static int run_apply(struct raftd *raftd, struct jaco_call *call, const struct w
 	apply->diff = jaco_manifest_diff(apply->old_manifest, apply->manifest, call->arena);
 	jaco_plan_hash(apply->manifest, apply->had_old ? apply->old.revision : 0, apply->plan);
 	if (req->plan && (strlen(req->plan) < PLAN_DIGITS_MIN ||
-			  !jaco_str_starts(apply->plan, req->plan)))
+			  req->plan[strspn(req->plan, "0123456789abcdef")] != '\0'))
+		return jaco_err_set(err, JACO_VALIDATION_FAILED,
+				    "%.64s is no plan: give the %d or more digits that jaco diff "
+				    "shows",
+				    req->plan, PLAN_DIGITS_MIN);
+	if (req->plan && !jaco_str_starts(apply->plan, req->plan))
 		return jaco_err_set(
 			err, JACO_CONFLICT,
 			"the plan %s no longer holds: the deployment changed meanwhile, "

@@ -54,8 +54,9 @@ static const char *effect_of(const struct plan *plan, const struct jaco_change_i
 		return "its replicas are drained and removed";
 	service = jaco_manifest_service(plan->manifest, item->name);
 	if (item->change == JACO_CHANGE_ADDED)
-		return jaco_arena_printf(plan->arena, "%u replicas start",
-					 service ? service->replicas : 0);
+		return jaco_arena_printf(plan->arena, "%u %s", service ? service->replicas : 0,
+					 service && service->replicas == 1 ? "replica starts"
+									   : "replicas start");
 	if (!item->recreates)
 		return "containers are left alone";
 	return service && service->rollout.order == JACO_ORDER_STOP_FIRST

@@ -198,9 +198,12 @@ int jaco_manifest_resolve(const struct jaco_manifest_options *options,
 	struct jaco_yaml_node *root;
 	int rc;
 
-	if (jaco_client_read(&client, options->jaco_path, (struct jaco_pos){0}, "", &resolved.jaco))
-		jaco = jaco_yaml_parse(resolved.jaco.name, resolved.jaco.data, resolved.jaco.n,
-				       findings->arena, findings);
+	/* without it nothing is known of the others: where they stand, their variables */
+	if (!jaco_client_read(&client, options->jaco_path, (struct jaco_pos){0}, "",
+			      &resolved.jaco))
+		return jaco_findings_to_err(findings, err);
+	jaco = jaco_yaml_parse(resolved.jaco.name, resolved.jaco.data, resolved.jaco.n,
+			       findings->arena, findings);
 	fill_layers(&client, &layers, jaco);
 	client.vars = &layers.files;
 	root = load_documents(&client);

@@ -237,11 +237,41 @@ static bool is_active(const struct jaco_client *client, const struct jaco_yaml_n
 	return false;
 }
 
+static bool has_profile(const struct jaco_yaml_node *service, const char *name)
+{
+	const struct jaco_yaml_node *profiles = jaco_yaml_get(service, "profiles");
+
+	if (!profiles || profiles->kind == JACO_YAML_MAP)
+		return false;
+	if (profiles->kind == JACO_YAML_SCALAR)
+		return strcmp(profiles->text, name) == 0;
+	for (size_t i = 0; i < profiles->n; i++)
+		if (profiles->entries[i].value->kind == JACO_YAML_SCALAR &&
+		    strcmp(profiles->entries[i].value->text, name) == 0)
+			return true;
+	return false;
+}
+
+/* A misspelt profile chooses nothing, which looks like success. */
+static void check_profile(struct jaco_client *client, const struct jaco_yaml_node *services,
+			  const char *name)
+{
+	if (strcmp(name, "*") == 0)
+		return;
+	for (size_t i = 0; i < services->n; i++)
+		if (has_profile(services->entries[i].value, name))
+			return;
+	jaco_findings_warn(client->findings, services->pos, "services", NULL,
+			   "--profile %.63s: no service has that profile", name);
+}
+
 static void choose_profiles(struct jaco_client *client, struct jaco_yaml_node *services)
 {
 	size_t kept = 0;
 	size_t n_before = services->n;
 
+	for (size_t i = 0; i < client->options->n_profiles; i++)
+		check_profile(client, services, client->options->profiles[i]);
 	for (size_t i = 0; i < services->n; i++) {
 		if (!is_active(client, services->entries[i].value))
 			continue;
