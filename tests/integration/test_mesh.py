@@ -117,6 +117,12 @@ class Host:
     def nft(self, text):
         run("nsenter", "--net=/run/netns/" + self.netns, "nft", text)
 
+    def published(self):
+        """What this host says of its mesh; waits for the first word."""
+        key = "/obs/node/%s/mesh" % self.name
+        self.lab.store.wait(lambda: self.lab.store.get(key), why=key)
+        return self.lab.store.get(key)
+
     def peer(self, host):
         """What this host publishes about another."""
         mesh = self.lab.store.get("/obs/node/%s/mesh" % self.name) or {}
@@ -189,6 +195,8 @@ def test_one_node_has_a_device_and_no_peer(lab):
     n1 = lab.host("n1", 1).join()
     n1.daemon.start()
     n1.daemon.wait_status(lab.backend + " WireGuard, 0 peers")
+    assert n1.published()["state"] == "ready"
+    lab.store.wait(lambda: lab.store.get("/node/n1").get("wg_public_key"), why="its key")
     node = lab.store.get("/node/n1")
     assert node["wg_public_key"] == n1.wg("show", n1.iface, "public-key").strip()
     assert node["wg_endpoints"] == ["192.0.2.1:51820"]
@@ -196,7 +204,6 @@ def test_one_node_has_a_device_and_no_peer(lab):
     key = n1.root / "lib" / "meshd" / "private.key"
     assert stat.S_IMODE(key.stat().st_mode) == 0o600
     assert key.read_text() == n1.wg("show", n1.iface, "private-key")
-    assert lab.store.get("/obs/node/n1/mesh")["state"] == "ready"
     assert "10.203.255.1/32" in n1.ip("addr", "show", n1.iface)
     assert n1.daemon.stop() == 0
 
@@ -565,9 +572,9 @@ def test_mesh_unavailable_is_said_and_the_daemon_lives(lab):
     n1.daemon.process = subprocess.Popen(argv, env=n1.daemon.env, stdout=subprocess.DEVNULL,
                                          stderr=open(n1.daemon.log_path, "a"))
     n1.daemon.wait_status("mesh unavailable")
-    mesh = lab.store.get("/obs/node/n1/mesh")
+    mesh = n1.published()
     assert mesh["state"] == "unavailable" and "wireguard" in mesh["message"].lower()
-    assert lab.store.get("/node/n1")["wg_public_key"]
+    lab.store.wait(lambda: lab.store.get("/node/n1").get("wg_public_key"), why="its key")
     assert n1.daemon.log().count("mesh unavailable") == 1
     assert n1.daemon.stop() == 0
 
