@@ -9,6 +9,7 @@
 #include "libjaco/base/str.h"
 
 #define SIGNAL_EXIT 128 /* 128 + signal, as shells and engines count */
+#define STARTS_MAX  3   /* of one container that the engine refuses in a row */
 
 const char *plan_step_name(enum plan_step step)
 {
@@ -136,6 +137,16 @@ static void plan_exited(const struct replica *r, const struct plan_facts *f, int
 	}
 	if (!backoff_is_due(&r->restart, now_ms)) {
 		wait_for(d, JACO_REPLICA_DEGRADED, r->restart.next_ms, "restart");
+		return;
+	}
+	if (!backoff_is_due(&r->engine, now_ms)) {
+		wait_for(d, JACO_REPLICA_DEGRADED, r->engine.next_ms, "another try");
+		return;
+	}
+	/* What an engine keeps of a container's earlier life can be in its own way for good
+	 * ("failed to start shim: mkdir ...: file exists"): a new one has none. */
+	if (r->engine.count >= STARTS_MAX && f->view_is_current) {
+		decide(d, PLAN_DELETE, JACO_REPLICA_DEGRADED);
 		return;
 	}
 	plan_start(f, d, JACO_REPLICA_DEGRADED);

@@ -143,6 +143,20 @@ def test_an_engine_that_has_yet_to_answer_takes_nothing_out_of_service(lab):
     lab.wait(lambda: "engine unavailable" in lab.seen(rid).get("message", ""), "told", 30)
 
 
+def test_what_the_engine_cannot_start_again_is_made_anew(lab):
+    """As containerd after a restart: "failed to start shim: mkdir ...: file exists", for good."""
+    rid, _ = lab.two_in_service()
+    old = lab.before[rid]
+    pid = lab.api.inspect(old)["State"]["Pid"]
+    part = "/containers/%s/start" % old
+    asked = sum(part in line for line in lab.relay.asked)
+    lab.relay.fail(part)
+    os.kill(pid, signal.SIGKILL)
+    lab.wait(lambda: lab.seen(rid).get("healthy") and lab.seen(rid)["container_id"] != old, "a new one", 60)
+    assert sum(part in line for line in lab.relay.asked) == asked + 3, "it was asked again and again"
+    assert [c["Id"] for c in lab.api.containers(jaco__replica_id=rid)] == [lab.seen(rid)["container_id"]]
+
+
 def test_a_saved_view_that_is_older_takes_nothing_out_of_service(lab):
     """The record of a replica was not in the store yet when it was saved."""
     lab.wait(lambda: os.path.exists(lab.root + "/cache/runtimed/view"), "the view is saved", 30)

@@ -189,6 +189,27 @@ JT_CASE(an_exit_is_not_judged_before_its_status_is_known)
 	JT_EQ(next(&r, &f).step, PLAN_NOTHING);
 }
 
+JT_CASE(a_container_that_the_engine_refuses_to_start_again_waits_and_is_made_anew)
+{
+	struct plan_facts f = with_container(ENGINE_EXITED);
+	struct replica r = {.state = JACO_REPLICA_DEGRADED, .reason = {.code = ""}};
+	struct plan_decision d;
+
+	f.is_inspected = true;
+	f.exit_code = 1;
+	JT_EQ(next(&r, &f).step, PLAN_START);
+	r.engine = (struct backoff){.count = 1, .next_ms = NOW + 1000};
+	d = next(&r, &f);
+	JT_EQ(d.step, PLAN_NOTHING);
+	JT_EQ(d.reason.retry_ms, NOW + 1000);
+	r.engine.next_ms = NOW;
+	JT_EQ(next(&r, &f).step, PLAN_START);
+	r.engine.count = 3;
+	JT_EQ(next(&r, &f).step, PLAN_DELETE);
+	f.view_is_current = false;
+	JT_EQ(next(&r, &f).step, PLAN_START);
+}
+
 JT_CASE(one_shot_services_complete)
 {
 	struct plan_facts f = with_container(ENGINE_EXITED);
@@ -307,6 +328,7 @@ JT_MAIN(JT_RUN(a_start_goes_address_network_image_container_start),
 	JT_RUN(health_decides_between_starting_running_and_degraded),
 	JT_RUN(a_crash_is_restarted_after_its_wait),
 	JT_RUN(an_exit_is_not_judged_before_its_status_is_known),
+	JT_RUN(a_container_that_the_engine_refuses_to_start_again_waits_and_is_made_anew),
 	JT_RUN(one_shot_services_complete), JT_RUN(removal_drains_stops_deletes_forgets),
 	JT_RUN(nothing_is_removed_on_the_word_of_a_stale_view),
 	JT_RUN(a_drained_generation_is_stopped_and_kept), JT_RUN(another_spec_is_never_started),
