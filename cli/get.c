@@ -26,9 +26,9 @@ static const struct out_column route_columns[] = {
 	{"READY", "ready"},     {"TOTAL", "total"}, {NULL, NULL},
 };
 static const struct out_column port_columns[] = {
-	{"PORT", "port"},	{"PROTOCOL", "protocol"}, {"DEPLOYMENT", "deployment"},
-	{"SERVICE", "service"}, {"TARGET", "target_port"}, {"READY", "ready"},
-	{"PROBLEM", "problem"}, {NULL, NULL},
+	{"PORT", "port"},             {"PROTOCOL", "protocol"}, {"ADDRESS", "address"},
+	{"DEPLOYMENT", "deployment"}, {"SERVICE", "service"},   {"TARGET", "target_port"},
+	{"READY", "ready"},           {"PROBLEM", "problem"},   {NULL, NULL},
 };
 static const struct out_column subnet_columns[] = {
 	{"DEPLOYMENT", "deployment"},

@@ -376,6 +376,7 @@ struct wire_port_row *report_ports(const struct jaco_view *view, const char *dep
 					      .deployment = port->deployment,
 					      .service = port->service,
 					      .target_port = port->target_port,
+					      .address = port->host_ip,
 					      .problem = find_problem(view, port, arena)};
 		count_backends(view, port->deployment, port->service, arena, &row->ready, &total);
 	}

@@ -228,12 +228,22 @@ static void prepare(struct placement *p)
 	}
 }
 
+/* One port at two addresses is two; at all addresses it is every one of them. */
+static bool is_same_port(const char *a, const char *b)
+{
+	size_t n = strcspn(a, "@");
+
+	if (n != strcspn(b, "@") || strncmp(a, b, n) != 0)
+		return false;
+	return a[n] == '\0' || b[n] == '\0' || strcmp(a + n, b + n) == 0;
+}
+
 static bool is_port_taken(const struct placement *p, size_t node)
 {
 	for (size_t i = 0; i < p->service->n_host_ports; i++)
 		for (size_t j = 0; j < p->n_ports; j++)
 			if (p->ports[j].node == node &&
-			    strcmp(p->ports[j].port, p->service->host_ports[i]) == 0)
+			    is_same_port(p->ports[j].port, p->service->host_ports[i]))
 				return true;
 	return false;
 }

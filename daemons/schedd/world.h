@@ -96,7 +96,7 @@ struct world_service {
 	const char *platform;     /* "linux/arm64", "" any */
 	unsigned max_per_node;    /* 0 no bound */
 	uint64_t cpu_milli, memory_bytes; /* reserved; 0 none */
-	const char *const *host_ports; /* "8080/tcp" bound on the replica's own node */
+	const char *const *host_ports; /* bound on its node: "53/udp", "53/udp@10.0.0.1" */
 	size_t n_host_ports;
 	bool is_stateful;
 	bool is_rescheduled; /* failover: a stateful one may lose its home and data */

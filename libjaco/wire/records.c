@@ -144,6 +144,13 @@ static const char *port_text(uint16_t port, enum jaco_proto proto, struct jaco_a
 	return jaco_arena_printf(arena, "%u/%s", port, jaco_proto_name(proto));
 }
 
+static const char *host_port_text(const struct jaco_port *port, struct jaco_arena *arena)
+{
+	const char *text = port_text(port->published, port->proto, arena);
+
+	return port->host_ip ? jaco_arena_printf(arena, "%s@%s", text, port->host_ip) : text;
+}
+
 static void add_port(struct wire_strs *list, const char *text)
 {
 	for (size_t i = 0; i < list->n; i++)
@@ -170,7 +177,7 @@ static void set_ports(struct wire_service *out, const struct jaco_service *servi
 
 		add_port(&out->expose, port_text(port->target, port->proto, arena));
 		if (port->mode == JACO_PORT_HOST)
-			add_port(&out->host_ports, port_text(port->published, port->proto, arena));
+			add_port(&out->host_ports, host_port_text(port, arena));
 	}
 }
 
@@ -364,8 +371,15 @@ const char *jaco_records_route_key(const char *domain, const char *path, struct 
 	return jaco_arena_printf(arena, "/route/%s%s", domain, path);
 }
 
-const char *jaco_records_tcproute_key(enum jaco_proto proto, uint16_t port,
-				      struct jaco_arena *arena)
+const char *jaco_records_tcproute_prefix(enum jaco_proto proto, uint16_t port,
+					 struct jaco_arena *arena)
 {
 	return jaco_arena_printf(arena, "/tcproute/%u/%s", port, jaco_proto_name(proto));
+}
+
+const char *jaco_records_tcproute_key(const struct jaco_port *port, struct jaco_arena *arena)
+{
+	const char *prefix = jaco_records_tcproute_prefix(port->proto, port->published, arena);
+
+	return port->host_ip ? jaco_arena_printf(arena, "%s/%s", prefix, port->host_ip) : prefix;
 }

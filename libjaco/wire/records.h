@@ -19,7 +19,13 @@ struct wire_route *jaco_records_route(const struct jaco_route *route, const char
 struct wire_tcproute *jaco_records_tcproute(const struct jaco_published *published,
 					    const char *deployment, struct jaco_arena *arena);
 
-/* "/route/<domain><path>", "/tcproute/<port>/<protocol>"; from @arena. */
+/* "/route/<domain><path>"; from @arena, like the keys below. */
 const char *jaco_records_route_key(const char *domain, const char *path, struct jaco_arena *arena);
-const char *jaco_records_tcproute_key(enum jaco_proto proto, uint16_t port,
-				      struct jaco_arena *arena);
+
+/* "/tcproute/<port>/<protocol>", and behind it "/<address>" for one of several addresses that share
+ * the port. */
+const char *jaco_records_tcproute_key(const struct jaco_port *port, struct jaco_arena *arena);
+
+/* What all keys of that port begin with. */
+const char *jaco_records_tcproute_prefix(enum jaco_proto proto, uint16_t port,
+					 struct jaco_arena *arena);

@@ -451,7 +451,12 @@ services:
     image: jaco/test:1
     command: [http]
     ports: ['19080:8080', '19081-19082:8080-8081', '127.0.0.1:19084:8080', '8080',
-            {target: 8080, published: 19085, mode: host}, {target: 8080, published: '19086'}]
+            {target: 8080, published: 19085, mode: host}, {target: 8080, published: '19086'},
+            '127.0.0.3:19084:8080']
+  other:
+    image: jaco/test:1
+    command: [http]
+    ports: ['127.0.0.2:19084:8080']
   udp:
     image: jaco/test:1
     command: [udp, '9000']
@@ -480,7 +485,11 @@ def test_ports_in_every_form_answer_where_they_should(host):
         wait_for("port %d" % port, lambda p=port: http("127.0.0.1", p) == "200")
     for port in (19080, 19085):
         wait_for("port %d from outside" % port, lambda p=port: http(host.address, p) == "200")
-    assert http(host.address, 19084) == "000"  # 127.0.0.1 alone
+    for address, replica in (("127.0.0.1", "open-tcp-0"), ("127.0.0.3", "open-tcp-0"),
+                             ("127.0.0.2", "open-other-0")):
+        wait_for("%s:19084" % address, lambda a=address, r=replica: '"%s"' % r in subprocess.run(
+            host.enter("curl", "-s", "-m", "30", "http://%s:19084/" % a), capture_output=True, text=True).stdout)
+    assert http(host.address, 19084) == "000"  # these alone
     assert http("127.0.0.1", 8080) == "000"  # documented, not published
     for port in (19053, 19054):
         wait_for("port %d" % port, lambda p=port: udp("127.0.0.1", p))

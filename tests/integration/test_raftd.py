@@ -363,6 +363,27 @@ def test_apply_to_delete(node):
     assert types == ["cluster_init", "apply", "scale", "apply", "scale", "rollback", "delete"]
 
 
+def test_addresses_of_one_port_are_published_each(node):
+    rpc = node.rpc()
+
+    def compose(*addresses):
+        return b"services:\n" + b"".join(b"  s%d: {image: 'x:1', ports: ['%s:7070:70']}\n" % pair
+                                        for pair in enumerate(addresses))
+
+    def published():
+        return {e["key"]: msgpack.unpackb(e["value"])["service"]
+                for e in rpc.call("kv.range", prefix="/tcproute/").get("entries", [])}
+    rpc.call("deploy.apply", jaco=b"deployment: a\n", compose=compose(b"127.0.0.1", b"127.0.0.2", b"[::1]"))
+    assert published() == {"/tcproute/7070/tcp/127.0.0.1": "s0", "/tcproute/7070/tcp/127.0.0.2": "s1",
+                           "/tcproute/7070/tcp/::1": "s2"}
+    for other in (compose(b"127.0.0.9"), b"services: {s: {image: 'x:1', ports: ['7070:70']}}"):
+        fails("port_conflict", '"a"', rpc.call, "deploy.apply", jaco=b"deployment: b\n", compose=other)
+    rpc.call("deploy.apply", jaco=b"deployment: a\n", compose=compose(b"127.0.0.1"))
+    assert published() == {"/tcproute/7070/tcp/127.0.0.1": "s0"}
+    rpc.call("deploy.delete", deployment="a")
+    assert published() == {}
+
+
 def jaco(node, *argv, **kw):
     return subprocess.run([os.path.join(BUILD, "cli/jaco"), "--root", str(node.root), *argv],
                           text=True, stderr=subprocess.PIPE, timeout=120, **kw)

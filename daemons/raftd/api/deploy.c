@@ -244,12 +244,18 @@ static int put_ingress(struct api_txn *txn, const struct apply *apply, uint64_t 
 		keys[n++] = jaco_records_route_key(manifest->routes[i].domain,
 						   manifest->routes[i].path, arena);
 	for (size_t i = 0; i < manifest->n_published; i++)
-		keys[n++] = jaco_records_tcproute_key(manifest->published[i].port.proto,
-						      manifest->published[i].port.published, arena);
+		keys[n++] = jaco_records_tcproute_key(&manifest->published[i].port, arena);
 	if (drop_keys(txn, apply->raftd, manifest->deployment, keys, n, err) < 0)
 		return -(int)err->code;
 	for (size_t i = 0; i < n; i++)
 		take_key(txn, apply->raftd, keys[i]);
+	/* one address of a port: the port as a whole must not have gone to somebody meanwhile */
+	for (size_t i = 0; i < manifest->n_published; i++)
+		if (manifest->published[i].port.host_ip)
+			take_key(txn, apply->raftd,
+				 jaco_records_tcproute_prefix(manifest->published[i].port.proto,
+							      manifest->published[i].port.published,
+							      arena));
 	for (size_t i = 0; i < manifest->n_routes; i++)
 		api_put(txn, keys[i], &wire_route_desc,
 			jaco_records_route(&manifest->routes[i], manifest->deployment, revision,

@@ -25,14 +25,17 @@ static const char *other(const struct facts *facts, const char *owner)
 	return strcmp(owner, facts->deployment) == 0 ? NULL : owner;
 }
 
+/* Whoever has the port at any address has it: deployments do not share one. */
 static const char *port_owner(void *ctx, enum jaco_proto proto, uint16_t port)
 {
 	struct facts *facts = ctx;
+	const char *prefix = jaco_records_tcproute_prefix(proto, port, facts->arena);
+	char key[JACO_KEY_MAX + 1] = "";
 	struct wire_tcproute route;
 	struct jaco_err err = JACO_ERR_INIT;
 
-	if (api_get(facts->raftd, jaco_records_tcproute_key(proto, port, facts->arena),
-		    &wire_tcproute_desc, facts->arena, &route, NULL, &err) <= 0)
+	if (api_next(facts->raftd, prefix, key, &wire_tcproute_desc, facts->arena, &route, NULL,
+		     &err) <= 0)
 		return NULL;
 	return other(facts, route.deployment);
 }

@@ -195,8 +195,10 @@ static struct named *ports_of(struct differ *differ, const struct jaco_manifest 
 	for (size_t i = 0; i < manifest->n_published; i++) {
 		const struct jaco_published *p = &manifest->published[i];
 
-		list[i].name = jaco_arena_printf(differ->arena, "%05u/%s", p->port.published,
-						 jaco_proto_name(p->port.proto));
+		list[i].name = jaco_arena_printf(differ->arena, "%05u/%s%s%s", p->port.published,
+						 jaco_proto_name(p->port.proto),
+						 p->port.host_ip ? " at " : "",
+						 p->port.host_ip ? p->port.host_ip : "");
 		set_one(differ->arena, &list[i].pairs, 2, "service", p->service);
 		set_one(differ->arena, &list[i].pairs, 2, "target",
 			jaco_arena_printf(differ->arena, "%u%s%s", p->port.target,
