@@ -79,7 +79,7 @@ static int check_path(struct cli *cli, const char **path, struct jaco_findings *
 	struct jaco_findings ignored = JACO_FINDINGS_INIT(&cli->arena);
 	const struct jaco_yaml_node *root;
 	const struct jaco_yaml_node *services;
-	struct jaco_document document;
+	struct jaco_document document = {.n = 0};
 	struct jaco_err unread = JACO_ERR_INIT;
 	struct stat st;
 
