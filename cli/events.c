@@ -5,56 +5,30 @@
  * A table gets one sentence where the meaning of a record changes; JSON and YAML get each change
  * of each record, whole. */
 #include <stdio.h>
-#include <string.h>
-#include <uthash.h>
 
 #include "cli/commands.h"
 #include "cli/out.h"
 #include "cli/report_event.h"
-#include "libjaco/base/mem.h"
-#include "libjaco/base/str.h"
+#include "cli/shown.h"
 #include "libjaco/base/time.h"
 #include "libjaco/wire/print.h"
 
-/* What was said last of a key. */
-struct said {
-	char *key;
-	char *what;
-	UT_hash_handle hh;
-};
-
 struct events {
 	struct cli *cli;
-	struct said *said;
+	struct shown *shown; /* by key */
+	bool is_synced;      /* what was there when we came has been told us */
 };
 
 static const char *const event_prefixes[] = {"/deployment/", "/replica/", "/rollout/", "/node/",
 					     "/route/",	     "/tcproute/", "/subnet/", "/obs/"};
 
-static void forget(struct events *events, struct said *said)
-{
-	HASH_DEL(events->said, said);
-	jaco_free(said->key);
-	jaco_free(said->what);
-	jaco_free(said);
-}
-
-/* True when @what is news of @key; a record that is gone takes no memory. */
+/* A record that is gone takes no memory. */
 static bool is_news(struct events *events, const char *key, const char *what, bool is_gone)
 {
-	struct said *said;
-
-	HASH_FIND_STR(events->said, key, said);
-	if (said && jaco_str_eq(said->what, what))
+	if (!shown_is_news(&events->shown, key, what))
 		return false;
-	if (said)
-		forget(events, said);
 	if (is_gone)
-		return true;
-	said = jaco_alloc(sizeof(*said));
-	said->key = jaco_strdup(key);
-	said->what = jaco_strdup(what);
-	HASH_ADD_KEYPTR(hh, events->said, said->key, strlen(said->key), said);
+		shown_drop(&events->shown, key);
 	return true;
 }
 
@@ -69,8 +43,9 @@ static void print_record(const struct cli *cli, const struct wire_entry *entry,
 	json_decref(json);
 }
 
-/* @is_past: what the snapshot tells is known, and is not told again. */
-static void take_change(struct events *events, const struct wire_entry *entry, bool is_past)
+/* Not @is_change: of a snapshot.  The first one is the past; a later one, after we fell behind, is
+ * told as far as it is news, and not at all where each change counts. */
+static void take_change(struct events *events, const struct wire_entry *entry, bool is_change)
 {
 	jaco_auto(jaco_arena) struct jaco_arena arena = JACO_ARENA_INIT;
 	const struct jaco_keyspace *space = jaco_keyspace_find(entry->key);
@@ -88,12 +63,12 @@ static void take_change(struct events *events, const struct wire_entry *entry, b
 			return; /* of a newer JACO */
 	}
 	if (cli->format == CLI_JSON || cli->format == CLI_YAML) {
-		if (!is_past)
+		if (is_change)
 			print_record(cli, entry, space->desc, msg);
 		return;
 	}
 	if (!report_event(entry->key, space->desc, msg, &arena, &event) ||
-	    !is_news(events, entry->key, event.what, !msg) || is_past)
+	    !is_news(events, entry->key, event.what, !msg) || !events->is_synced)
 		return;
 	jaco_rfc3339_render(when, jaco_time_wall_ms());
 	printf("%s  %-28s  %s\n", when, out_printable(&arena, event.object),
@@ -104,9 +79,11 @@ static void take_change(struct events *events, const struct wire_entry *entry, b
 static void on_watch_event(void *ctx, const void *msg)
 {
 	const struct wire_watch_event *event = msg;
+	struct events *events = ctx;
 
 	for (size_t i = 0; i < event->entries.n; i++)
-		take_change(ctx, &event->entries.v[i], event->kind != JACO_WATCH_CHANGE);
+		take_change(events, &event->entries.v[i], event->kind == JACO_WATCH_CHANGE);
+	events->is_synced |= event->kind == JACO_WATCH_SYNCED;
 }
 
 int events_follow(struct cli *cli, struct jaco_err *err)
@@ -114,10 +91,8 @@ int events_follow(struct cli *cli, struct jaco_err *err)
 	struct wire_watch req = {
 		.prefixes = {(const char **)event_prefixes, JACO_ARRAY_SIZE(event_prefixes)}};
 	struct events events = {.cli = cli};
-	struct said *said, *next;
 	int rc = cli_stream(cli, &wire_raftd_kv_watch, &req, on_watch_event, &events, err);
 
-	HASH_ITER(hh, events.said, said, next)
-		forget(&events, said);
+	shown_fini(&events.shown);
 	return rc;
 }

@@ -6,27 +6,19 @@
 #include <stdio.h>
 #include <string.h>
 
-#include <uthash.h>
-
 #include "cli/out.h"
 #include "cli/report.h"
+#include "cli/shown.h"
 #include "libjaco/base/mem.h"
 #include "libjaco/base/str.h"
 
 #define SHOWN_LINES 20
 
-/* What was last printed of a replica generation. */
-struct shown {
-	char *key;
-	char *text;
-	UT_hash_handle hh;
-};
-
 struct waiter {
 	struct cli *cli;
 	const char *deployment;
 	uint64_t started_ms; /* wall time: rollouts that ended before are history */
-	struct shown *shown;
+	struct shown *shown; /* by replica generation */
 	bool is_done;
 	size_t n_wanted; /* replicas of all services */
 	bool has_failed;
@@ -37,32 +29,8 @@ struct waiter {
 
 static void say_once(struct waiter *waiter, const char *key, const char *text)
 {
-	struct shown *shown;
-
-	HASH_FIND_STR(waiter->shown, key, shown);
-	if (shown && strcmp(shown->text, text) == 0)
-		return;
-	if (!shown) {
-		shown = jaco_alloc(sizeof(*shown));
-		shown->key = jaco_strdup(key);
-		HASH_ADD_KEYPTR(hh, waiter->shown, shown->key, strlen(shown->key), shown);
-	}
-	jaco_free(shown->text);
-	shown->text = jaco_strdup(text);
-	out_say(waiter->cli, "%s", text);
-}
-
-static void forget_shown(struct waiter *waiter)
-{
-	struct shown *shown;
-	struct shown *next;
-
-	HASH_ITER(hh, waiter->shown, shown, next) {
-		HASH_DEL(waiter->shown, shown);
-		jaco_free(shown->key);
-		jaco_free(shown->text);
-		jaco_free(shown);
-	}
+	if (shown_is_news(&waiter->shown, key, text))
+		out_say(waiter->cli, "%s", text);
 }
 
 /* Which of two that go by the same name: " (old)" has another spec than its service has now, "
@@ -230,7 +198,7 @@ int wait_converged(struct cli *cli, const char *deployment, int64_t timeout_ms,
 		return -(int)err->code;
 	rc = run(&waiter, &view, timeout_ms, err);
 	jaco_view_close(&view);
-	forget_shown(&waiter);
+	shown_fini(&waiter.shown);
 	if (rc >= 0)
 		out_say(cli, "%s: %s", deployment,
 			waiter.n_wanted ? "all replicas run" : "no replica is wanted, none runs");
@@ -297,10 +265,9 @@ static void show_moves(struct drained *drained, struct jaco_view *view, struct j
 
 	for (size_t i = 0; i < n; i++) {
 		const char *key = jaco_arena_printf(arena, "moving %s", rows[i].id);
-		struct shown *shown;
 
-		HASH_FIND_STR(drained->waiter.shown, key, shown);
-		if (!shown && !jaco_str_eq(rows[i].node, drained->host))
+		if (!shown_has(drained->waiter.shown, key) &&
+		    !jaco_str_eq(rows[i].node, drained->host))
 			continue;
 		say_once(&drained->waiter, key,
 			 jaco_arena_printf(arena, "%s leaves %s", rows[i].id, drained->host));
@@ -359,7 +326,7 @@ int wait_drained(struct cli *cli, const char *host, struct jaco_err *err)
 		jaco_loop_once(&cli->loop, 500);
 	jaco_view_close(&view);
 	rc = end_of_drain(&drained, err);
-	forget_shown(&drained.waiter);
+	shown_fini(&drained.waiter.shown);
 	jaco_free(drained.code);
 	jaco_free(drained.message);
 	return rc;

@@ -4,6 +4,7 @@
 #include "daemons/raftd/disk/mapped.h"
 
 #include <signal.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -14,24 +15,32 @@ static struct {
 	uintptr_t begin, end;
 	char text[1024];
 	size_t n;
+	bool is_installed;
+	struct sigaction before;
 } guarded;
 
-/* The handler is gone when it runs (SA_RESETHAND): the instruction faults again behind it, and the
- * process ends as it would have, core dump included. */
+/* The action of before is in force again when this returns: the instruction faults once more, and
+ * the process ends as it would have, core dump or a sanitizer's report included. */
 static void on_fault(int signo, siginfo_t *info, void *context)
 {
 	uintptr_t at = (uintptr_t)info->si_addr;
 
-	(void)signo;
 	(void)context;
 	if (at >= guarded.begin && at < guarded.end)
 		(void)!write(STDERR_FILENO, guarded.text, guarded.n);
+	(void)sigaction(signo, &guarded.before, NULL);
+}
+
+static void install(void)
+{
+	struct sigaction action = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO};
+
+	sigemptyset(&action.sa_mask);
+	guarded.is_installed = sigaction(SIGBUS, &action, &guarded.before) == 0;
 }
 
 void mapped_guard(const void *map, size_t bytes, const char *dir)
 {
-	struct sigaction action = {.sa_sigaction = on_fault,
-				   .sa_flags = SA_SIGINFO | SA_RESETHAND};
 	int n;
 
 	guarded.begin = guarded.end = 0;
@@ -44,9 +53,8 @@ void mapped_guard(const void *map, size_t bytes, const char *dir)
 								 : sizeof(guarded.text) - 1;
 	guarded.begin = (uintptr_t)map;
 	guarded.end = guarded.begin + bytes;
-	sigemptyset(&action.sa_mask);
-	(void)sigaction(SIGBUS, &action, NULL);
-	(void)sigaction(SIGSEGV, &action, NULL);
+	if (!guarded.is_installed)
+		install();
 }
 
 void mapped_release(const void *map)

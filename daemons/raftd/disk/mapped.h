@@ -8,9 +8,9 @@
 
 #include <stddef.h>
 
-/* Say on standard error that the state in @dir is damaged, and what to do, when a fault hits
- * [@map, @map + @bytes); then the signal does what it does.  One map at a time: the last one told
- * counts. */
+/* Say on standard error that the state in @dir is damaged, and what to do, when SIGBUS hits
+ * [@map, @map + @bytes); then the signal does what it did before.  One map at a time: the last one
+ * told counts. */
 void mapped_guard(const void *map, size_t bytes, const char *dir);
 
 /* @map is going to be unmapped. */
